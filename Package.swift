@@ -1,0 +1,83 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+// Targets are listed in the order in which the data flows. The imports that each may use are
+// checked by scripts/check-imports (table: scripts/allowed-imports.txt).
+
+let strict: [SwiftSetting] = [
+  .swiftLanguageMode(.v6),
+  .treatAllWarnings(as: .error),
+]
+
+func library(_ name: String, _ dependencies: [Target.Dependency] = []) -> Target {
+  .target(name: name, dependencies: dependencies, swiftSettings: strict)
+}
+
+func stage(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
+  .executableTarget(name: name, dependencies: dependencies, swiftSettings: strict)
+}
+
+func tests(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
+  .testTarget(name: name, dependencies: dependencies, swiftSettings: strict)
+}
+
+let package = Package(
+  name: "bulkhead",
+  targets: [
+    // What Swift cannot import, and the C libraries from the distribution.
+    .target(name: "CLinux"),
+    .target(name: "CTomlParser", cxxSettings: [.unsafeFlags(["-std=c++17"])]),
+    .systemLibrary(name: "CXXHash", pkgConfig: "libxxhash", providers: [.apt(["libxxhash-dev"])]),
+    .systemLibrary(
+      name: "CWebSockets", pkgConfig: "libwebsockets", providers: [.apt(["libwebsockets-dev"])]),
+    .systemLibrary(name: "CJansson", pkgConfig: "jansson", providers: [.apt(["libjansson-dev"])]),
+
+    // The ring that joins the stages, and what travels on it.
+    library("ShmRing", ["CLinux"]),
+    library("StageRecords"),
+    library("StreamDigest", ["CXXHash", "StageRecords"]),
+    library("LatencyHistogram"),
+
+    // Pure cores, in flow order: bytes, sequence numbers and an instant in, decisions out.
+    library("FeedWire"),
+    library("FeedSim", ["FeedWire"]),
+    library("LineArbiter"),
+    library("OrderBook"),
+    library("BookBuilder", ["FeedWire", "OrderBook", "StageRecords", "StreamDigest"]),
+    library("PublishWire", ["StageRecords", "CJansson"]),
+    library("Supervision"),
+
+    // What every process needs: its plan, its pages, its loop.
+    library("Topology", ["CTomlParser", "CXXHash"]),
+    library("StageRuntime", ["CLinux", "ShmRing", "Topology", "LatencyHistogram"]),
+
+    // The processes.
+    stage("rxd", ["CLinux", "ShmRing", "StageRecords", "StageRuntime", "Topology"]),
+    stage(
+      "merged",
+      ["CLinux", "ShmRing", "StageRecords", "FeedWire", "LineArbiter", "StageRuntime", "Topology"]),
+    stage(
+      "bookd",
+      [
+        "CLinux", "ShmRing", "StageRecords", "FeedWire", "OrderBook", "BookBuilder", "StageRuntime",
+        "Topology",
+      ]),
+    stage(
+      "pubd",
+      [
+        "CLinux", "CWebSockets", "ShmRing", "StageRecords", "OrderBook", "BookBuilder",
+        "PublishWire", "StageRuntime", "Topology",
+      ]),
+    stage(
+      "watchdogd", ["CLinux", "ShmRing", "StageRecords", "Supervision", "StageRuntime", "Topology"]
+    ),
+    stage("venue", ["CLinux", "FeedWire", "FeedSim", "StageRuntime"]),
+    stage(
+      "bulkhead",
+      [
+        "CLinux", "CWebSockets", "ShmRing", "StageRecords", "FeedWire", "FeedSim", "OrderBook",
+        "BookBuilder", "StreamDigest", "PublishWire", "StageRuntime", "LatencyHistogram",
+        "Topology",
+      ]),
+  ]
+)

@@ -1,0 +1,3 @@
+#ifndef BULKHEAD_CLINUX_H
+#define BULKHEAD_CLINUX_H
+#endif

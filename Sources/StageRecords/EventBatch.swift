@@ -1,0 +1,102 @@
+/// The events of one venue message, laid out as they will lie in a ring: 64-byte cells, each event from a
+/// cell's start. Fixed memory, made once; `bookd` copies it to its ring in one publish, the offline tools
+/// hash it. Not thread-safe.
+///
+/// ```
+/// event at cell c:  byte 0...7    prefix: u16 length of header + body | u8 kind | u8[5] zero
+///                   byte 8...39   BookEventHeader
+///                   byte 40...    body
+/// ```
+@frozen
+public struct EventBatch: ~Copyable {
+  @usableFromInline let base: UnsafeMutableRawPointer
+  @usableFromInline let capacityCells: Int
+  @usableFromInline var usedCells = 0
+  @usableFromInline var usedEvents = 0
+  @usableFromInline var lastEventOffset = 0
+
+  /// Bytes of a cell, and of the prefix in front of each event.
+  public static let cellBytes = 64
+  public static let prefixBytes = 8
+
+  /// - Parameter capacityCells: cells that can be held. One ITCH message makes at most 12 events of at most
+  ///   two cells; 64 is ample.
+  public init(capacityCells: Int = 64) {
+    precondition(capacityCells > 0)
+    base = UnsafeMutableRawPointer.allocate(byteCount: capacityCells * Self.cellBytes, alignment: 64)
+    base.initializeMemory(as: UInt8.self, repeating: 0, count: capacityCells * Self.cellBytes)
+    self.capacityCells = capacityCells
+  }
+
+  deinit { base.deallocate() }
+
+  /// Cells in use.
+  @inlinable public var cellCount: Int { usedCells }
+  /// Events in use.
+  @inlinable public var eventCount: Int { usedEvents }
+  /// The cells in use, as they go into a ring.
+  @inlinable public var cells: UnsafeRawBufferPointer {
+    UnsafeRawBufferPointer(start: base, count: usedCells * Self.cellBytes)
+  }
+
+  /// Forgets every event.
+  @inlinable @inline(__always)
+  public mutating func removeAll() {
+    usedCells = 0
+    usedEvents = 0
+    lastEventOffset = 0
+  }
+
+  /// Adds an event and returns where its body goes (`bodyBytes` bytes, zeroed to the end of the last cell).
+  /// The header's `index` is set here. Traps when the batch is full: its capacity bounds what one message
+  /// can cause, so that is a bug and never input.
+  @inlinable @inline(__always)
+  public mutating func append(
+    _ kind: BookEventKind, _ header: BookEventHeader, bodyBytes: Int
+  ) -> UnsafeMutableRawPointer {
+    let length = BookEventHeader.bytes + bodyBytes
+    let cells = (Self.prefixBytes + length + Self.cellBytes - 1) / Self.cellBytes
+    precondition(usedCells + cells <= capacityCells, "one message caused more events than a batch holds")
+    let offset = usedCells * Self.cellBytes
+    let event = base + offset
+    event.storeBytes(
+      of: UInt64(UInt16(truncatingIfNeeded: length)) | UInt64(kind.rawValue) << 16, as: UInt64.self)
+    var stamped = header
+    stamped.index = UInt16(truncatingIfNeeded: usedEvents)
+    event.storeBytes(of: stamped, toByteOffset: Self.prefixBytes, as: BookEventHeader.self)
+    // The last word of the last cell may lie beyond the body: never leave an older event's bytes there.
+    let end = event + cells * Self.cellBytes
+    var tail = event + Self.prefixBytes + BookEventHeader.bytes
+    while tail < end {
+      tail.storeBytes(of: 0, as: UInt64.self)
+      tail += 8
+    }
+    lastEventOffset = offset
+    usedCells += cells
+    usedEvents += 1
+    return event + (Self.prefixBytes + BookEventHeader.bytes)
+  }
+
+  /// Marks the newest event as the last of its message. Does nothing on an empty batch.
+  @inlinable @inline(__always)
+  public mutating func closeMessage() {
+    guard usedEvents > 0 else { return }
+    let flags = base + lastEventOffset + Self.prefixBytes + BookEventHeader.flagsOffset
+    flags.storeBytes(of: flags.load(as: UInt8.self) | EventFlags.last, as: UInt8.self)
+  }
+
+  /// Calls `body` with the kind and the bytes (header + body) of each event, in order.
+  @inlinable @inline(__always)
+  public borrowing func forEach(_ body: (_ kind: UInt8, _ event: UnsafeRawBufferPointer) -> Void) {
+    var cell = 0
+    while cell < usedCells {
+      let event = UnsafeRawPointer(base) + cell * Self.cellBytes
+      let prefix = event.load(as: UInt64.self)
+      let length = Int(prefix & 0xFFFF)
+      body(
+        UInt8(truncatingIfNeeded: prefix >> 16),
+        UnsafeRawBufferPointer(start: event + Self.prefixBytes, count: length))
+      cell += (Self.prefixBytes + length + Self.cellBytes - 1) / Self.cellBytes
+    }
+  }
+}

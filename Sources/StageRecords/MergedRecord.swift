@@ -1,0 +1,59 @@
+/// What travels on the ring `merged`: the one gapless stream of a channel, one venue message a record,
+/// in venue sequence order. Every sequence number from the first on appears exactly once: in a
+/// ``Kind/message`` or inside the range of a ``Kind/gap``.
+///
+/// ```
+/// message         offset 0  u64  sequence        venue sequence number
+///                        8  u64  receiveTime     stamp of the packet that supplied it, ns; 0 = none
+///                       16  ...  message bytes   0...1_400; an empty message still has its number
+/// gap             offset 0  u64  first           first lost sequence number
+///                        8  u64  last            last lost sequence number, inclusive
+///                       16  u64  reason          a GapReason
+/// sessionStart    offset 0  u64  first           first sequence number that will follow
+///                        8  10B  session         MoldUDP64 session, ASCII
+/// endOfSession    offset 0  u64  next            one past the last sequence number of the session
+///                        8  10B  session
+/// ```
+/// A message of at most 40 bytes (every ITCH 5.0 order message) fits one 64-byte cell.
+public enum MergedRecord {
+  /// Ring record kinds on the merged ring.
+  public enum Kind {
+    public static let message: UInt8 = 1
+    public static let gap: UInt8 = 2
+    public static let sessionStart: UInt8 = 3
+    public static let endOfSession: UInt8 = 4
+  }
+  /// Bytes in front of the venue message in a ``Kind/message`` record.
+  public static let messageHeaderBytes = 16
+  /// Payload bytes of a ``Kind/gap`` record.
+  public static let gapBytes = 24
+  /// Payload bytes of ``Kind/sessionStart`` and ``Kind/endOfSession``.
+  public static let sessionBytes = 24
+  /// Bytes of a MoldUDP64 session identifier.
+  public static let sessionIdentifierBytes = 10
+}
+
+/// Why a range of sequence numbers is lost for good.
+public enum GapReason: UInt8, Sendable, CaseIterable {
+  /// Neither line carried it and retransmission is switched off.
+  case retransmissionOff = 1
+  /// Every allowed request went unanswered.
+  case retransmissionExhausted = 2
+  /// The range is wider than the reorder window and was given up to keep memory bounded.
+  case windowExceeded = 3
+  /// The reader of this ring was lapped: the range left the retention before it was read.
+  case ringOverrun = 4
+  /// A successor could not rebuild the state that its predecessor held.
+  case restartWithoutState = 5
+
+  /// The name used in every text and JSON output.
+  public var name: String {
+    switch self {
+    case .retransmissionOff: "retransmission off"
+    case .retransmissionExhausted: "retransmission exhausted"
+    case .windowExceeded: "window exceeded"
+    case .ringOverrun: "ring overrun"
+    case .restartWithoutState: "restart without state"
+    }
+  }
+}
