@@ -1,1 +1,330 @@
+#define _GNU_SOURCE
 #include "CLinux.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/futex.h>
+#include <linux/membarrier.h>
+#include <netinet/in.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/signalfd.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+static struct timespec timespec_of(int64_t nanoseconds) {
+  struct timespec time = {nanoseconds / 1000000000, nanoseconds % 1000000000};
+  return time;
+}
+
+int bulkhead_futex_wait(const void *word, uint32_t expected, int64_t nanoseconds) {
+  struct timespec timeout = timespec_of(nanoseconds);
+  long result =
+      syscall(SYS_futex, word, FUTEX_WAIT, expected, nanoseconds < 0 ? NULL : &timeout, NULL, 0);
+  return result < 0 ? -errno : 0;
+}
+
+int bulkhead_futex_wake(const void *word, int count) {
+  long result = syscall(SYS_futex, word, FUTEX_WAKE, count, NULL, NULL, 0);
+  return result < 0 ? -errno : 0;
+}
+
+#ifndef SYS_futex_waitv
+#define SYS_futex_waitv 449
+#endif
+struct bulkhead_futex_waitv {
+  uint64_t value, address;
+  uint32_t flags, reserved;
+};
+
+int bulkhead_futex_wait_any(const void *const *words, const uint32_t *expected, int count, int64_t nanoseconds) {
+  struct bulkhead_futex_waitv waiters[8];
+  if (count < 1 || count > 8) return -EINVAL;
+  for (int i = 0; i < count; i++) {
+    // Flag 2: a 32-bit word; without the private flag, so that it may be shared between processes.
+    waiters[i] = (struct bulkhead_futex_waitv){expected[i], (uint64_t)(uintptr_t)words[i], 2, 0};
+  }
+  struct timespec deadline;
+  clock_gettime(CLOCK_MONOTONIC, &deadline);
+  if (nanoseconds >= 0) {
+    int64_t total = deadline.tv_nsec + nanoseconds;
+    deadline.tv_sec += total / 1000000000;
+    deadline.tv_nsec = total % 1000000000;
+  }
+  long result =
+      syscall(SYS_futex_waitv, waiters, count, 0, nanoseconds < 0 ? NULL : &deadline, CLOCK_MONOTONIC);
+  return result < 0 ? -errno : 0;
+}
+
+int bulkhead_membarrier_register(void) {
+  return syscall(SYS_membarrier, MEMBARRIER_CMD_REGISTER_GLOBAL_EXPEDITED, 0, 0) < 0 ? -errno : 0;
+}
+
+int bulkhead_membarrier(void) {
+  return syscall(SYS_membarrier, MEMBARRIER_CMD_GLOBAL_EXPEDITED, 0, 0) < 0 ? -errno : 0;
+}
+
+int bulkhead_pidfd_open(pid_t pid) {
+  long result = syscall(SYS_pidfd_open, pid, 0);
+  return result < 0 ? -errno : (int)result;
+}
+
+int bulkhead_pin_to_core(int core) {
+  cpu_set_t set;
+  CPU_ZERO(&set);
+  CPU_SET(core, &set);
+  if (sched_setaffinity(0, sizeof set, &set) != 0) return -errno;
+  return 0;
+}
+
+bool bulkhead_wait_exited(int status) { return WIFEXITED(status); }
+int bulkhead_wait_exit_code(int status) { return WEXITSTATUS(status); }
+int bulkhead_wait_signal(int status) { return WIFSIGNALED(status) ? WTERMSIG(status) : 0; }
+
+// The child's environment holds this placeholder, overwritten after the fork when the pid is known.
+static const char listen_pid_prefix[] = "LISTEN_PID=";
+
+pid_t bulkhead_spawn(const char *path, char *const arguments[], char *const environment[], const int *descriptors,
+                     int descriptor_count, int log_descriptor) {
+  if (descriptor_count < 0 || descriptor_count > 16) return -EINVAL;
+  int environment_count = 0;
+  while (environment[environment_count]) environment_count++;
+  char **complete = calloc((size_t)environment_count + 2, sizeof *complete);
+  if (!complete) return -ENOMEM;
+  char listen_pid[32] = "LISTEN_PID=";
+  memcpy(complete, environment, (size_t)environment_count * sizeof *complete);
+  if (descriptor_count > 0) complete[environment_count] = listen_pid;
+
+  int report[2];
+  if (pipe2(report, O_CLOEXEC) != 0) {
+    free(complete);
+    return -errno;
+  }
+  pid_t pid = fork();
+  if (pid == 0) {
+    snprintf(listen_pid + sizeof listen_pid_prefix - 1, sizeof listen_pid - sizeof listen_pid_prefix, "%d",
+             (int)getpid());
+    // First out of the way of 3, 4, …, then into place: a descriptor may already be one of the targets.
+    int moved[17];
+    int error = 0;
+    int report_moved = fcntl(report[1], F_DUPFD_CLOEXEC, 64);
+    for (int i = 0; i < descriptor_count && !error; i++) {
+      moved[i] = fcntl(descriptors[i], F_DUPFD_CLOEXEC, 64);
+      if (moved[i] < 0) error = errno;
+    }
+    for (int i = 0; i < descriptor_count && !error; i++)
+      if (dup2(moved[i], 3 + i) < 0) error = errno;
+    if (log_descriptor >= 0 && !error)
+      if (dup2(log_descriptor, 1) < 0 || dup2(log_descriptor, 2) < 0) error = errno;
+    sigset_t none;
+    sigemptyset(&none);
+    sigprocmask(SIG_SETMASK, &none, NULL);
+    if (!error) {
+      execve(path, arguments, complete);
+      error = errno;
+    }
+    ssize_t ignored = write(report_moved, &error, sizeof error);
+    (void)ignored;
+    _exit(127);
+  }
+  int saved = errno;
+  free(complete);
+  close(report[1]);
+  int error = 0;
+  if (pid > 0) {
+    ssize_t count;
+    do count = read(report[0], &error, sizeof error);
+    while (count < 0 && errno == EINTR);
+    if (count == (ssize_t)sizeof error) waitpid(pid, NULL, 0);
+  } else {
+    error = saved;
+  }
+  close(report[0]);
+  return error ? -error : pid;
+}
+
+static volatile sig_atomic_t stop_flag;
+static void request_stop(int signal) {
+  (void)signal;
+  stop_flag = 1;
+}
+
+void bulkhead_install_stop_handler(void) {
+  struct sigaction action = {.sa_handler = request_stop};
+  sigemptyset(&action.sa_mask);
+  sigaction(SIGTERM, &action, NULL);
+  sigaction(SIGINT, &action, NULL);
+  signal(SIGPIPE, SIG_IGN);
+}
+
+bool bulkhead_stop_requested(void) { return stop_flag != 0; }
+
+int bulkhead_open_signal_descriptor(void) {
+  sigset_t set;
+  sigemptyset(&set);
+  sigaddset(&set, SIGTERM);
+  sigaddset(&set, SIGINT);
+  sigaddset(&set, SIGCHLD);
+  if (sigprocmask(SIG_BLOCK, &set, NULL) != 0) return -errno;
+  signal(SIGPIPE, SIG_IGN);
+  int fd = signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC);
+  return fd < 0 ? -errno : fd;
+}
+
+int bulkhead_next_signal(int descriptor) {
+  struct signalfd_siginfo information;
+  if (read(descriptor, &information, sizeof information) != (ssize_t)sizeof information) return 0;
+  return (int)information.ssi_signo;
+}
+
+struct bulkhead_receive_batch {
+  int count, datagram_bytes;
+  uint32_t kernel_drops;
+  struct mmsghdr *headers;
+  struct iovec *vectors;
+  char *bytes, *controls;
+  uint64_t *times;
+};
+
+enum { control_bytes = 128 };
+
+struct bulkhead_receive_batch *bulkhead_receive_batch_make(int count, int datagram_bytes) {
+  struct bulkhead_receive_batch *batch = calloc(1, sizeof *batch);
+  if (!batch) return NULL;
+  batch->count = count;
+  batch->datagram_bytes = datagram_bytes;
+  batch->headers = calloc((size_t)count, sizeof *batch->headers);
+  batch->vectors = calloc((size_t)count, sizeof *batch->vectors);
+  batch->bytes = calloc((size_t)count, (size_t)datagram_bytes);
+  batch->controls = calloc((size_t)count, control_bytes);
+  batch->times = calloc((size_t)count, sizeof *batch->times);
+  if (!batch->headers || !batch->vectors || !batch->bytes || !batch->controls || !batch->times) return NULL;
+  for (int i = 0; i < count; i++) {
+    batch->vectors[i] = (struct iovec){batch->bytes + (size_t)i * (size_t)datagram_bytes, (size_t)datagram_bytes};
+    batch->headers[i].msg_hdr.msg_iov = &batch->vectors[i];
+    batch->headers[i].msg_hdr.msg_iovlen = 1;
+  }
+  return batch;
+}
+
+int bulkhead_receive_batch_take(struct bulkhead_receive_batch *batch, int socket) {
+  for (int i = 0; i < batch->count; i++) {
+    batch->headers[i].msg_hdr.msg_control = batch->controls + (size_t)i * control_bytes;
+    batch->headers[i].msg_hdr.msg_controllen = control_bytes;
+  }
+  int received = recvmmsg(socket, batch->headers, (unsigned)batch->count, MSG_DONTWAIT, NULL);
+  if (received < 0) return -errno;
+  for (int i = 0; i < received; i++) {
+    batch->times[i] = 0;
+    struct msghdr *header = &batch->headers[i].msg_hdr;
+    for (struct cmsghdr *item = CMSG_FIRSTHDR(header); item; item = CMSG_NXTHDR(header, item)) {
+      if (item->cmsg_level != SOL_SOCKET) continue;
+      if (item->cmsg_type == SO_TIMESTAMPNS) {
+        struct timespec time;
+        memcpy(&time, CMSG_DATA(item), sizeof time);
+        batch->times[i] = (uint64_t)time.tv_sec * 1000000000u + (uint64_t)time.tv_nsec;
+      } else if (item->cmsg_type == SO_RXQ_OVFL) {
+        memcpy(&batch->kernel_drops, CMSG_DATA(item), sizeof batch->kernel_drops);
+      }
+    }
+  }
+  return received;
+}
+
+const void *bulkhead_receive_batch_bytes(const struct bulkhead_receive_batch *batch, int index) {
+  return batch->bytes + (size_t)index * (size_t)batch->datagram_bytes;
+}
+int bulkhead_receive_batch_length(const struct bulkhead_receive_batch *batch, int index) {
+  return (int)batch->headers[index].msg_len;
+}
+bool bulkhead_receive_batch_truncated(const struct bulkhead_receive_batch *batch, int index) {
+  return (batch->headers[index].msg_hdr.msg_flags & MSG_TRUNC) != 0;
+}
+uint64_t bulkhead_receive_batch_time(const struct bulkhead_receive_batch *batch, int index) {
+  return batch->times[index];
+}
+uint32_t bulkhead_receive_batch_kernel_drops(const struct bulkhead_receive_batch *batch) {
+  return batch->kernel_drops;
+}
+
+int bulkhead_open_multicast_receiver(uint32_t group, uint16_t port, uint32_t interface, uint32_t source,
+                                     int receive_buffer, int *granted) {
+  int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+  if (fd < 0) return -errno;
+  int on = 1, off = 0;
+  struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons(port), .sin_addr.s_addr = htonl(group)};
+  // Bound to the group and closed to the host's other groups: the same port on another group is another line.
+  bool ok = setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) == 0 &&
+            setsockopt(fd, IPPROTO_IP, IP_MULTICAST_ALL, &off, sizeof off) == 0 &&
+            setsockopt(fd, SOL_SOCKET, SO_TIMESTAMPNS, &on, sizeof on) == 0 &&
+            setsockopt(fd, SOL_SOCKET, SO_RXQ_OVFL, &on, sizeof on) == 0 &&
+            bind(fd, (struct sockaddr *)&address, sizeof address) == 0;
+  if (ok && source == 0) {
+    struct ip_mreqn join = {.imr_multiaddr.s_addr = htonl(group), .imr_address.s_addr = htonl(interface)};
+    ok = setsockopt(fd, IPPROTO_IP, IP_ADD_MEMBERSHIP, &join, sizeof join) == 0;
+  } else if (ok) {
+    struct ip_mreq_source join = {.imr_multiaddr.s_addr = htonl(group),
+                                  .imr_interface.s_addr = htonl(interface),
+                                  .imr_sourceaddr.s_addr = htonl(source)};
+    ok = setsockopt(fd, IPPROTO_IP, IP_ADD_SOURCE_MEMBERSHIP, &join, sizeof join) == 0;
+  }
+  if (!ok) {
+    int error = errno;
+    close(fd);
+    return -error;
+  }
+  // The kernel doubles what it is asked for and reports the doubled figure.
+  int half = receive_buffer / 2;
+  if (setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &half, sizeof half) != 0)
+    setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &half, sizeof half);
+  socklen_t length = sizeof *granted;
+  if (getsockopt(fd, SOL_SOCKET, SO_RCVBUF, granted, &length) != 0) *granted = 0;
+  return fd;
+}
+
+int bulkhead_open_udp_client(uint32_t address, uint16_t port) {
+  int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+  if (fd < 0) return -errno;
+  struct sockaddr_in peer = {.sin_family = AF_INET, .sin_port = htons(port), .sin_addr.s_addr = htonl(address)};
+  if (connect(fd, (struct sockaddr *)&peer, sizeof peer) != 0) {
+    int error = errno;
+    close(fd);
+    return -error;
+  }
+  return fd;
+}
+
+static uint64_t nanoseconds_of(clockid_t clock) {
+  struct timespec time;
+  clock_gettime(clock, &time);
+  return (uint64_t)time.tv_sec * 1000000000u + (uint64_t)time.tv_nsec;
+}
+
+uint64_t bulkhead_monotonic_nanoseconds(void) { return nanoseconds_of(CLOCK_MONOTONIC); }
+uint64_t bulkhead_realtime_nanoseconds(void) { return nanoseconds_of(CLOCK_REALTIME); }
+
+uint64_t bulkhead_process_start_time(pid_t pid) {
+  char path[64], text[1024];
+  snprintf(path, sizeof path, "/proc/%d/stat", (int)pid);
+  int fd = open(path, O_RDONLY | O_CLOEXEC);
+  if (fd < 0) return 0;
+  ssize_t length = read(fd, text, sizeof text - 1);
+  close(fd);
+  if (length <= 0) return 0;
+  text[length] = 0;
+  // The command name may hold anything, also spaces and brackets: count fields from its last bracket.
+  char *field = strrchr(text, ')');
+  if (!field) return 0;
+  int number = 2;
+  for (field++; *field && number < 22; field++)
+    if (*field == ' ') number++;
+  // A zombie still has a start time; callers that ask "alive?" use a pidfd.
+  return strtoull(field, NULL, 10);
+}

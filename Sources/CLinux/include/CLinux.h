@@ -1,3 +1,67 @@
+// System calls, macros and unions that Swift cannot import. No logic: one call, one wrapper.
 #ifndef BULKHEAD_CLINUX_H
 #define BULKHEAD_CLINUX_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+// Waiting and waking on a word of shared memory. Times are relative, in nanoseconds; a negative one waits
+// without limit. Return 0, or -errno.
+int bulkhead_futex_wait(const void *word, uint32_t expected, int64_t nanoseconds);
+int bulkhead_futex_wake(const void *word, int count);
+// Waits until one of `count` (at most 8) words differs from its expected value.
+int bulkhead_futex_wait_any(const void *const *words, const uint32_t *expected, int count, int64_t nanoseconds);
+// membarrier(2): the waiter's side of a store-load barrier whose other side is free.
+int bulkhead_membarrier_register(void);
+int bulkhead_membarrier(void);
+
+// Processes.
+int bulkhead_pidfd_open(pid_t pid);
+int bulkhead_pin_to_core(int core);
+// Starts `path` with `arguments` and `environment`. `descriptors` become 3, 4, … in the child (the LISTEN_FDS
+// convention; LISTEN_PID is set to the child's pid). Standard output and error go to `log_descriptor` unless it is
+// negative. Returns the pid, or -errno of the step that failed.
+pid_t bulkhead_spawn(const char *path, char *const arguments[], char *const environment[], const int *descriptors,
+                     int descriptor_count, int log_descriptor);
+bool bulkhead_wait_exited(int status);
+int bulkhead_wait_exit_code(int status);
+int bulkhead_wait_signal(int status);
+
+// SIGTERM and SIGINT set a flag and interrupt a waiting system call; SIGPIPE is ignored.
+void bulkhead_install_stop_handler(void);
+bool bulkhead_stop_requested(void);
+// A non-blocking descriptor that becomes readable on SIGTERM, SIGINT or SIGCHLD (which are blocked), or -errno.
+int bulkhead_open_signal_descriptor(void);
+// The next signal number from it, 0 if none is pending.
+int bulkhead_next_signal(int descriptor);
+
+// Receiving datagrams in batches with kernel stamps.
+struct bulkhead_receive_batch;
+struct bulkhead_receive_batch *bulkhead_receive_batch_make(int count, int datagram_bytes);
+// Receives up to the batch's count without waiting. Returns the number received, or -errno.
+int bulkhead_receive_batch_take(struct bulkhead_receive_batch *batch, int socket);
+const void *bulkhead_receive_batch_bytes(const struct bulkhead_receive_batch *batch, int index);
+int bulkhead_receive_batch_length(const struct bulkhead_receive_batch *batch, int index);
+bool bulkhead_receive_batch_truncated(const struct bulkhead_receive_batch *batch, int index);
+// Receive stamp in nanoseconds since the Unix epoch, 0 if the kernel gave none.
+uint64_t bulkhead_receive_batch_time(const struct bulkhead_receive_batch *batch, int index);
+// The socket's drop counter (SO_RXQ_OVFL) as of the newest datagram that carried one.
+uint32_t bulkhead_receive_batch_kernel_drops(const struct bulkhead_receive_batch *batch);
+
+// Opens a UDP socket bound to group:port and joined on the interface (addresses in host order; source 0 = any).
+// `receive_buffer` is asked for with SO_RCVBUFFORCE, then SO_RCVBUF; what the kernel granted goes to `granted`.
+// Returns the descriptor, or -errno.
+int bulkhead_open_multicast_receiver(uint32_t group, uint16_t port, uint32_t interface, uint32_t source,
+                                     int receive_buffer, int *granted);
+// Opens a non-blocking UDP socket connected to address:port (host order). Returns the descriptor, or -errno.
+int bulkhead_open_udp_client(uint32_t address, uint16_t port);
+
+// CPU time and memory of this process.
+uint64_t bulkhead_monotonic_nanoseconds(void);
+uint64_t bulkhead_realtime_nanoseconds(void);
+// Start time of a process in clock ticks since boot (field 22 of /proc/PID/stat), 0 if it does not exist.
+uint64_t bulkhead_process_start_time(pid_t pid);
+
 #endif

@@ -1,0 +1,66 @@
+/// A fixed-size log-linear histogram of durations in nanoseconds, in memory that the caller provides, so that
+/// it may lie in a page that another process reads. Values up to 31 are exact; above, a bucket is at most 1/32
+/// of its value wide. Counts, never averages of percentiles: two histograms are merged by adding.
+///
+/// One writer; readers may look at any time and see each count either before or after an increment.
+@frozen
+public struct LatencyHistogram: @unchecked Sendable {
+  /// Linear buckets per power of two, as a shift.
+  @usableFromInline static let precisionBits = 5
+  /// Number of 64-bit counts.
+  public static let bucketCount = (64 - precisionBits + 1) << precisionBits
+  /// Bytes of the memory that ``init(memory:)`` wants.
+  public static let byteCount = bucketCount * 8 + 16
+
+  @usableFromInline let counts: UnsafeMutablePointer<UInt64>
+
+  /// - Parameter memory: ``byteCount`` bytes, 8-byte aligned, zeroed before first use; must outlive the value.
+  @inlinable
+  public init(memory: UnsafeMutableRawPointer) {
+    counts = memory.assumingMemoryBound(to: UInt64.self)
+  }
+
+  @inlinable @inline(__always)
+  static func bucket(of value: UInt64) -> Int {
+    guard value >= 32 else { return Int(truncatingIfNeeded: value) }
+    let exponent = 63 &- value.leadingZeroBitCount
+    let shift = exponent &- precisionBits
+    return ((shift &+ 1) << precisionBits) &+ (Int(truncatingIfNeeded: value >> UInt64(shift)) & 31)
+  }
+
+  /// The largest value that falls into a bucket.
+  static func upperBound(of bucket: Int) -> UInt64 {
+    guard bucket >= 32 else { return UInt64(bucket) }
+    let shift = UInt64((bucket >> precisionBits) - 1)
+    let mantissa = UInt64(bucket & 31) + 32
+    return (mantissa << shift) + ((1 << shift) - 1)
+  }
+
+  /// Counts one duration.
+  @inlinable @inline(__always)
+  public func record(_ nanoseconds: UInt64) {
+    counts[Self.bucket(of: nanoseconds)] &+= 1
+    counts[Self.bucketCount] &+= 1
+    if nanoseconds > counts[Self.bucketCount &+ 1] { counts[Self.bucketCount &+ 1] = nanoseconds }
+  }
+
+  /// Durations counted.
+  public var count: UInt64 { counts[Self.bucketCount] }
+  /// The longest duration, exact.
+  public var maximum: UInt64 { counts[Self.bucketCount + 1] }
+
+  /// The duration that the fraction `quantile` of all does not exceed (upper bound of its bucket, at most the
+  /// maximum); 0 when nothing was counted.
+  public func value(at quantile: Double) -> UInt64 {
+    var total: UInt64 = 0
+    for bucket in 0..<Self.bucketCount { total &+= counts[bucket] }
+    guard total > 0 else { return 0 }
+    let rank = max(1, UInt64((Double(total) * min(max(quantile, 0), 1)).rounded(.up)))
+    var seen: UInt64 = 0
+    for bucket in 0..<Self.bucketCount {
+      seen &+= counts[bucket]
+      if seen >= rank { return min(Self.upperBound(of: bucket), max(maximum, 1)) }
+    }
+    return maximum
+  }
+}

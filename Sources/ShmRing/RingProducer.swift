@@ -1,0 +1,302 @@
+import CLinux
+import Glibc
+import Synchronization
+
+/// The one writer of a stream ring.
+///
+/// ```swift
+/// var producer = try RingProducer.attach(path: path, readers: ["merged"], configurationHash: hash)
+/// let payload = producer.reserve(bytes: 24)       // write 24 bytes there
+/// producer.commit(kind: 1, bytes: 24)             // in place, not yet visible
+/// producer.publish()                              // the whole batch becomes visible at once
+/// ```
+///
+/// Memory order: payload and later stamps of a batch are plain or relaxed stores; the batch's first stamp is a
+/// release store and makes all of it visible (sync point with ``RingConsumer/poll(into:)``). `published` follows.
+/// A producer killed anywhere leaves either the whole batch or nothing of it: its first stamp is the last
+/// to be written.
+@frozen
+public struct RingProducer: ~Copyable {
+  @usableFromInline let file: SharedFile
+  @usableFromInline let header: RingHeader
+  @usableFromInline let data: UnsafeMutableRawPointer
+  @usableFromInline let cellMask: UInt64
+  @usableFromInline let lapShift: UInt64
+  @usableFromInline let segmentCells: UInt64
+  @usableFromInline let maximumRecordBytes: Int
+  /// Where the next record starts.
+  @usableFromInline var position: UInt64
+  /// Local copy of the claimed word.
+  @usableFromInline var claimed: UInt64
+  /// Where the open batch starts; equal to `position` when none is open.
+  @usableFromInline var batchStart: UInt64
+  /// The first stamp of the open batch, kept back until ``publish()``.
+  @usableFromInline var batchStamp: UInt64 = 0
+  @usableFromInline var batchRecords: UInt64 = 0
+  /// This incarnation; raised by each attach.
+  public let epoch: UInt64
+  /// Per reader: its `sleeping` word, and the ticket of the sleep that was last ended.
+  @usableFromInline let sleepers: UnsafeMutablePointer<SharedWord>
+  @usableFromInline let wokenTickets: UnsafeMutablePointer<UInt64>
+  @usableFromInline let sleeperCount: Int
+  private let readerFiles: UnsafeMutablePointer<CursorPage>
+  private let readerFileCount: Int
+
+  /// Attaches as the producer of an existing ring: raises the epoch and continues exactly behind the last record
+  /// that is visible. What a predecessor had half-written is overwritten.
+  /// - Parameters:
+  ///   - readers: names of the readers whose pages the producer watches for sleepers; each page must exist.
+  ///   - configurationHash: must equal the ring's.
+  /// - Throws: ``RingError``; ``RingError/producerAlive(path:pid:)`` when another living process produces.
+  public static func attach(
+    path: String, readers: [String], configurationHash: UInt64
+  ) throws(RingError) -> RingProducer {
+    let file = try SharedFile.open(
+      path: path, access: .readWrite, minimumBytes: RingLayout.headerBytes, populate: true)
+    let identity = try RingIdentity.read(from: file, expectedConfiguration: configurationHash)
+    guard identity.kind == .overwritingStream else {
+      throw .header(path: path, field: "kind", found: UInt64(identity.kind.rawValue), expected: "1 (stream)")
+    }
+    let header = RingHeader(file.base)
+    let pid = Int32(truncatingIfNeeded: header.producerPid.loadRelaxed())
+    if pid > 0, pid != getpid() {
+      // The start time tells a living producer from a stranger who got its number (FM-609).
+      let start = bulkhead_process_start_time(pid)
+      if start != 0, start == header.producerStartTime.loadRelaxed(), kill(pid, 0) == 0 {
+        throw .producerAlive(path: path, pid: pid)
+      }
+    }
+    let pages = UnsafeMutablePointer<CursorPage>.allocate(capacity: max(1, readers.count))
+    let sleepers = UnsafeMutablePointer<SharedWord>.allocate(capacity: max(1, readers.count))
+    for (index, reader) in readers.enumerated() {
+      let page = try CursorPage.attach(path: CursorPage.path(ring: path, reader: reader), access: .readOnly)
+      sleepers[index] = page.sleeping
+      (pages + index).initialize(to: page)
+    }
+    return RingProducer(
+      file: file, header: header, geometry: identity.geometry, sleepers: sleepers,
+      sleeperCount: readers.count, readerFiles: pages)
+  }
+
+  private init(
+    file: consuming SharedFile, header: RingHeader, geometry: RingGeometry,
+    sleepers: UnsafeMutablePointer<SharedWord>, sleeperCount: Int,
+    readerFiles: UnsafeMutablePointer<CursorPage>
+  ) {
+    let data = file.base + RingLayout.headerBytes
+    let lapShift = UInt64(geometry.cellCount.trailingZeroBitCount)
+    let cellMask = UInt64(geometry.cellCount - 1)
+    let segmentCells = UInt64(geometry.segmentCells)
+    let frontier = Self.findFrontier(
+      from: header.published.loadAcquiring(), data: data, cellMask: cellMask, lapShift: lapShift,
+      segmentCells: segmentCells)
+    // Both words are kept inside what a producer can have written, so that a damaged header cannot widen a claim.
+    let claimed = (frontier / segmentCells + 1) * segmentCells
+    self.header = header
+    self.data = data
+    self.cellMask = cellMask
+    self.lapShift = lapShift
+    self.segmentCells = segmentCells
+    maximumRecordBytes = geometry.maximumRecordBytes
+    position = frontier
+    batchStart = frontier
+    self.claimed = max(claimed, header.claimed.loadRelaxed())
+    self.sleepers = sleepers
+    wokenTickets = UnsafeMutablePointer<UInt64>.allocate(capacity: max(1, sleeperCount))
+    wokenTickets.initialize(repeating: 0, count: max(1, sleeperCount))
+    self.sleeperCount = sleeperCount
+    self.readerFiles = readerFiles
+    readerFileCount = sleeperCount
+    epoch = header.epoch.loadRelaxed() + 1
+    header.producerPid.storeRelaxed(UInt64(getpid()))
+    header.producerStartTime.storeRelaxed(bulkhead_process_start_time(getpid()))
+    header.claimed.storeRelaxed(self.claimed)
+    atomicMemoryFence(ordering: .releasing)
+    SharedWord(data + Int(frontier & cellMask) * RingLayout.cellBytes).storeReleasing(0)
+    header.published.storeReleasing(frontier)
+    header.epoch.storeReleasing(epoch)
+    self.file = file
+    // Lets a parking reader put the barrier on its own side (see RingConsumer.prepareToPark).
+    _ = bulkhead_membarrier_register()
+  }
+
+  deinit {
+    for index in 0..<readerFileCount { (readerFiles + index).deinitialize(count: 1) }
+    readerFiles.deallocate()
+    sleepers.deallocate()
+    wokenTickets.deallocate()
+  }
+
+  /// Walks the visible records from `start`, a record boundary, to the first that is not.
+  static func findFrontier(
+    from start: UInt64, data: UnsafeMutableRawPointer, cellMask: UInt64, lapShift: UInt64, segmentCells: UInt64
+  ) -> UInt64 {
+    var position = start
+    // At most one ring's worth can lie ahead of the published word; the bound also ends a walk over garbage.
+    let limit = start &+ cellMask
+    while position < limit {
+      let stamp = SharedWord(data + Int(position & cellMask) * RingLayout.cellBytes).loadAcquiring()
+      guard Stamp.matches(stamp, lap: position >> lapShift) else { return position }
+      if Stamp.kind(stamp) == Stamp.padKind {
+        position = (position / segmentCells + 1) * segmentCells
+      } else {
+        position += UInt64(Stamp.cells(length: Stamp.length(stamp)))
+      }
+    }
+    return position
+  }
+
+  /// Longest payload that ``reserve(bytes:)`` accepts.
+  public var recordBytesLimit: Int { maximumRecordBytes }
+  /// Where the next record will start, in cells.
+  @inlinable public var nextPosition: UInt64 { position }
+  /// Whether records were committed that are not published yet.
+  @inlinable public var hasOpenBatch: Bool { batchStart != position }
+
+  /// Makes room for one record and returns where its payload goes: `bytes` writable bytes, up to the end of
+  /// the last cell. Claims what is about to be overwritten.
+  /// - Parameter bytes: 0...``recordBytesLimit``; more is a programming error.
+  @inlinable @inline(__always)
+  public mutating func reserve(bytes: Int) -> UnsafeMutableRawPointer {
+    precondition(bytes >= 0 && bytes <= maximumRecordBytes, "record longer than the ring's segments")
+    let cells = UInt64(truncatingIfNeeded: Stamp.cells(length: bytes))
+    if (position & (segmentCells &- 1)) &+ cells > segmentCells { padToSegmentEnd() }
+    // One cell more than the record: the frontier behind it is cleared before the record shows.
+    if position &+ cells &+ 1 > claimed { claim(upTo: position &+ cells &+ 1) }
+    return cell(position) + RingLayout.stampBytes
+  }
+
+  /// Completes the record that was reserved last: it joins the open batch.
+  /// - Parameters:
+  ///   - kind: 1...254, the record's kind.
+  ///   - bytes: payload bytes, at most what was reserved.
+  @inlinable @inline(__always)
+  public mutating func commit(kind: UInt8, bytes: Int) {
+    stamp(Stamp.make(lap: position >> lapShift, kind: kind, length: bytes))
+    position &+= UInt64(truncatingIfNeeded: Stamp.cells(length: bytes))
+    batchRecords &+= 1
+  }
+
+  /// Makes every committed record visible with one release store, then wakes readers that sleep.
+  @inlinable @inline(__always)
+  public mutating func publish() {
+    guard batchStart != position else { return }
+    SharedWord(cell(position)).storeRelaxed(0)
+    SharedWord(cell(batchStart)).storeReleasing(batchStamp)
+    batchStart = position
+    header.published.storeReleasing(position)
+    header.records.addAsOnlyWriter(batchRecords)
+    header.batches.addAsOnlyWriter(1)
+    batchRecords = 0
+    wakeSleepers()
+  }
+
+  /// Forgets the committed, unpublished records: as if they had never been written.
+  public mutating func abandonBatch() {
+    position = batchStart
+    batchRecords = 0
+  }
+
+  /// Stores a word of the producer's own beside the ring, for instance how far its input was read.
+  public func setInputPosition(_ index: Int, _ value: UInt64) {
+    precondition((0..<RingLayout.inputPositionCount).contains(index))
+    SharedWord(file.base + RingLayout.inputPositionOffset + 8 * index).storeReleasing(value)
+  }
+
+  /// The word that ``setInputPosition(_:_:)`` stored, perhaps in an earlier incarnation.
+  public func inputPosition(_ index: Int) -> UInt64 {
+    precondition((0..<RingLayout.inputPositionCount).contains(index))
+    return SharedWord(file.base + RingLayout.inputPositionOffset + 8 * index).loadAcquiring()
+  }
+
+  @inlinable @inline(__always)
+  func cell(_ position: UInt64) -> UnsafeMutableRawPointer {
+    data + Int(truncatingIfNeeded: position & cellMask) &* RingLayout.cellBytes
+  }
+
+  /// Puts a stamp at the current position, or keeps it back when it is the batch's first.
+  @inlinable @inline(__always)
+  mutating func stamp(_ value: UInt64) {
+    if batchStart == position {
+      // The frontier is already clear, so nothing of the batch can be seen before `publish`.
+      batchStamp = value
+    } else {
+      SharedWord(cell(position)).storeRelaxed(value)
+    }
+  }
+
+  @usableFromInline
+  mutating func padToSegmentEnd() {
+    if position &+ 2 > claimed { claim(upTo: position &+ 2) }
+    stamp(Stamp.make(lap: position >> lapShift, kind: Stamp.padKind, length: 0))
+    position = (position / segmentCells &+ 1) &* segmentCells
+  }
+
+  /// Moves `claimed` past `end`, to a segment's end, before anything there is overwritten.
+  @usableFromInline
+  mutating func claim(upTo end: UInt64) {
+    claimed = ((end &+ segmentCells &- 1) / segmentCells) &* segmentCells
+    precondition(claimed &- batchStart <= cellMask &+ 1, "a batch longer than its ring")
+    header.claimed.storeRelaxed(claimed)
+    // Whoever sees a byte that is stored after this fence also sees the claim (sync point with `isStillThere`).
+    atomicMemoryFence(ordering: .releasing)
+  }
+
+  @inlinable @inline(__always)
+  func wakeSleepers() {
+    var index = 0
+    while index < sleeperCount {
+      let ticket = sleepers[index].loadRelaxed()
+      if ticket != 0, ticket != wokenTickets[index] { wake(index, ticket) }
+      index &+= 1
+    }
+  }
+
+  /// Ends the sleep that bears `ticket`, once: the sleeper either waits on the word and is woken, or has yet to
+  /// wait and finds the word changed.
+  @usableFromInline
+  func wake(_ reader: Int, _ ticket: UInt64) {
+    wokenTickets[reader] = ticket
+    _ = bulkhead_futex_wake(file.base + RingLayout.publishedOffset, Int32.max)
+  }
+}
+
+extension RingProducer {
+  /// Makes a new ring file and the cursor page of each reader.
+  public static func create(
+    path: String, name: String, geometry: RingGeometry, readers: [String], configurationHash: UInt64,
+    lockMemory: Bool = false
+  ) throws(RingError) {
+    let file = try SharedFile.create(path: path, byteCount: geometry.fileBytes, lock: lockMemory)
+    for reader in readers { try CursorPage.create(path: CursorPage.path(ring: path, reader: reader)) }
+    // An empty ring's first segment counts as claimed, as after every attach.
+    SharedWord(file.base + RingLayout.claimedOffset).storeRelaxed(UInt64(geometry.segmentCells))
+    let identity = RingIdentity(
+      kind: .overwritingStream, geometry: geometry, configurationHash: configurationHash, name: name)
+    identity.write(to: file.base, fileBytes: geometry.fileBytes)
+  }
+}
+
+extension RingProducer {
+  /// Copies the newest visible record, if the ring holds one: what a successor needs to know how far its
+  /// predecessor came.
+  /// - Parameter buffer: at least ``recordBytesLimit`` + 56 writable bytes.
+  /// - Returns: the record's kind and payload length.
+  public func copyNewestRecord(into buffer: UnsafeMutableRawPointer) -> (kind: UInt8, bytes: Int)? {
+    guard batchStart > 0 else { return nil }
+    // A segment's start is a record's start, and a segment is never all padding.
+    var walk = ((batchStart - 1) / segmentCells) * segmentCells
+    var newest: (kind: UInt8, bytes: Int)?
+    while walk < batchStart {
+      let here = cell(walk)
+      let stamp = SharedWord(here).loadAcquiring()
+      guard Stamp.matches(stamp, lap: walk >> lapShift) else { break }
+      if Stamp.kind(stamp) == Stamp.padKind { break }
+      let bytes = min(Stamp.length(stamp), maximumRecordBytes)
+      buffer.copyMemory(from: here + RingLayout.stampBytes, byteCount: bytes)
+      newest = (Stamp.kind(stamp), bytes)
+      walk += UInt64(Stamp.cells(length: bytes))
+    }
+    return newest
+  }
+}

@@ -1,0 +1,157 @@
+import CLinux
+import Glibc
+public import LatencyHistogram
+public import ShmRing
+
+/// How far a process has come.
+public enum StageState: UInt64, Sendable {
+  case initializing = 0
+  case warming = 1
+  case catchingUp = 2
+  case ready = 3
+  case draining = 4
+  case halted = 5
+  case failed = 6
+  /// Ended as asked, everything handed on.
+  case drained = 7
+
+  public var name: String {
+    switch self {
+    case .initializing: "INIT"
+    case .warming: "WARMING"
+    case .catchingUp: "CATCHING_UP"
+    case .ready: "READY"
+    case .draining: "DRAINING"
+    case .halted: "HALTED"
+    case .failed: "FAILED"
+    case .drained: "DRAINED"
+    }
+  }
+}
+
+/// The page on which a process tells the others how it is: written by that process alone, mapped read-only by
+/// the supervisor and every tool, and still there when the process is not.
+///
+/// ```
+/// 0x000  magic │ 0x08 version │ 0x10 pid │ 0x18 start time │ 0x20 epoch │ 0x28 configuration hash
+/// 0x030  component name[48]
+/// 0x080  applied sequence: the last venue sequence number that was fully handled │ 0x88 backlog
+/// 0x0C0  state │ 0xC8 beats │ 0xD0 beat time (CLOCK_MONOTONIC, ns) │ 0xD8 exit reason
+/// 0x100  256 counters of 8 bytes, named by the component's counter enumeration
+/// 0x1000 latency histogram: kernel receive stamp → this stage's output, ns
+/// ```
+public struct ControlPage: ~Copyable {
+  public static let magic: UInt64 = 0x4C54_4E43_4B4C_4231  // "1BLKCNTL"
+  public static let version: UInt64 = 1
+  public static let bytes = 4096 + 16384
+  public static let nameOffset = 0x30
+  public static let nameBytes = 48
+  public static let appliedSequenceOffset = 0x80
+  public static let counterOffset = 0x100
+  public static let counterCount = 256
+  public static let histogramOffset = 0x1000
+
+  let file: SharedFile
+
+  /// The path of a component's page in an instance's directory.
+  public static func path(directory: String, component: String) -> String {
+    "\(directory)/\(component).control"
+  }
+
+  /// Makes the page of a component that is yet to start.
+  public static func create(
+    directory: String, component: String, configurationHash: UInt64
+  ) throws(RingError) {
+    let file = try SharedFile.create(path: path(directory: directory, component: component), byteCount: bytes)
+    for (index, byte) in component.utf8.prefix(nameBytes - 1).enumerated() {
+      file.base.storeBytes(of: byte, toByteOffset: nameOffset + index, as: UInt8.self)
+    }
+    SharedWord(file.base + 0x08).storeRelaxed(version)
+    SharedWord(file.base + 0x28).storeRelaxed(configurationHash)
+    SharedWord(file.base).storeReleasing(magic)
+  }
+
+  private init(file: consuming SharedFile) { self.file = file }
+
+  /// Maps an existing page.
+  public static func attach(
+    directory: String, component: String, access: SharedFile.Access
+  ) throws(RingError) -> ControlPage {
+    let path = path(directory: directory, component: component)
+    let file = try SharedFile.open(path: path, access: access, minimumBytes: bytes, populate: true)
+    guard SharedWord(file.base).loadAcquiring() == magic else { throw .notARing(path: path) }
+    let found = SharedWord(file.base + 0x08).loadRelaxed()
+    guard found == version else {
+      throw .layoutVersion(
+        path: path, found: UInt32(truncatingIfNeeded: found), expected: UInt32(version))
+    }
+    return ControlPage(file: file)
+  }
+
+  @usableFromInline func word(_ offset: Int) -> SharedWord { SharedWord(file.base + offset) }
+
+  public var pid: Int32 { Int32(truncatingIfNeeded: word(0x10).loadRelaxed()) }
+  public var startTime: UInt64 { word(0x18).loadRelaxed() }
+  public var epoch: UInt64 { word(0x20).loadAcquiring() }
+  public var configurationHash: UInt64 { word(0x28).loadRelaxed() }
+  public var appliedSequence: UInt64 { word(Self.appliedSequenceOffset).loadAcquiring() }
+  public var backlog: UInt64 { word(0x88).loadRelaxed() }
+  public var state: StageState { StageState(rawValue: word(0xC0).loadAcquiring()) ?? .failed }
+  public var beats: UInt64 { word(0xC8).loadRelaxed() }
+  public var beatTime: UInt64 { word(0xD0).loadRelaxed() }
+  public var latency: LatencyHistogram { LatencyHistogram(memory: file.base + Self.histogramOffset) }
+
+  /// True when the process that wrote the page is still alive.
+  public var isAlive: Bool {
+    let pid = pid
+    guard pid > 0 else { return false }
+    return bulkhead_process_start_time(pid) == startTime && kill(pid, 0) == 0
+  }
+
+  // MARK: The owner's side
+
+  /// Takes the page over for this process: a new epoch, counters kept (they count the component, not the
+  /// incarnation).
+  public func beginIncarnation() {
+    word(0x10).storeRelaxed(UInt64(getpid()))
+    word(0x18).storeRelaxed(bulkhead_process_start_time(getpid()))
+    word(0x20).storeReleasing(epoch + 1)
+    setState(.initializing)
+    beat()
+  }
+
+  public func setState(_ state: StageState) { word(0xC0).storeReleasing(state.rawValue) }
+
+  /// The loop itself beats; there is no helper thread that could beat for a stuck loop.
+  public func beat() {
+    word(0xC8).addAsOnlyWriter(1)
+    word(0xD0).storeReleasing(bulkhead_monotonic_nanoseconds())
+  }
+
+  public func setAppliedSequence(_ sequence: UInt64) {
+    word(Self.appliedSequenceOffset).storeReleasing(sequence)
+  }
+
+  public func setBacklog(_ backlog: UInt64) { word(0x88).storeRelaxed(backlog) }
+
+  /// The counter's word; `index` is 0 ..< 256.
+  public func counter(_ index: Int) -> SharedWord {
+    precondition((0..<Self.counterCount).contains(index))
+    return word(Self.counterOffset + index * 8)
+  }
+
+  public func value<Counter: StageCounter>(_ counter: Counter) -> UInt64 {
+    self.counter(counter.rawValue).loadRelaxed()
+  }
+
+  public func set<Counter: StageCounter>(_ counter: Counter, _ value: UInt64) {
+    self.counter(counter.rawValue).storeRelaxed(value)
+  }
+
+  public func add<Counter: StageCounter>(_ counter: Counter, _ amount: UInt64 = 1) {
+    self.counter(counter.rawValue).addAsOnlyWriter(amount)
+  }
+}
+
+/// Names the counters of one kind of process; the raw value is the index on its control page.
+public protocol StageCounter: RawRepresentable, CaseIterable, Sendable where RawValue == Int {}

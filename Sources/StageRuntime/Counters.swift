@@ -1,0 +1,103 @@
+/// Counters of a receiver.
+public enum ReceiverCounter: Int, StageCounter {
+  case packets
+  case bytes
+  /// Datagrams that the kernel dropped because the socket's buffer was full.
+  case kernelDrops
+  /// Datagrams longer than a ring record.
+  case oversized
+  case receiveErrors
+  /// What the kernel granted as the socket's buffer, bytes.
+  case receiveBufferBytes
+}
+
+/// Counters of the merge stage.
+public enum MergeCounter: Int, StageCounter {
+  case packetsA
+  case packetsB
+  case packetsRetransmitted
+  /// Messages that came again, on whatever way.
+  case duplicateMessages
+  /// Messages put on the merged ring.
+  case messagesPublished
+  case heartbeats
+  case malformedPackets
+  case foreignSessionPackets
+  case gapsDetected
+  case gapsFilledByLine
+  case gapsFilledByRetransmission
+  case gapsUnrecoverable
+  case messagesLost
+  case requestsSent
+  case requestSendErrors
+  case lineDisagreements
+  /// Records that a receiver's ring overwrote before they were read.
+  case inputLaps
+  case gapsOpen
+  case duplicatePacketsA
+  case duplicatePacketsB
+  /// Messages that this line alone did not have when the other did.
+  case missingOnA
+  case missingOnB
+}
+
+/// Counters of the book stage.
+public enum BookCounter: Int, StageCounter {
+  case messagesApplied
+  case messagesLost
+  case eventsPublished
+  case rejects
+  case unknownReferences
+  case duplicateReferences
+  case quantityExceeded
+  case wrongInstrument
+  case capacityRejects
+  case malformedMessages
+  case liveOrders
+  case liveLevels
+  case instruments
+  case staleInstruments
+  case channelStale
+  case inputLaps
+  /// 1 once the end of the session was applied, then the digest beside it is the final one.
+  case sessionEnded
+  case bookDigest
+  /// Messages applied again, silently, to rebuild the state after a restart.
+  case messagesReplayed
+  /// Sequence numbers whose state a restart could not rebuild.
+  case stateLostMessages
+}
+
+/// Counters of the publish stage.
+public enum PublishCounter: Int, StageCounter {
+  case eventsRead
+  case clients
+  case clientsAccepted
+  case clientsRefused
+  case clientsEvicted
+  case framesSent
+  case bytesSent
+  case snapshotsServed
+  case inputLaps
+  case replicaMismatches
+  case sessionEnded
+  /// Digest of the replica that publish keeps from the events alone.
+  case bookDigest
+  case port
+  case liveOrders
+}
+
+/// Counters of the supervisor: restarts of the stages, in the topology's order, from ``firstRestart`` on.
+public enum SupervisorCounter: Int, StageCounter {
+  case spawns
+  case deaths
+  case restarts
+  case halted
+  case firstRestart = 16
+}
+
+/// Counters of the built-in auditor of `bulkhead run`.
+public enum AuditCounter: Int, StageCounter {
+  case events
+  case laps
+}

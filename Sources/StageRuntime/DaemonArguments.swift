@@ -1,0 +1,74 @@
+import Glibc
+public import Topology
+
+/// The arguments that every daemon takes.
+public struct DaemonArguments {
+  public var topologyPath: String?
+  public var component: String?
+  public var overrides: [(keyPath: String, value: String)] = []
+  public var checkOnly = false
+
+  static let options = ["--topology", "--component", "--set", "--check-config", "--help", "--version"]
+
+  /// Reads the arguments; ends the process on `--help`, `--version` and usage errors.
+  public static func parse(program: String, arguments: [String]) -> DaemonArguments {
+    var result = DaemonArguments()
+    var index = 0
+    func usageError(_ text: String) -> Never {
+      fail("\(program): \(text)\ntry `\(program) --help`", code: ExitCode.usage)
+    }
+    func value(of option: String) -> String {
+      index += 1
+      guard index < arguments.count else { usageError("\(option) wants a value") }
+      return arguments[index]
+    }
+    while index < arguments.count {
+      let argument = arguments[index]
+      switch argument {
+      case "--topology": result.topologyPath = value(of: argument)
+      case "--component": result.component = value(of: argument)
+      case "--set": result.overrides.append(parseOverride(value(of: argument), usageError))
+      case "--check-config": result.checkOnly = true
+      case "--version":
+        print("\(program) \(bulkheadVersion)")
+        exit(ExitCode.success)
+      case "--help", "-h":
+        print(
+          """
+          usage: \(program) [--topology FILE] --component NAME [--set KEY=VALUE]... [--check-config]
+          Started by watchdogd. Without --topology the embedded default is used.
+            --check-config  check the configuration and end (0 accepted, 78 not)
+          """)
+        exit(ExitCode.success)
+      default: usageError("unknown argument `\(argument)`")
+      }
+      index += 1
+    }
+    return result
+  }
+
+  /// Splits `KEY=VALUE`.
+  public static func parseOverride(
+    _ text: String, _ usageError: (String) -> Never
+  ) -> (keyPath: String, value: String) {
+    guard let equals = text.firstIndex(of: "="), equals != text.startIndex else {
+      usageError("--set \(text): wants KEY=VALUE, for instance --set host.instance=test")
+    }
+    return (String(text[..<equals]), String(text[text.index(after: equals)...]))
+  }
+
+  /// Loads the topology, or prints every error and ends with 78.
+  public func loadTopology() -> Topology {
+    Self.loadTopology(path: topologyPath, overrides: overrides)
+  }
+
+  public static func loadTopology(path: String?, overrides: [(keyPath: String, value: String)]) -> Topology {
+    switch Topology.load(path: path, overrides: overrides, onlineCores: onlineCores()) {
+    case .success(let topology): return topology
+    case .failure(let error): fail(error.rendered, code: ExitCode.configuration)
+    }
+  }
+}
+
+/// The version of every program of this package.
+public let bulkheadVersion = "0.1.0"

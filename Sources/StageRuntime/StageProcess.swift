@@ -1,0 +1,124 @@
+import CLinux
+import Glibc
+public import ShmRing
+public import Topology
+
+/// Exit codes of every program, as in bulkhead(1).
+public enum ExitCode {
+  public static let success: Int32 = 0
+  public static let failure: Int32 = 1
+  public static let notRunning: Int32 = 3
+  public static let cannotTell: Int32 = 4
+  public static let usage: Int32 = 64
+  public static let malformedInput: Int32 = 65
+  public static let noInput: Int32 = 66
+  public static let unavailable: Int32 = 69
+  public static let invariantBroken: Int32 = 70
+  public static let configuration: Int32 = 78
+}
+
+/// Writes one line to standard error.
+public func narrate(_ line: String) {
+  var text = line
+  text.append("\n")
+  text.withUTF8 { bytes in
+    var sent = 0
+    while sent < bytes.count {
+      let count = write(2, bytes.baseAddress! + sent, bytes.count - sent)
+      if count <= 0 { return }
+      sent += count
+    }
+  }
+}
+
+/// Ends the process with a line on standard error.
+public func fail(_ line: String, code: Int32) -> Never {
+  narrate(line)
+  exit(code)
+}
+
+/// The cores that are online, from 0 on.
+public func onlineCores() -> Set<Int> {
+  Set(0..<max(1, Int(sysconf(Int32(_SC_NPROCESSORS_ONLN)))))
+}
+
+/// What every stage has once it has started: its plan, its component, its pages.
+public struct StageProcess: ~Copyable {
+  public let topology: Topology
+  public let component: String
+  public let directory: String
+  public let configurationHash: UInt64
+  public let control: ControlPage
+
+  /// The common start of every stage: arguments, configuration, control page, core, signals. Ends the process
+  /// with a clear line and the right code when something is wrong.
+  public static func begin(program: String, arguments: [String]) -> StageProcess {
+    let options = DaemonArguments.parse(program: program, arguments: arguments)
+    let topology = options.loadTopology()
+    if options.checkOnly {
+      print("\(program): configuration \(topology.hash) accepted")
+      exit(ExitCode.success)
+    }
+    guard let component = options.component else {
+      fail("\(program): --component NAME is missing (for instance --component \(program))", code: ExitCode.usage)
+    }
+    let directory = topology.instanceDirectory
+    let hash = UInt64(topology.hash, radix: 16) ?? 0
+    bulkhead_install_stop_handler()
+    do {
+      let control = try ControlPage.attach(directory: directory, component: component, access: .readWrite)
+      control.beginIncarnation()
+      return StageProcess(
+        topology: topology, component: component, directory: directory, configurationHash: hash,
+        control: control)
+    } catch {
+      fail("\(component): \(error)", code: ExitCode.unavailable)
+    }
+  }
+
+  /// Pins the process to the core that the topology gives its stage, if it gives one.
+  public func pin() {
+    guard let core = topology.stage(named: component)?.core else { return }
+    let result = bulkhead_pin_to_core(Int32(core))
+    if result != 0 {
+      fail(
+        "\(component): cannot run on core \(core): \(String(cString: strerror(-result)))",
+        code: ExitCode.configuration)
+    }
+  }
+
+  public var idleStrategy: IdleStrategy {
+    IdleStrategy(rawValue: topology.stage(named: component)?.idle.rawValue ?? "park") ?? .park
+  }
+
+  public func ringPath(_ name: String) -> String { "\(directory)/\(name).ring" }
+
+  /// Attaches as the producer of a ring of the topology.
+  public func producer(_ ring: String) -> RingProducer {
+    do {
+      return try RingProducer.attach(
+        path: ringPath(ring), readers: topology.ring(named: ring)?.readers ?? [],
+        configurationHash: configurationHash)
+    } catch {
+      fail("\(component): \(error)", code: ExitCode.unavailable)
+    }
+  }
+
+  /// Attaches as a reader of a ring of the topology.
+  public func consumer(_ ring: String, start: RingStart) -> RingConsumer {
+    do {
+      return try RingConsumer.attach(
+        path: ringPath(ring), reader: component, start: start, configurationHash: configurationHash)
+    } catch {
+      fail("\(component): \(error)", code: ExitCode.unavailable)
+    }
+  }
+
+  /// The sockets that the supervisor handed over (the LISTEN_FDS convention): descriptors 3, 4, …
+  public static func inheritedSockets() -> [Int32] {
+    guard let pid = getenv("LISTEN_PID"), let count = getenv("LISTEN_FDS"),
+      Int32(String(cString: pid)) == getpid(), let number = Int32(String(cString: count)), (1...16).contains(number)
+    else { return [] }
+    return (0..<number).map { 3 + $0 }
+  }
+}
