@@ -1,0 +1,275 @@
+// Written by scripts/embed-topology from topology.toml. Do not edit.
+
+extension Topology {
+  /// The shipped `topology.toml`, byte for byte: the loopback demonstration, and the manual of every key.
+  public static let embeddedDefaultText = ##"""
+    # Bulkhead's configuration, and its manual: every key that exists is in this file with its meaning,
+    # unit, range and default. As it stands it is a demonstration on one machine with two cores: the
+    # simulated exchange and all stages speak over loopback.
+    #
+    #   durations   a whole number and a unit, in quotes: "100us"   (ns, us, ms, s, m, h; more than 0, to "24h")
+    #   sizes       a whole number and a unit, in quotes: "8MiB"    (B, KiB, MiB, GiB, TiB)
+    #   addresses   IPv4 in quotes: "127.0.0.1"
+    #
+    # A key that is not in this file is an error, and so is a value out of its range: nothing starts, and
+    # every mistake is listed with its line. A key marked "required" has no default. A key left out has
+    # its default. The order of keys and tables does not matter.
+
+    # The version of this schema. 1. Required.
+    schema = 1
+
+    [host]
+    # The name of this instance. Files go to <run_directory>/<instance>.
+    # a-z, 0-9 and -, 1...32 characters. Required.
+    instance = "demo"
+
+    # Where the shared-memory files live: a tmpfs. An absolute path, at most 80 bytes.
+    # Default "/dev/shm/bulkhead".
+    run_directory = "/dev/shm/bulkhead"
+
+    # The cores that this set may use. Each must exist on the machine. Required.
+    cores = [0, 1]
+
+    # "shared": several stages may share a core. "isolated": every stage is pinned to a core of its own.
+    # Default "shared".
+    profile = "shared"
+
+    # What the rings, the books and the client queues may need together; checked before anything is
+    # created. "1MiB"..."16TiB". Default "4GiB". This file needs 1.72 GiB.
+    memory_limit = "4GiB"
+
+    # Lock all pages of the stages into memory (needs RLIMIT_MEMLOCK). Default false.
+    lock_memory = false
+
+    # One sequenced stream of a venue. This version runs exactly one.
+    [[channel]]
+    # a-z, 0-9, - and _, 1...32 characters. Required.
+    name = "itch"
+
+    # The number of this channel in the identity of each event. 0...255. Required.
+    number = 1
+
+    # The wire format. "itch50": Nasdaq TotalView-ITCH 5.0 in MoldUDP64. Default "itch50".
+    protocol = "itch50"
+
+    # The two lines that carry the same messages: exactly two, "a" and "b".
+    [[channel.line]]
+    # "a" or "b". Required.
+    name = "a"
+
+    # The multicast group: 224.0.0.0 to 239.255.255.255. Required. The lines may share a group or a port,
+    # but not both.
+    group = "239.255.7.1"
+
+    # The UDP port. 1...65535. Required.
+    port = 26477
+
+    # The address of the local interface on which to join the group. Required.
+    interface = "127.0.0.1"
+
+    # Listen to this sender only (source-specific multicast). Default: any sender.
+    # source = "127.0.0.1"
+
+    # The socket buffer to ask the kernel for: what may queue while a receiver restarts.
+    # "4KiB"..."1GiB". Default "8MiB".
+    receive_buffer = "8MiB"
+
+    # true: refuse to start if the kernel grants less (see net.core.rmem_max). Default false.
+    receive_buffer_required = false
+
+    [[channel.line]]
+    name = "b"
+    group = "239.255.7.2"
+    port = 26478
+    interface = "127.0.0.1"
+    receive_buffer = "8MiB"
+    receive_buffer_required = false
+
+    [channel.arbitration]
+    # How many messages the reorder and gap window holds. A power of two, 64...4194304. Default 65536.
+    window_messages = 65536
+
+    # How long the other line may fill a gap before it is requested. Shorter than silence. Default "2ms".
+    hold = "2ms"
+
+    # A line that says nothing for this long is down. Default "1s".
+    silence = "1s"
+
+    # Messages that no source has any more: "stale" marks the books that may be wrong and goes on,
+    # "halt" stops the channel. Default "stale".
+    unrecoverable = "stale"
+
+    # The venue's retransmission service. Without this table it is not used.
+    [channel.retransmission]
+    # false: as if this table were absent. Default true.
+    enabled = true
+
+    # The server. Both required when enabled. Port 1...65535.
+    address = "127.0.0.1"
+    port = 26479
+
+    # How long to wait for the answer to the first attempt. Default "10ms".
+    timeout = "10ms"
+
+    # Attempts per request before its messages count as unrecoverable. 1...1000. Default 10.
+    attempts = 10
+
+    # Attempt n (from 0) waits timeout + n * backoff. Default "5ms".
+    backoff = "5ms"
+
+    # The least time between any two requests. Default "100us".
+    minimum_interval = "100us"
+
+    # The most messages asked for in one request. 1...65535. Default 1024.
+    maximum_messages = 1024
+
+    # The rings between the stages, in flow order. These four are required; this version has no others.
+    #
+    #   rx_a    written by rxd@a,  read by merged        book    written by bookd, read by pubd and audit
+    #   rx_b    written by rxd@b,  read by merged
+    #   merged  written by merged, read by bookd         ("audit" is the built-in reader of `bulkhead run`)
+
+    [[ring]]
+    # "rx_a", "rx_b", "merged" or "book". Required.
+    name = "rx_a"
+
+    # "stream": a sequence of records. ("table", the last value of each key, is not for these rings.)
+    # Default "stream".
+    kind = "stream"
+
+    # When a reader falls behind: "overwrite", the writer goes on and the reader learns exactly what it
+    # missed. ("gated", the writer is refused, is not in this version.) Default "overwrite".
+    policy = "overwrite"
+
+    # The size, in cells of 64 bytes. A power of two, 1024...268435456. How far a reader may fall behind,
+    # and how much a restarted stage can read again. Defaults: rx_a and rx_b 65536, merged 4194304,
+    # book 8388608.
+    # Here 4 MiB: some thousands of datagrams, tens of milliseconds of a burst. Lost datagrams can be
+    # requested again, so a receiver's ring can be small, and a small one stays in the cache.
+    cells = 65536
+
+    # The one stage that writes it. Required.
+    writer = "rxd@a"
+
+    # The stages that read it. Required.
+    readers = ["merged"]
+
+    # Ask for huge pages. Default false.
+    huge_pages = false
+
+    [[ring]]
+    name = "rx_b"
+    kind = "stream"
+    policy = "overwrite"
+    cells = 65536
+    writer = "rxd@b"
+    readers = ["merged"]
+    huge_pages = false
+
+    [[ring]]
+    name = "merged"
+    kind = "stream"
+    policy = "overwrite"
+    # 256 MiB, up to four million messages: what is retained here is what a restarted bookd can rebuild
+    # its books from without the venue. Size it for a whole session where that is possible.
+    cells = 4194304
+    writer = "merged"
+    readers = ["bookd"]
+    huge_pages = false
+
+    [[ring]]
+    name = "book"
+    kind = "stream"
+    policy = "overwrite"
+    # 512 MiB: one message makes one to four events, so that this ring covers about the same span of time
+    # as merged does.
+    cells = 8388608
+    writer = "bookd"
+    readers = ["pubd", "audit"]
+    huge_pages = false
+
+    # The stages, in flow order. These five are required; this version has no others.
+
+    [[stage]]
+    # "rxd@a", "rxd@b", "merged", "bookd" or "pubd". Required.
+    name = "rxd@a"
+
+    # Pin the stage to this core, one of host.cores. Default: any of host.cores, except a core on which a
+    # stage spins.
+    core = 0
+
+    # While there is no input: "spin" polls and needs a core that no other stage uses, "yield" polls and
+    # gives up the core between polls, "park" sleeps until it is woken. Default "park".
+    idle = "park"
+
+    # What follows its death. "restart" (rxd, pubd): a successor starts afresh. "resync" (merged): it goes
+    # on from the tail of its own ring. "rebuild" (bookd): it rebuilds the books first. "halt" (any):
+    # there is no successor. Defaults: rxd and pubd "restart", merged "resync", bookd "rebuild".
+    restart = "restart"
+
+    # How many restarts within restart_window before the stage is HALTED. 0...1000. Default 3.
+    restart_limit = 3
+
+    # Default "60s".
+    restart_window = "60s"
+
+    # How long without progress until the stage is marked, until the alarm and the prepared safety
+    # action, and until it is killed and replaced. mark < alarm < fence. Default: as here, for a shared
+    # machine, where a stage may wait for its core. With isolated cores: 10ms, 100ms, 1s.
+    ladder = { mark = "250ms", alarm = "2s", fence = "10s" }
+
+    [[stage]]
+    name = "rxd@b"
+    core = 1
+    idle = "park"
+    restart = "restart"
+
+    [[stage]]
+    name = "merged"
+    core = 0
+    idle = "park"
+    restart = "resync"
+
+    [[stage]]
+    name = "bookd"
+    core = 1
+    idle = "park"
+    restart = "rebuild"
+
+    [[stage]]
+    name = "pubd"
+    idle = "park"
+    restart = "restart"
+
+    # The fixed size of the order books. What does not fit is refused per instrument and counted; nothing
+    # grows at run time. bookd and pubd each hold one set.
+    [capacity]
+    # Instruments. 1...65536. Default 8192.
+    instruments = 8192
+
+    # Open orders over all instruments. 1...268435456. Default 4194304.
+    orders = 4194304
+
+    # Price levels over all instruments and both sides. 1...268435456. Default 1048576.
+    levels = 1048576
+
+    # The WebSocket service of pubd.
+    [publish]
+    # The local address to listen on; "0.0.0.0": all. Default "127.0.0.1".
+    listen = "127.0.0.1"
+
+    # The TCP port. 1...65535, or 0: the kernel chooses. Default 9443.
+    port = 9443
+
+    # Connected clients at most. 1...4096. Default 64.
+    clients = 64
+
+    # The most that may wait for one client; beyond it the client's own policy decides.
+    # "64KiB"..."1GiB". Default "4MiB".
+    client_queue = "4MiB"
+
+    # The time between two heartbeats. Default "1s".
+    heartbeat = "1s"
+
+    """##
+}

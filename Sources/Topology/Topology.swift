@@ -1,0 +1,293 @@
+/// The plan of one Bulkhead instance: `topology.toml` after it was parsed, checked and frozen.
+///
+/// A value of this type exists only if every check passed. Lines, rings and stages are in flow order
+/// whatever their order in the file.
+public struct Topology: Sendable {
+  /// The machine's part: names, cores and memory.
+  public let host: Host
+  /// The channel that this version runs.
+  public let channel: Channel
+  /// The rings in flow order: `rx_a`, `rx_b`, `merged`, `book`.
+  public let rings: [Ring]
+  /// The stages in flow order: `rxd@a`, `rxd@b`, `merged`, `bookd`, `pubd`.
+  public let stages: [Stage]
+  /// The fixed sizes of the order books.
+  public let capacity: Capacity
+  /// The WebSocket service.
+  public let publish: Publish
+  /// What the instance will need of `host.memoryLimitBytes`, largest first.
+  public let memory: [MemoryItem]
+  /// The resolved configuration, one `path = value` per line, sorted; see `docs/TOPOLOGY.md`.
+  public let canonicalText: String
+  /// XXH64 of ``canonicalText`` as 16 hexadecimal digits: files that resolve alike hash alike.
+  public let hash: String
+  /// What was accepted but deserves a look, in order of the file.
+  public let warnings: [TopologyDiagnostic]
+
+  /// All channels: exactly one in this version.
+  public var channels: [Channel] { [channel] }
+
+  /// The ring with this name.
+  public func ring(named name: String) -> Ring? {
+    rings.first { $0.name == name }
+  }
+
+  /// The stage with this name, for instance `rxd@a`.
+  public func stage(named name: String) -> Stage? {
+    stages.first { $0.name == name }
+  }
+
+  /// The rings that this stage (or `audit`) reads, in flow order.
+  public func rings(readBy reader: String) -> [Ring] {
+    rings.filter { $0.readers.contains(reader) }
+  }
+
+  /// The ring that this stage writes; `nil` for `pubd`.
+  public func ring(writtenBy writer: String) -> Ring? {
+    rings.first { $0.writer == writer }
+  }
+}
+
+extension Topology {
+  /// `[host]`.
+  public struct Host: Sendable, Equatable {
+    /// How cores are shared.
+    public enum Profile: String, Sendable, CaseIterable {
+      /// Several stages may share a core.
+      case shared
+      /// Every stage has a core of its own.
+      case isolated
+    }
+
+    /// The instance's name: `[a-z0-9-]`, 1...32 characters.
+    public let instance: String
+    /// An absolute path; the instance's files go to ``directory`` below it.
+    public let runDirectory: String
+    /// The cores that this set may use, ascending.
+    public let cores: [Int]
+    /// How cores are shared.
+    public let profile: Profile
+    /// What ``Topology/memory`` may sum up to.
+    public let memoryLimitBytes: Int
+    /// Whether the stages lock their pages into memory.
+    public let lockMemory: Bool
+
+    /// Where the instance's files are: the run directory, a slash and the instance's name.
+    public var directory: String {
+      runDirectory.hasSuffix("/") ? runDirectory + instance : runDirectory + "/" + instance
+    }
+  }
+
+  /// `[[channel]]`: one sequenced stream of a venue, which arrives on two lines.
+  public struct Channel: Sendable, Equatable {
+    /// The wire format of a channel.
+    public enum FeedProtocol: String, Sendable, CaseIterable {
+      /// Nasdaq TotalView-ITCH 5.0 in MoldUDP64.
+      case itch50
+    }
+
+    /// The channel's name, `[a-z0-9_-]`, 1...32 characters.
+    public let name: String
+    /// The number in each event's identity, 0...255.
+    public let number: UInt8
+    /// The wire format.
+    public let feedProtocol: FeedProtocol
+    /// Line A and line B, in this order.
+    public let lines: [Line]
+    /// How the two lines become one.
+    public let arbitration: Arbitration
+    /// The venue's retransmission service; `nil` when it is not used.
+    public let retransmission: Retransmission?
+
+    /// The line with this name, `a` or `b`.
+    public func line(named name: String) -> Line? {
+      lines.first { $0.name == name }
+    }
+  }
+
+  /// `[[channel.line]]`: one multicast line.
+  public struct Line: Sendable, Equatable {
+    /// `a` or `b`.
+    public let name: String
+    /// The multicast group.
+    public let group: IPv4Address
+    /// The UDP port, 1...65535.
+    public let port: UInt16
+    /// The local interface's address, on which the group is joined.
+    public let interface: IPv4Address
+    /// The only sender that is listened to (source-specific multicast); `nil`: any.
+    public let source: IPv4Address?
+    /// The socket buffer to ask the kernel for.
+    public let receiveBufferBytes: Int
+    /// Whether to refuse to start if the kernel grants less.
+    public let receiveBufferRequired: Bool
+  }
+
+  /// `[channel.arbitration]`.
+  public struct Arbitration: Sendable, Equatable {
+    /// What to do with messages that no source has any more.
+    public enum Unrecoverable: String, Sendable, CaseIterable {
+      /// Mark the books that may be wrong as stale and go on.
+      case stale
+      /// Stop the channel.
+      case halt
+    }
+
+    /// The reorder and gap window in messages: a power of two.
+    public let windowMessages: Int
+    /// How long a gap may be filled by the other line before it is requested.
+    public let holdNanoseconds: UInt64
+    /// A line that says nothing for this long is down.
+    public let silenceNanoseconds: UInt64
+    /// What to do with messages that no source has any more.
+    public let unrecoverable: Unrecoverable
+  }
+
+  /// `[channel.retransmission]`, when enabled.
+  public struct Retransmission: Sendable, Equatable {
+    /// The server's address.
+    public let address: IPv4Address
+    /// The server's UDP port, 1...65535.
+    public let port: UInt16
+    /// How long to wait for the answer to the first attempt.
+    public let timeoutNanoseconds: UInt64
+    /// Attempts per request, 1...1000.
+    public let attempts: Int
+    /// Attempt n waits `timeoutNanoseconds + n * backoffNanoseconds`, n from 0.
+    public let backoffNanoseconds: UInt64
+    /// The least time between any two requests.
+    public let minimumIntervalNanoseconds: UInt64
+    /// The most messages asked for in one request, 1...65535.
+    public let maximumMessages: Int
+  }
+
+  /// `[[ring]]`: a ring in shared memory between two stages.
+  public struct Ring: Sendable, Equatable {
+    /// What a ring holds.
+    public enum Kind: String, Sendable, CaseIterable {
+      /// A sequence of records.
+      case stream
+      /// The last value of each key.
+      case table
+    }
+
+    /// What happens when a reader falls behind.
+    public enum Policy: String, Sendable, CaseIterable {
+      /// The writer goes on; the reader learns exactly what it missed.
+      case overwrite
+      /// The writer is refused. Not in this version.
+      case gated
+    }
+
+    /// The ring's name.
+    public let name: String
+    /// What it holds; always `stream` in this version.
+    public let kind: Kind
+    /// What happens when a reader falls behind; always `overwrite` in this version.
+    public let policy: Policy
+    /// The number of 64-byte cells: a power of two, 1024...2^28.
+    public let cells: Int
+    /// The stage that writes it.
+    public let writer: String
+    /// The stages that read it, in flow order; `audit` is the built-in reader of `bulkhead run`.
+    public let readers: [String]
+    /// Whether to ask for huge pages.
+    public let hugePages: Bool
+
+    /// The size of the cells alone.
+    public var dataBytes: Int { cells &* 64 }
+  }
+
+  /// `[[stage]]`: one process.
+  public struct Stage: Sendable, Equatable {
+    /// What a stage does while there is no input.
+    public enum Idle: String, Sendable, CaseIterable {
+      /// Polls; needs a core of its own.
+      case spin
+      /// Polls, giving up the core between polls.
+      case yield
+      /// Sleeps until it is woken.
+      case park
+    }
+
+    /// What follows the death of a stage.
+    public enum RestartPolicy: String, Sendable, CaseIterable {
+      /// A successor starts; the stage has no state of its own.
+      case restart
+      /// A successor takes its position from the tail of its own output ring.
+      case resync
+      /// A successor rebuilds its state from the retained input before it is ready.
+      case rebuild
+      /// No successor: the channel stops.
+      case halt
+    }
+
+    /// How long without progress until each step, ascending.
+    public struct Ladder: Sendable, Equatable {
+      /// The stage is marked.
+      public let markNanoseconds: UInt64
+      /// The alarm and the prepared safety action.
+      public let alarmNanoseconds: UInt64
+      /// The stage is killed and its successor started.
+      public let fenceNanoseconds: UInt64
+    }
+
+    /// The stage's name, for instance `rxd@a`.
+    public let name: String
+    /// The core that the stage is pinned to; `nil`: any of ``allowedCores``.
+    public let core: Int?
+    /// Where the stage may run, ascending, never empty: its core, or `host.cores` without the cores
+    /// that belong to a spinning stage.
+    public let allowedCores: [Int]
+    /// What it does while there is no input.
+    public let idle: Idle
+    /// What follows its death.
+    public let restart: RestartPolicy
+    /// How many restarts within ``restartWindowNanoseconds`` are allowed before the stage is halted, 0...1000.
+    public let restartLimit: Int
+    /// The window in which restarts are counted.
+    public let restartWindowNanoseconds: UInt64
+    /// How long without progress until each step.
+    public let ladder: Ladder
+
+    /// The executable: the name up to `@`.
+    public var program: String { String(name.prefix { $0 != "@" }) }
+
+    /// The line that a receiver serves, `a` or `b`: the name after `@`; `nil` for the others.
+    public var line: String? {
+      name.contains("@") ? String(name.drop { $0 != "@" }.dropFirst()) : nil
+    }
+  }
+
+  /// `[capacity]`: the fixed sizes of one set of order books.
+  public struct Capacity: Sendable, Equatable {
+    /// Instruments, 1...65536.
+    public let instruments: Int
+    /// Open orders over all instruments, 1...2^28.
+    public let orders: Int
+    /// Price levels over all instruments and both sides, 1...2^28.
+    public let levels: Int
+  }
+
+  /// `[publish]`: the WebSocket service of `pubd`.
+  public struct Publish: Sendable, Equatable {
+    /// The local address to listen on; 0.0.0.0: all.
+    public let listen: IPv4Address
+    /// The TCP port; 0: the kernel chooses.
+    public let port: UInt16
+    /// Connected clients at most, 1...4096.
+    public let clients: Int
+    /// The most that may wait for one client.
+    public let clientQueueBytes: Int
+    /// The time between two heartbeats.
+    public let heartbeatNanoseconds: UInt64
+  }
+
+  /// One part of what an instance needs of `host.memory_limit`.
+  public struct MemoryItem: Sendable, Equatable {
+    /// What it is, for instance `ring "book"`.
+    public let name: String
+    /// Its size.
+    public let bytes: Int
+  }
+}
