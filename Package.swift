@@ -49,7 +49,8 @@ let package = Package(
 
     // What every process needs: its plan, its pages, its loop.
     library("Topology", ["CTomlParser", "CXXHash"]),
-    library("StageRuntime", ["CLinux", "ShmRing", "Topology", "LatencyHistogram"]),
+    library(
+      "StageRuntime", ["CLinux", "ShmRing", "StageRecords", "Topology", "LatencyHistogram"]),
 
     // The processes.
     stage("rxd", ["CLinux", "ShmRing", "StageRecords", "StageRuntime", "Topology"]),
@@ -79,5 +80,10 @@ let package = Package(
         "BookBuilder", "StreamDigest", "PublishWire", "StageRuntime", "LatencyHistogram",
         "Topology",
       ]),
+
+    // Tests.
+    tests("ShmRingTests", ["ShmRing"]),
+    tests("LatencyHistogramTests", ["LatencyHistogram"]),
+    tests("SupervisionTests", ["Supervision"]),
   ]
 )

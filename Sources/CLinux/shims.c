@@ -76,10 +76,11 @@ int bulkhead_pidfd_open(pid_t pid) {
   return result < 0 ? -errno : (int)result;
 }
 
-int bulkhead_pin_to_core(int core) {
+int bulkhead_pin_to_cores(const int *cores, int count) {
   cpu_set_t set;
   CPU_ZERO(&set);
-  CPU_SET(core, &set);
+  for (int i = 0; i < count; i++)
+    if (cores[i] >= 0 && cores[i] < CPU_SETSIZE) CPU_SET(cores[i], &set);
   if (sched_setaffinity(0, sizeof set, &set) != 0) return -errno;
   return 0;
 }

@@ -23,16 +23,16 @@ public enum ConflatedTable {
       .write(to: file.base, fileBytes: geometry.fileBytes)
   }
 
-  static func open(
-    path: String, access: SharedFile.Access, configurationHash: UInt64?
-  ) throws(RingError) -> (file: SharedFile, entries: Int) {
-    let file = try SharedFile.open(
-      path: path, access: access, minimumBytes: RingLayout.headerBytes, populate: true)
+  /// Checks a mapped file; returns the number of entries.
+  static func check(
+    _ file: borrowing SharedFile, configurationHash: UInt64?
+  ) throws(RingError) -> Int {
     let identity = try RingIdentity.read(from: file, expectedConfiguration: configurationHash)
     guard identity.kind == .table else {
-      throw .header(path: path, field: "kind", found: UInt64(identity.kind.rawValue), expected: "3 (table)")
+      throw .header(
+        path: file.path, field: "kind", found: UInt64(identity.kind.rawValue), expected: "3 (table)")
     }
-    return (file, identity.geometry.cellCount)
+    return identity.geometry.cellCount
   }
 }
 
@@ -44,8 +44,9 @@ public struct TableWriter: ~Copyable {
   public let entryCount: Int
 
   public static func attach(path: String, configurationHash: UInt64) throws(RingError) -> TableWriter {
-    let (file, entries) = try ConflatedTable.open(
-      path: path, access: .readWrite, configurationHash: configurationHash)
+    let file = try SharedFile.open(
+      path: path, access: .readWrite, minimumBytes: RingLayout.headerBytes, populate: true)
+    let entries = try ConflatedTable.check(file, configurationHash: configurationHash)
     return TableWriter(file: file, entryCount: entries)
   }
 
@@ -89,8 +90,9 @@ public struct TableReader: ~Copyable {
   public let entryCount: Int
 
   public static func attach(path: String, configurationHash: UInt64?) throws(RingError) -> TableReader {
-    let (file, entries) = try ConflatedTable.open(
-      path: path, access: .readOnly, configurationHash: configurationHash)
+    let file = try SharedFile.open(
+      path: path, access: .readOnly, minimumBytes: RingLayout.headerBytes, populate: true)
+    let entries = try ConflatedTable.check(file, configurationHash: configurationHash)
     return TableReader(file: file, entryCount: entries)
   }
 

@@ -182,14 +182,16 @@ public struct RingConsumer: ~Copyable {
   /// First half of a sleep: announces it, so that from here on the producer wakes this reader. Returns the value
   /// of the futex word to wait on, or nil when a record came in meanwhile (the announcement is withdrawn).
   ///
-  /// The producer stores `published`, then loads `sleeping`, without a fence between; the barrier that keeps the
-  /// two in order is this reader's membarrier, which the kernel runs on the producer's core.
+  /// The announcement carries the published position that this reader has seen. The producer stores
+  /// `published`, then loads `sleeping`, without a fence between; the barrier that keeps the two in order is this
+  /// reader's membarrier, which the kernel runs on the producer's core. So either the producer sees the
+  /// announcement, or this reader sees the record.
   public func prepareToPark() -> UInt32? {
-    let ticket = cursor.lastTicket.loadRelaxed() &+ 1
-    cursor.lastTicket.storeRelaxed(ticket)
-    cursor.sleeping.storeReleasing(ticket)
-    if bulkhead_membarrier() != 0 { atomicMemoryFence(ordering: .sequentiallyConsistent) }
     let word = UInt32(truncatingIfNeeded: header.published.loadAcquiring())
+    let ticket = (cursor.lastTicket.loadRelaxed() &+ 1) & 0xFFFF_FFFF
+    cursor.lastTicket.storeRelaxed(ticket)
+    cursor.sleeping.storeReleasing(max(ticket, 1) << 32 | UInt64(word))
+    if bulkhead_membarrier() != 0 { atomicMemoryFence(ordering: .sequentiallyConsistent) }
     if hasNext {
       cursor.sleeping.storeReleasing(0)
       return nil

@@ -35,9 +35,9 @@ public struct RingProducer: ~Copyable {
   @usableFromInline var batchRecords: UInt64 = 0
   /// This incarnation; raised by each attach.
   public let epoch: UInt64
-  /// Per reader: its `sleeping` word, and the ticket of the sleep that was last ended.
+  /// Per reader: its `sleeping` word, and the sleep that was last ended.
   @usableFromInline let sleepers: UnsafeMutablePointer<SharedWord>
-  @usableFromInline let wokenTickets: UnsafeMutablePointer<UInt64>
+  @usableFromInline let wokenSleeps: UnsafeMutablePointer<UInt64>
   @usableFromInline let sleeperCount: Int
   private let readerFiles: UnsafeMutablePointer<CursorPage>
   private let readerFileCount: Int
@@ -102,8 +102,8 @@ public struct RingProducer: ~Copyable {
     batchStart = frontier
     self.claimed = max(claimed, header.claimed.loadRelaxed())
     self.sleepers = sleepers
-    wokenTickets = UnsafeMutablePointer<UInt64>.allocate(capacity: max(1, sleeperCount))
-    wokenTickets.initialize(repeating: 0, count: max(1, sleeperCount))
+    wokenSleeps = UnsafeMutablePointer<UInt64>.allocate(capacity: max(1, sleeperCount))
+    wokenSleeps.initialize(repeating: 0, count: max(1, sleeperCount))
     self.sleeperCount = sleeperCount
     self.readerFiles = readerFiles
     readerFileCount = sleeperCount
@@ -124,7 +124,7 @@ public struct RingProducer: ~Copyable {
     for index in 0..<readerFileCount { (readerFiles + index).deinitialize(count: 1) }
     readerFiles.deallocate()
     sleepers.deallocate()
-    wokenTickets.deallocate()
+    wokenSleeps.deallocate()
   }
 
   /// Walks the visible records from `start`, a record boundary, to the first that is not.
@@ -242,21 +242,27 @@ public struct RingProducer: ~Copyable {
     atomicMemoryFence(ordering: .releasing)
   }
 
+  /// Wakes each reader that sleeps on an older published position than the present one. A reader that went to
+  /// sleep on the present one has seen everything and is left alone.
   @inlinable @inline(__always)
   func wakeSleepers() {
     var index = 0
     while index < sleeperCount {
-      let ticket = sleepers[index].loadRelaxed()
-      if ticket != 0, ticket != wokenTickets[index] { wake(index, ticket) }
+      let sleep = sleepers[index].loadRelaxed()
+      if sleep != 0, UInt32(truncatingIfNeeded: sleep) != UInt32(truncatingIfNeeded: position),
+        sleep != wokenSleeps[index]
+      {
+        wake(index, sleep)
+      }
       index &+= 1
     }
   }
 
-  /// Ends the sleep that bears `ticket`, once: the sleeper either waits on the word and is woken, or has yet to
-  /// wait and finds the word changed.
+  /// Ends one sleep, once. The sleeper waits for the word to differ from a value that it has left already: it is
+  /// woken, or, if it has yet to wait, finds the word changed.
   @usableFromInline
-  func wake(_ reader: Int, _ ticket: UInt64) {
-    wokenTickets[reader] = ticket
+  func wake(_ reader: Int, _ sleep: UInt64) {
+    wokenSleeps[reader] = sleep
     _ = bulkhead_futex_wake(file.base + RingLayout.publishedOffset, Int32.max)
   }
 }

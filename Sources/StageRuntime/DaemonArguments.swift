@@ -62,10 +62,27 @@ public struct DaemonArguments {
     Self.loadTopology(path: topologyPath, overrides: overrides)
   }
 
+  /// Loads the file at `path`, or the embedded default when it is nil.
   public static func loadTopology(path: String?, overrides: [(keyPath: String, value: String)]) -> Topology {
-    switch Topology.load(path: path, overrides: overrides, onlineCores: onlineCores()) {
+    let cores = OnlineCores.current()
+    let result: Result<Topology, TopologyError>
+    if let path {
+      result = Topology.load(path: path, onlineCores: cores, overrides: overrides)
+    } else {
+      do throws(TopologyError) {
+        let topology = try Topology.parse(
+          text: Topology.embeddedDefaultText, fileName: "embedded topology.toml", onlineCores: cores,
+          overrides: overrides)
+        result = .success(topology)
+      } catch {
+        result = .failure(error)
+      }
+    }
+    switch result {
     case .success(let topology): return topology
-    case .failure(let error): fail(error.rendered, code: ExitCode.configuration)
+    case .failure(let error):
+      narrate(String(error.rendered.dropLast()))
+      exit(ExitCode.configuration)
     }
   }
 }

@@ -37,11 +37,6 @@ public func fail(_ line: String, code: Int32) -> Never {
   exit(code)
 }
 
-/// The cores that are online, from 0 on.
-public func onlineCores() -> Set<Int> {
-  Set(0..<max(1, Int(sysconf(Int32(_SC_NPROCESSORS_ONLN)))))
-}
-
 /// What every stage has once it has started: its plan, its component, its pages.
 public struct StageProcess: ~Copyable {
   public let topology: Topology
@@ -62,7 +57,7 @@ public struct StageProcess: ~Copyable {
     guard let component = options.component else {
       fail("\(program): --component NAME is missing (for instance --component \(program))", code: ExitCode.usage)
     }
-    let directory = topology.instanceDirectory
+    let directory = topology.host.directory
     let hash = UInt64(topology.hash, radix: 16) ?? 0
     bulkhead_install_stop_handler()
     do {
@@ -76,13 +71,14 @@ public struct StageProcess: ~Copyable {
     }
   }
 
-  /// Pins the process to the core that the topology gives its stage, if it gives one.
+  /// Pins the process to the core that the topology gives its stage, or to the cores of the set.
   public func pin() {
-    guard let core = topology.stage(named: component)?.core else { return }
-    let result = bulkhead_pin_to_core(Int32(core))
+    guard let stage = topology.stage(named: component) else { return }
+    let cores = stage.core.map { [$0] } ?? stage.allowedCores
+    let result = bulkhead_pin_to_cores(cores.map { Int32($0) }, Int32(cores.count))
     if result != 0 {
       fail(
-        "\(component): cannot run on core \(core): \(String(cString: strerror(-result)))",
+        "\(component): cannot run on cores \(cores): \(String(cString: strerror(-result)))",
         code: ExitCode.configuration)
     }
   }

@@ -19,7 +19,7 @@ int bulkhead_membarrier(void);
 
 // Processes.
 int bulkhead_pidfd_open(pid_t pid);
-int bulkhead_pin_to_core(int core);
+int bulkhead_pin_to_cores(const int *cores, int count);
 // Starts `path` with `arguments` and `environment`. `descriptors` become 3, 4, … in the child (the LISTEN_FDS
 // convention; LISTEN_PID is set to the child's pid). Standard output and error go to `log_descriptor` unless it is
 // negative. Returns the pid, or -errno of the step that failed.

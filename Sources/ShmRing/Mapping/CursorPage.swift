@@ -7,7 +7,7 @@ import Glibc
 /// ```
 /// 0x00  magic │ 0x08 version │ 0x10 reader pid
 /// 0x40  position (cells)  │ 0x48 laps │ 0x50 cells lost to laps      written by the reader
-/// 0x80  sleeping: 0 awake, else the ticket of this sleep, never used twice   written by the reader
+/// 0x80  sleeping: 0 awake, else ticket of this sleep << 32 │ published position seen, low half
 /// 0x88  last ticket given
 /// ```
 /// The producer reads only `sleeping`, and believes nothing else.

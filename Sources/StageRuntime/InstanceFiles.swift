@@ -1,0 +1,65 @@
+import Glibc
+import ShmRing
+import StageRecords
+public import Topology
+
+/// Makes the files of a set: one directory with every ring, cursor page, table and control page, complete and
+/// touched before any stage starts.
+public enum InstanceFiles {
+  /// Control pages that are not a stage's.
+  public static let supervisor = "watchdogd"
+  public static let auditor = "audit"
+  /// The conflated table of best prices and trust per instrument, written by the book stage.
+  public static let bestPricesTable = "best_prices"
+
+  /// The longest record on each ring: a datagram of any legal size on the receivers', otherwise a venue message.
+  static func maximumRecordBytes(ring: String, cells: Int) -> Int {
+    let wanted = ring.hasPrefix("rx_") ? 9_000 + PacketRecord.headerBytes : 2_048
+    // A small ring takes shorter records; what does not fit is counted and dropped by the receiver.
+    return min(wanted, cells / 4 * 64 - 8)
+  }
+
+  /// Creates everything anew under the topology's instance directory.
+  /// - Throws: ``ShmRing/RingError`` naming the file, the cause and the remedy.
+  public static func create(for topology: Topology, configurationHash: UInt64) throws(RingError) {
+    let directory = topology.host.directory
+    try makeDirectory(topology.host.runDirectory)
+    try makeDirectory(directory)
+    for ring in topology.rings where ring.kind == .stream {
+      let geometry = try RingGeometry(
+        cellCount: ring.cells,
+        maximumRecordBytes: maximumRecordBytes(ring: ring.name, cells: ring.cells))
+      try RingProducer.create(
+        path: "\(directory)/\(ring.name).ring", name: ring.name, geometry: geometry, readers: ring.readers,
+        configurationHash: configurationHash, lockMemory: topology.host.lockMemory)
+    }
+    var entries = 4
+    while entries < topology.capacity.instruments + 1 { entries *= 2 }
+    try ConflatedTable.create(
+      path: "\(directory)/\(bestPricesTable).table", name: bestPricesTable, entries: entries,
+      configurationHash: configurationHash, lockMemory: topology.host.lockMemory)
+    for component in topology.stages.map(\.name) + [supervisor, auditor] {
+      try ControlPage.create(
+        directory: directory, component: component, configurationHash: configurationHash)
+    }
+  }
+
+  private static func makeDirectory(_ path: String) throws(RingError) {
+    if mkdir(path, 0o755) != 0, errno != EEXIST {
+      throw .system(operation: "make directory", path: path, errno: errno)
+    }
+  }
+
+  /// Removes an instance's directory with the files in it. Refuses a path that is not below `runDirectory`.
+  public static func remove(directory: String, runDirectory: String) {
+    guard directory.hasPrefix(runDirectory + "/"), let handle = opendir(directory) else { return }
+    while let entry = readdir(handle) {
+      let name = withUnsafePointer(to: &entry.pointee.d_name) {
+        $0.withMemoryRebound(to: CChar.self, capacity: 256) { String(cString: $0) }
+      }
+      if name != ".", name != ".." { unlink("\(directory)/\(name)") }
+    }
+    closedir(handle)
+    rmdir(directory)
+  }
+}

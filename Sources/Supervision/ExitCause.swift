@@ -1,0 +1,78 @@
+/// Why a process ended, told from its wait status (FM-629).
+public enum ExitCause: Sendable, Equatable, CustomStringConvertible {
+  /// Ended as asked, code 0.
+  case requested
+  /// A usage or configuration error (64, 78): trying again cannot help.
+  case permanent(code: Int32)
+  /// Any other exit code.
+  case failed(code: Int32)
+  /// A Swift precondition or arithmetic trap (SIGILL, SIGTRAP).
+  case trap(signal: Int32)
+  /// SIGABRT.
+  case aborted
+  /// SIGKILL, by us, by somebody, or by the kernel short of memory.
+  case killed
+  /// Any other signal.
+  case signalled(signal: Int32)
+  /// The process was not ours to wait for.
+  case unknown
+
+  /// - Parameters:
+  ///   - exitCode: the exit code if it exited, else nil.
+  ///   - signal: the signal that ended it, else 0.
+  public init(exitCode: Int32?, signal: Int32) {
+    switch (exitCode, signal) {
+    case (0?, _): self = .requested
+    case (64?, _), (78?, _): self = .permanent(code: exitCode ?? 0)
+    case (let code?, _): self = .failed(code: code)
+    case (nil, 4), (nil, 5): self = .trap(signal: signal)
+    case (nil, 6): self = .aborted
+    case (nil, 9): self = .killed
+    case (nil, 0): self = .unknown
+    case (nil, let signal): self = .signalled(signal: signal)
+    }
+  }
+
+  public var description: String {
+    switch self {
+    case .requested: "ended as asked"
+    case .permanent(let code): "ended with code \(code): permanent, not retried"
+    case .failed(let code): "ended with code \(code)"
+    case .trap(let signal): "trap (signal \(signal))"
+    case .aborted: "aborted (SIGABRT)"
+    case .killed: "killed (SIGKILL)"
+    case .signalled(let signal): "ended by signal \(signal)"
+    case .unknown: "ended, cause unknown"
+    }
+  }
+}
+
+/// What the supervisor does about a death.
+public enum DeathDecision: Sendable, Equatable {
+  case restart
+  /// Leave it down, for the given reason.
+  case halt(reason: String)
+}
+
+/// Decides about one component's deaths.
+public struct ComponentSupervision: Sendable {
+  /// The component's restart policy is `halt`: any death is final.
+  public let neverRestarts: Bool
+  public private(set) var budget: RestartBudget
+
+  public init(neverRestarts: Bool, budget: RestartBudget) {
+    self.neverRestarts = neverRestarts
+    self.budget = budget
+  }
+
+  /// Decides about a death that nobody asked for.
+  public mutating func died(_ cause: ExitCause, now: UInt64) -> DeathDecision {
+    if case .permanent = cause { return .halt(reason: cause.description) }
+    if neverRestarts { return .halt(reason: "restart policy is halt") }
+    guard budget.allowsRestart(now: now) else {
+      return .halt(
+        reason: "\(budget.limit) restarts within \(budget.windowNanoseconds / 1_000_000_000) s are used up")
+    }
+    return .restart
+  }
+}

@@ -1,0 +1,98 @@
+import CLinux
+import Glibc
+import ShmRing
+import StageRuntime
+import Supervision
+import Topology
+
+/// One stage under supervision: its process, the descriptors that outlive it, its decisions.
+final class SupervisedComponent {
+  let stage: Topology.Stage
+  var name: String { stage.name }
+  private(set) var pid: pid_t = 0
+  /// Readable once the process is dead; -1 when there is none.
+  private(set) var pidDescriptor: Int32 = -1
+  /// Handed to each incarnation as descriptors 3, 4, …
+  var sockets: [Int32] = []
+  var supervision: ComponentSupervision
+  private let control: ControlPage
+  /// Epoch on the control page when the current process was started; READY counts only in a later one.
+  private var epochBeforeStart: UInt64 = 0
+
+  init(stage: Topology.Stage, directory: String) {
+    self.stage = stage
+    supervision = ComponentSupervision(
+      neverRestarts: stage.restart == .halt,
+      budget: RestartBudget(limit: stage.restartLimit, windowNanoseconds: stage.restartWindowNanoseconds))
+    do {
+      control = try ControlPage.attach(directory: directory, component: stage.name, access: .readOnly)
+    } catch {
+      fail("watchdogd: \(error)", code: ExitCode.unavailable)
+    }
+  }
+
+  /// READY or further, said by the current incarnation.
+  var isReady: Bool {
+    guard control.epoch > epochBeforeStart else { return false }
+    switch control.state {
+    case .ready, .draining, .drained: return true
+    default: return false
+    }
+  }
+
+  /// Starts a process. Returns its pid, or -errno.
+  func spawn(arguments: [String]) -> pid_t {
+    epochBeforeStart = control.epoch
+    var strings: [UnsafeMutablePointer<CChar>?] = arguments.map { strdup($0) } + [nil]
+    var variables: [UnsafeMutablePointer<CChar>?] = []
+    var walk = environ
+    while let variable = walk.pointee {
+      let text = String(cString: variable)
+      if !text.hasPrefix("LISTEN_") { variables.append(strdup(text)) }
+      walk += 1
+    }
+    if !sockets.isEmpty { variables.append(strdup("LISTEN_FDS=\(sockets.count)")) }
+    variables.append(nil)
+    defer { for text in strings + variables { free(text) } }
+    let result = bulkhead_spawn(arguments[0], &strings, &variables, sockets, Int32(sockets.count), -1)
+    guard result > 0 else { return result }
+    pid = result
+    pidDescriptor = bulkhead_pidfd_open(result)
+    return result
+  }
+
+  /// Takes over a process that an earlier supervisor started. The pidfd is opened first and the start time
+  /// compared after, so that the number cannot have gone to a stranger in between (FM-609).
+  func adopt() {
+    let candidate = control.pid
+    guard candidate > 0 else { return }
+    let descriptor = bulkhead_pidfd_open(candidate)
+    guard descriptor >= 0 else { return }
+    guard control.isAlive else {
+      close(descriptor)
+      return
+    }
+    pid = candidate
+    pidDescriptor = descriptor
+  }
+
+  /// The cause of death if the process is dead, else nil. Reaps it.
+  func reapIfDead() -> ExitCause? {
+    guard pid > 0 else { return nil }
+    var descriptor = pollfd(fd: pidDescriptor, events: Int16(POLLIN), revents: 0)
+    guard poll(&descriptor, 1, 0) > 0 else { return nil }
+    return waitForDeath()
+  }
+
+  func waitForDeath() -> ExitCause {
+    var status: Int32 = 0
+    let reaped = waitpid(pid, &status, 0)
+    close(pidDescriptor)
+    pid = 0
+    pidDescriptor = -1
+    guard reaped > 0 else { return .unknown }
+    let exited = bulkhead_wait_exited(status)
+    return ExitCause(
+      exitCode: exited ? bulkhead_wait_exit_code(status) : nil, signal: bulkhead_wait_signal(status))
+  }
+}
