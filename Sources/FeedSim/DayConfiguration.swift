@@ -1,0 +1,92 @@
+/// What a simulated day looks like. The day is a pure function of this.
+public struct DayConfiguration: Sendable, Equatable {
+  /// Any value; another seed gives another day.
+  public var seed: UInt64
+  /// Messages of the whole day, from the first system event to the last; met exactly.
+  public var messages: UInt64
+  /// Instruments, 1...65_535 (a stock locate has 16 bits).
+  public var instruments: Int
+  /// Orders that are live when the number of live orders has settled; reached after about 25 times as many
+  /// messages. 1_000...50_000_000.
+  public var plateau: Int
+
+  public init(seed: UInt64, messages: UInt64, instruments: Int = 4_000, plateau: Int = 200_000) {
+    self.seed = seed
+    self.messages = messages
+    self.instruments = instruments
+    self.plateau = plateau
+  }
+
+  /// The fewest messages in which a day of this many instruments can hold every message type once.
+  public var minimumMessages: UInt64 { DaySchedule.minimumMessages(instruments: instruments) }
+}
+
+/// Why a day cannot be generated.
+public enum DayGeneratorError: Error, Equatable, CustomStringConvertible {
+  /// The day needs at least `needed` messages.
+  case tooFewMessages(needed: UInt64, given: UInt64, instruments: Int)
+  /// Instruments lie outside 1...65_535.
+  case instrumentsOutOfRange(Int)
+  /// The plateau lies outside 1_000...50_000_000.
+  case plateauOutOfRange(Int)
+
+  public var description: String {
+    switch self {
+    case .tooFewMessages(let needed, let given, let instruments):
+      "a day of \(instruments) instruments needs at least \(needed) messages, \(given) were asked for"
+    case .instrumentsOutOfRange(let given):
+      "a day has 1 to 65535 instruments, \(given) were asked for"
+    case .plateauOutOfRange(let given):
+      "a day settles at 1000 to 50000000 live orders, \(given) were asked for"
+    }
+  }
+}
+
+/// Which part of the day a message belongs to: fixed counts around the order flow.
+struct DaySchedule {
+  /// Seconds since midnight, in nanoseconds.
+  static let startTime: UInt64 = 14_400_000_000_000
+  static let systemOpenTime: UInt64 = 14_405_000_000_000
+  static let marketOpenTime: UInt64 = 34_200_000_000_000
+  static let marketCloseTime: UInt64 = 57_600_000_000_000
+  static let systemCloseTime: UInt64 = 72_000_000_000_000
+  static let endTime: UInt64 = 72_300_000_000_000
+
+  /// Messages per instrument in the directory: R, H, Y, L.
+  static let directoryMessages = 4
+  /// Instruments that get an imbalance and a closing cross.
+  static func closingCrosses(instruments: Int) -> UInt64 { UInt64(min(instruments, 8)) }
+
+  static func minimumMessages(instruments: Int) -> UInt64 {
+    let directory = UInt64(clamping: instruments) * UInt64(directoryMessages)
+    // Before: S O, V, S S, S Q. After: S M, the crosses, S E, one D, S C.
+    return 4 + directory + UInt64(RosterStep.allCases.count) + 4
+      + 2 * closingCrosses(instruments: max(instruments, 0))
+  }
+
+  /// First message of the roster, of the free flow, of the close (S M), of the deletes after S E; last message.
+  let rosterFrom: UInt64
+  let flowFrom: UInt64
+  let closeFrom: UInt64
+  let deletesFrom: UInt64
+  let last: UInt64
+
+  init(_ configuration: DayConfiguration) {
+    let spare = configuration.messages - Self.minimumMessages(instruments: configuration.instruments)
+    let deletes = 1 + min(spare / 100, 100_000)
+    rosterFrom = 4 + UInt64(configuration.instruments) * UInt64(Self.directoryMessages)
+    flowFrom = rosterFrom + UInt64(RosterStep.allCases.count)
+    last = configuration.messages - 1
+    deletesFrom = last - deletes
+    closeFrom = deletesFrom - 2 - 2 * Self.closingCrosses(instruments: configuration.instruments)
+  }
+}
+
+/// Sent once, in this order, right after the market opens, so that even the shortest day has every type.
+enum RosterStep: CaseIterable {
+  case offeringQuotation, directListing, imbalance, openingCross
+  case addBid, addAsk, addBidAttributed, addAskAttributed, addSecondBid, addSecondAsk
+  case cancel, execute, executeWithPrice, replace, delete, trade, breakTrade
+  case retailInterest, declineBreach, operationalHalt, operationalResume
+  case pause, collar, reopeningCross, resume
+}
