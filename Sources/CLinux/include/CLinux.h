@@ -7,6 +7,8 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "venue_sockets.h"
+
 // Waiting and waking on a word of shared memory. Times are relative, in nanoseconds; a negative one waits
 // without limit. Return 0, or -errno.
 int bulkhead_futex_wait(const void *word, uint32_t expected, int64_t nanoseconds);
