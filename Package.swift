@@ -85,5 +85,6 @@ let package = Package(
     tests("ShmRingTests", ["ShmRing"]),
     tests("LatencyHistogramTests", ["LatencyHistogram"]),
     tests("SupervisionTests", ["Supervision"]),
+    tests("LineArbiterTests", ["LineArbiter", "StageRecords"]),
   ]
 )

@@ -1,0 +1,89 @@
+/// Sessions: numbers mean something only inside one.
+extension LineArbiter {
+  /// Whether a packet's session is the current one. A session that was current before, and any other
+  /// than the current one in an answer, is foreign: the packet is counted here and must not be used.
+  @inlinable @inline(__always) @_noLocks
+  public mutating func session(source: Source, identifier: SessionIdentifier) -> SessionVerdict {
+    if sessions.isKnown && identifier == sessions.current { return .same }
+    return otherSession(source, identifier)
+  }
+
+  @usableFromInline @inline(never) @_noLocks
+  mutating func otherSession(_ source: Source, _ identifier: SessionIdentifier) -> SessionVerdict {
+    if !source.isLine || sessions.wasCurrent(identifier) {
+      lines[source.index].foreignSession &+= 1
+      return .foreign
+    }
+    return sessions.isKnown ? .changed : .first
+  }
+
+  /// Takes the session of the first packet, or after a restart the one that was published. Numbers go on.
+  public mutating func adopt(session: SessionIdentifier) {
+    sessions.makeCurrent(session)
+  }
+
+  /// From now on every missing range is given up at once by ``poll(now:)``, and nothing is asked for: the
+  /// session is over and its retransmission with it. Ends with ``begin(session:firstSequence:)``.
+  public mutating func abandonOpenGaps() {
+    isAbandoning = true
+    requests.removeAll()
+  }
+
+  /// Starts a new session at `firstSequence`. Poll and drain until ``Action/idle`` after
+  /// ``abandonOpenGaps()`` first: what is still missing is closed as lost and what is still held is dropped,
+  /// counted but not reported to the stage.
+  public mutating func begin(session: SessionIdentifier, firstSequence: UInt64 = 1) {
+    precondition(firstSequence > 0, "sequence numbers start at 1")
+    sessions.makeCurrent(session)
+    tally.heldDiscarded &+= UInt64(held.count)
+    while gaps.count > 0 { _ = giveUpHead(through: .max, reason: .retransmissionExhausted, now: 0) }
+    held.removeAll()
+    history.removeAll()
+    requests.removeAll()
+    expected = firstSequence
+    known = firstSequence
+    announcedEnd = 0
+    mayHaveLateUntil = 0
+    isAbandoning = false
+    for source in 0..<3 { lines[source].nextSequence = 0 }
+  }
+}
+
+/// The current session and the few before it.
+@frozen
+@usableFromInline
+struct SessionMemory: ~Copyable {
+  @usableFromInline static let capacity = 8
+  @usableFromInline var current: SessionIdentifier
+  @usableFromInline var isKnown = false
+  @usableFromInline let previous: UnsafeMutablePointer<SessionIdentifier>
+  @usableFromInline var previousTotal = 0
+
+  init() {
+    var zeros: (UInt64, UInt16) = (0, 0)
+    current = withUnsafeBytes(of: &zeros) { SessionIdentifier(from: $0.baseAddress!) }
+    previous = .allocate(capacity: Self.capacity)
+    previous.initialize(repeating: current, count: Self.capacity)
+  }
+
+  @inlinable deinit { previous.deallocate() }
+
+  @_noLocks
+  func wasCurrent(_ identifier: SessionIdentifier) -> Bool {
+    var index = 0
+    while index < min(previousTotal, Self.capacity) {
+      if previous[index] == identifier { return true }
+      index &+= 1
+    }
+    return false
+  }
+
+  mutating func makeCurrent(_ identifier: SessionIdentifier) {
+    if isKnown && identifier != current {
+      previous[previousTotal % Self.capacity] = current
+      previousTotal += 1
+    }
+    current = identifier
+    isKnown = true
+  }
+}

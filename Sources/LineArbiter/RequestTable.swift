@@ -1,0 +1,119 @@
+/// A range that was asked for, until its last message is here or it is given up.
+@frozen
+@usableFromInline
+struct OutstandingRequest {
+  @usableFromInline
+  enum State: UInt8 {
+    /// Asked; `dueAt` is when the answer is overdue.
+    case inFlight
+    /// To be asked again at `dueAt`.
+    case due
+    /// No attempt is left: given up as soon as the stream's head is there. May still be filled.
+    case exhausted
+  }
+
+  @usableFromInline var first: UInt64
+  @usableFromInline var last: UInt64
+  @usableFromInline var dueAt: UInt64
+  /// Requests since the last useful answer.
+  @usableFromInline var attempts: UInt32
+  @usableFromInline var state: State
+  /// When an answer last filled some of it; only meaningful while `hasProgressed`.
+  @usableFromInline var progressAt: UInt64
+  /// An answer has filled some of it since it was last looked at.
+  @usableFromInline var hasProgressed: Bool
+
+  @_noLocks
+  init(first: UInt64, last: UInt64) {
+    self.first = first
+    self.last = last
+    dueAt = 0
+    attempts = 0
+    state = .due
+    progressAt = 0
+    hasProgressed = false
+  }
+}
+
+/// The requests that are outstanding. Fixed memory, no order.
+@frozen
+@usableFromInline
+struct RequestTable: ~Copyable {
+  @usableFromInline let entries: UnsafeMutablePointer<OutstandingRequest>
+  @usableFromInline let capacity: Int
+  @usableFromInline var count = 0
+  /// When the last request of all was made.
+  @usableFromInline var lastRequestAt: UInt64 = 0
+  @usableFromInline var hasRequested = false
+  /// Something changed since the plan was made; else nothing is to be done before `planHoldsUntil`.
+  @usableFromInline var planIsStale = true
+  @usableFromInline var planHoldsUntil: UInt64 = 0
+
+  init(capacity: Int) {
+    self.capacity = capacity
+    entries = .allocate(capacity: capacity)
+    entries.initialize(
+      repeating: OutstandingRequest(first: 0, last: 0), count: capacity)
+  }
+
+  @inlinable deinit { entries.deallocate() }
+
+  mutating func removeAll() {
+    count = 0
+    planIsStale = true
+  }
+
+  @inline(__always) @_noLocks
+  mutating func remove(_ index: Int) {
+    count &-= 1
+    entries[index] = entries[count]
+  }
+
+  /// The part of `first...last` from the lowest to the highest number that an outstanding request covers.
+  @_noLocks
+  func overlap(first: UInt64, last: UInt64) -> (first: UInt64, last: UInt64)? {
+    var low = UInt64.max
+    var high: UInt64 = 0
+    var index = 0
+    while index < count {
+      let request = entries[index]
+      if request.first <= last && first <= request.last {
+        low = min(low, max(first, request.first))
+        high = max(high, min(last, request.last))
+      }
+      index &+= 1
+    }
+    return low <= high ? (low, high) : nil
+  }
+
+  /// The index of the request that covers `sequence`.
+  @_noLocks
+  func index(of sequence: UInt64) -> Int? {
+    var index = 0
+    while index < count {
+      if entries[index].first <= sequence && sequence <= entries[index].last { return index }
+      index &+= 1
+    }
+    return nil
+  }
+
+  /// The lowest first number of a request above `sequence`; `.max` if there is none.
+  @_noLocks
+  func firstAbove(_ sequence: UInt64) -> UInt64 {
+    var lowest = UInt64.max
+    var index = 0
+    while index < count {
+      if entries[index].first > sequence { lowest = min(lowest, entries[index].first) }
+      index &+= 1
+    }
+    return lowest
+  }
+
+  /// An answer has brought a missing message.
+  @_noLocks
+  mutating func noteProgress(at sequence: UInt64, now: UInt64) {
+    guard let index = index(of: sequence) else { return }
+    entries[index].progressAt = now
+    entries[index].hasProgressed = true
+  }
+}
