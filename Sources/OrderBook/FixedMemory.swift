@@ -1,0 +1,39 @@
+import Glibc
+
+/// An anonymous mapping of fixed size: zeroed, every page touched at once, on 2 MB pages where the kernel
+/// grants them (random access over hundreds of megabytes is bound by TLB misses, not by the work done).
+struct FixedMemory: ~Copyable {
+  let base: UnsafeMutableRawPointer
+  private let mapping: UnsafeMutableRawPointer
+  private let mappedBytes: Int
+
+  private static let hugePageBytes = 2 << 20
+  private static let pageBytes = 4096
+
+  /// - Parameter bytes: at least 1. Traps when the kernel refuses the memory: this happens once, at start.
+  init(bytes: Int) {
+    precondition(bytes > 0)
+    let isHuge = bytes >= Self.hugePageBytes
+    let alignment = isHuge ? Self.hugePageBytes : Self.pageBytes
+    let rounded = (bytes + alignment - 1) / alignment * alignment
+    mappedBytes = isHuge ? rounded + Self.hugePageBytes : rounded
+    guard
+      let mapping = mmap(
+        nil, mappedBytes, PROT_READ | PROT_WRITE, Int32(MAP_PRIVATE) | Int32(MAP_ANONYMOUS), -1, 0),
+      mapping != MAP_FAILED
+    else {
+      preconditionFailure("cannot map \(bytes) bytes for the books: \(String(cString: strerror(errno)))")
+    }
+    self.mapping = mapping
+    let address = Int(bitPattern: mapping)
+    base = mapping + ((address + alignment - 1) / alignment * alignment - address)
+    if isHuge { _ = madvise(base, rounded, MADV_HUGEPAGE) }  // refused = 4 KB pages: slower, still right
+    var offset = 0
+    while offset < rounded {
+      base.storeBytes(of: 0, toByteOffset: offset, as: UInt8.self)
+      offset += Self.pageBytes
+    }
+  }
+
+  deinit { munmap(mapping, mappedBytes) }
+}
