@@ -86,5 +86,9 @@ let package = Package(
     tests("LatencyHistogramTests", ["LatencyHistogram"]),
     tests("SupervisionTests", ["Supervision"]),
     tests("LineArbiterTests", ["LineArbiter", "StageRecords"]),
+    tests("ITCH50Tests", ["FeedWire"]),
+    tests("OrderBookTests", ["OrderBook"]),
+    tests(
+      "BookBuilderTests", ["BookBuilder", "FeedWire", "OrderBook", "StageRecords", "StreamDigest"]),
   ]
 )
