@@ -11,13 +11,14 @@ extension OrderBooks {
         if let problem = checkQueue(level) { return "side \(number), level \(level): \(problem)" }
         inSide += levels[level].pointee.orders
       }
-      if inSide != levels.side(number).pointee.orders {
-        return "side \(number): \(inSide) orders in its levels, \(levels.side(number).pointee.orders) counted"
-      }
+      let counted = levels.side(number).pointee.orders
+      if inSide != counted { return "side \(number): \(inSide) orders in its levels, \(counted) counted" }
       total += Int(inSide)
     }
     if total != orders.liveCount { return "\(total) orders in the levels, \(orders.liveCount) in the table" }
-    if levels.liveCount > capacity.levels || total > capacity.orders { return "more is live than the capacity" }
+    if levels.liveCount > capacity.levels || total > capacity.orders {
+      return "more is live than the capacity"
+    }
     return nil
   }
 

@@ -22,6 +22,13 @@ extension OrderBooks {
     return slot == OrderTable.none ? nil : order(slot: slot)
   }
 
+  /// The instrument of a live order, by the order's reference.
+  @_noLocks
+  public func instrument(reference: UInt64) -> UInt32? {
+    let slot = orders.find(reference)
+    return slot == OrderTable.none ? nil : levels[orders[slot].pointee.level].pointee.side &>> 1
+  }
+
   /// Best prices and sizes; an instrument out of range has none.
   @_noLocks
   public func bestPrices(instrument: UInt32) -> BestPrices {

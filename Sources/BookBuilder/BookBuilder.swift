@@ -1,0 +1,143 @@
+import FeedWire
+import OrderBook
+import StageRecords
+
+/// Turns one channel's sequenced ITCH 5.0 messages into order books and book events.
+///
+/// The events are a pure function of the calls and their arguments (`receiveTime` is copied into the events
+/// and decides nothing). Which events a message makes is listed in docs/DIGESTS.md. A message that cannot be
+/// applied is counted, leaves the books unchanged and makes its instrument stale, or the whole channel when
+/// the instrument cannot be known; the events of a stale instrument go on, flagged. Allocates only in `init`,
+/// takes no lock (checked by the compiler in release builds, where it sees across modules), reads no clock. Not thread-safe.
+public struct BookBuilder: ~Copyable {
+  /// The books as of the last call.
+  public internal(set) var books: OrderBooks
+  /// Symbols and trust states as of the last call.
+  public internal(set) var instruments = InstrumentTable()
+  public internal(set) var counters = BookCounters()
+  /// The channel number in every event.
+  public let channel: UInt8
+
+  /// Maps and touches the books' memory; traps when it cannot be had (see ``OrderBooks/init(capacity:)``).
+  public init(capacity: BookCapacity, channel: UInt8) {
+    books = OrderBooks(capacity: capacity)
+    self.channel = channel
+  }
+
+  /// Applies one venue message. `events` is cleared first and then holds what the message caused; it stays
+  /// empty when the message was rejected and its instrument was stale already.
+  /// - Parameters:
+  ///   - sequence: venue sequence number, the events' identity.
+  ///   - receiveTime: copied into the events, ns since the Unix epoch.
+  ///   - message: any bytes.
+  #if !DEBUG
+    @_noLocks
+  #endif
+  public mutating func apply(
+    sequence: UInt64, receiveTime: UInt64, message: UnsafeRawBufferPointer, into events: inout EventBatch
+  ) {
+    events.removeAll()
+    var event = BookEventHeader(
+      sequence: sequence, venueTime: 0, receiveTime: receiveTime, instrument: 0, channel: channel)
+    guard let base = message.baseAddress, message.count > 0 else {
+      return reject(.emptyMessage, event, into: &events)
+    }
+    let type = base.load(as: UInt8.self)
+    let expected = ITCH50.expectedLength(type)
+    guard expected == message.count else {
+      return reject(expected == 0 ? .unknownType : .wrongLength, event, into: &events)
+    }
+    let header = ITCH50.Header(base: base)
+    event.venueTime = header.timestamp
+    event.instrument = UInt32(header.locate)
+    event.flags = instruments.isStale(event.instrument) ? EventFlags.stale : 0
+    let rejection = dispatch(type, base, event, into: &events)
+    if let rejection { return reject(rejection, event, into: &events) }
+    counters.applied &+= 1
+    close(&events)
+  }
+
+  /// Applies the loss of the messages `first`...`last`: a gap event and, while the channel was live, its
+  /// turning stale. The events' identity is `first`; their venue time is 0.
+  /// - Parameter reason: raw value of a GapReason.
+  #if !DEBUG
+    @_noLocks
+  #endif
+  public mutating func gap(
+    first: UInt64, last: UInt64, reason: UInt8, receiveTime: UInt64, into events: inout EventBatch
+  ) {
+    events.removeAll()
+    let last = last < first ? first : last
+    counters.gaps &+= 1
+    counters.lost &+= last &- first &+ 1
+    let wasStale = instruments.isStale(0)
+    if !wasStale { instruments.setTrust(0, reason: TrustReason.gap.rawValue) }
+    let event = BookEventHeader(
+      sequence: first, venueTime: 0, receiveTime: receiveTime, instrument: 0, channel: channel,
+      flags: EventFlags.stale)
+    events.appendGap(event, first: first, last: last, reason: reason)
+    if !wasStale { events.appendTrust(event, state: .stale, reason: .gap, first: first, last: last) }
+    close(&events)
+  }
+
+  /// Applies the end of the session. The event's identity is `next`, one past the last sequence number.
+  #if !DEBUG
+    @_noLocks
+  #endif
+  public mutating func endOfSession(next: UInt64, receiveTime: UInt64, into events: inout EventBatch) {
+    events.removeAll()
+    let event = BookEventHeader(
+      sequence: next, venueTime: 0, receiveTime: receiveTime, instrument: 0, channel: channel,
+      flags: instruments.isStale(0) ? EventFlags.stale : 0)
+    events.appendEndOfSession(event, applied: counters.applied, lost: counters.lost)
+    close(&events)
+  }
+
+  /// Most frequent types first.
+  @inline(__always)
+  private mutating func dispatch(
+    _ type: UInt8, _ base: UnsafeRawPointer, _ event: BookEventHeader, into events: inout EventBatch
+  ) -> MessageRejection? {
+    switch type {
+    case 0x41, 0x46: return addOrder(ITCH50.AddOrder(base: base), event, into: &events)
+    case 0x44: return deleteOrder(ITCH50.OrderDelete(base: base), event, into: &events)
+    case 0x55: return replaceOrder(ITCH50.OrderReplace(base: base), event, into: &events)
+    case 0x45: return executeOrder(ITCH50.OrderExecuted(base: base), event, into: &events)
+    case 0x58: return cancelOrder(ITCH50.OrderCancel(base: base), event, into: &events)
+    case 0x43: return executeOrder(ITCH50.OrderExecutedWithPrice(base: base), event, into: &events)
+    case 0x52: return define(ITCH50.StockDirectory(base: base), event, into: &events)
+    default:
+      report(type, base, event, into: &events)
+      return nil
+    }
+  }
+
+  @inline(__always)
+  private mutating func close(_ events: inout EventBatch) {
+    events.closeMessage()
+    counters.events &+= UInt64(truncatingIfNeeded: events.eventCount)
+  }
+
+  /// Counts a message that was not applied and makes stale what it concerned.
+  private mutating func reject(
+    _ rejection: MessageRejection, _ event: BookEventHeader, into events: inout EventBatch
+  ) {
+    counters.countRejection(rejection)
+    markStale(event.instrument, rejection, event, into: &events)
+    close(&events)
+  }
+
+  /// Makes an instrument (0 = the channel) stale, with a trust event, unless it or the channel is already.
+  mutating func markStale(
+    _ instrument: UInt32, _ rejection: MessageRejection, _ event: BookEventHeader,
+    into events: inout EventBatch
+  ) {
+    guard !instruments.isStale(instrument) else { return }
+    let reason = rejection.trustReason
+    instruments.setTrust(instrument, reason: reason.rawValue)
+    var event = event
+    event.instrument = instrument
+    event.flags = EventFlags.stale
+    events.appendTrust(event, state: .stale, reason: reason, first: event.sequence, last: event.sequence)
+  }
+}
