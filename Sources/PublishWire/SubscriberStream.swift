@@ -1,0 +1,536 @@
+import StageRecords
+
+/// Fixed sizes of one client.
+public struct SubscriberLimits: Sendable, Equatable {
+  /// Bytes of the outbound queue; when they are full the client is too slow.
+  public var queueBytes: Int
+  /// The longest frame, in bytes.
+  public var frameBytes: Int
+  /// Instrument numbers that can be subscribed by symbol: 0..<this.
+  public var instruments: Int
+  /// Subscriptions of one connection.
+  public var subscriptions: Int
+
+  public init(
+    queueBytes: Int = 8 << 20, frameBytes: Int = 16_384, instruments: Int = 65_536, subscriptions: Int = 16
+  ) {
+    self.queueBytes = max(queueBytes, 65_536)
+    self.frameBytes = min(max(frameBytes, 4096), 32_768, self.queueBytes / 4)
+    self.instruments = max(instruments, 1)
+    self.subscriptions = max(subscriptions, 1)
+  }
+}
+
+/// Everything the publisher decides for one client: which events go to it, how they are framed, what a
+/// request is answered with, when a snapshot is taken. Holds no socket and reads no clock: requests and
+/// events go in, WebSocket messages come out of ``queue``. Not thread-safe.
+///
+/// All calls are made between two venue messages, in the order of the stream.
+public final class SubscriberStream {
+  /// Messages waiting to be sent.
+  public var queue: OutboundQueue
+  /// The queue was full when something had to go into it: the stream has a hole, the client must go.
+  public private(set) var overflowed = false
+  /// Subscriptions in force.
+  public var subscriptionCount: Int { subscriptions.count }
+  /// A subscription was made at some time.
+  public private(set) var everSubscribed = false
+  /// Requests that were answered with an error.
+  public private(set) var requestErrors: UInt64 = 0
+  /// Snapshots of single instruments that were put into the queue.
+  public private(set) var snapshotsTaken: UInt64 = 0
+  /// Events that were put into the queue as live events.
+  public private(set) var eventsQueued: UInt64 = 0
+
+  let limits: SubscriberLimits
+  let epoch: UInt32
+  /// `sequence` of the newest frame in the chain.
+  private(set) var chainSequence: UInt64 = 0
+  /// Channels in force per instrument, for subscriptions by symbol; allocated with the first one.
+  private var masks: UnsafeMutablePointer<UInt8>?
+  /// Channels in force for every instrument.
+  private var everyMask: UInt8 = 0
+  /// Channels in force for instruments below ``walkLimit``: a "*" snapshot on its way.
+  private var walkMask: UInt8 = 0
+  private var walkLimit: UInt32 = 0
+  /// Channels in force for events of the whole channel (instrument 0).
+  private var channelMask: UInt8 = 0
+  private var subscriptions: [Subscription] = []
+  private var nextSubscription: UInt32 = 1
+  /// Some subscription waits for a symbol to be defined.
+  private var hasUnresolved = false
+  /// The newest record of the queue is an events frame that can still grow.
+  private var frameIsOpen = false
+
+  public init(limits: SubscriberLimits, epoch: UInt32) {
+    self.limits = limits
+    self.epoch = epoch
+    queue = OutboundQueue(capacity: limits.queueBytes)
+  }
+
+  deinit { masks?.deallocate() }
+
+  // MARK: Live events
+
+  /// Channels in force for events of an instrument.
+  @inline(__always)
+  private func mask(_ instrument: UInt32) -> UInt8 {
+    if instrument == 0 { return channelMask }
+    var mask = everyMask
+    if instrument < walkLimit { mask |= walkMask }
+    if let masks, Int(instrument) < limits.instruments { mask |= masks[Int(instrument)] }
+    return mask
+  }
+
+  /// Queues what this client asked for of a venue message.
+  public func append(_ batch: borrowing MessageBatch) {
+    guard !subscriptions.isEmpty, !overflowed else { return }
+    let entries = batch.entries
+    if hasUnresolved { resolveDefinitions(in: entries) }
+    var bytes = 0
+    var count = 0
+    var offset = 0
+    while offset < entries.count {
+      let size = Self.entrySize(entries, offset)
+      if matches(entries, offset) {
+        bytes += size
+        count += 1
+      }
+      offset += size
+    }
+    guard count > 0 else { return }
+    eventsQueued &+= UInt64(count)
+    guard bytes <= limits.frameBytes - FrameHeader.bytes else {
+      return appendOversized(entries, sequence: batch.sequence)
+    }
+    guard var target = space(bytes, count: count, sequence: batch.sequence) else { return }
+    if bytes == entries.count, let source = entries.baseAddress {
+      target.copyMemory(from: source, byteCount: bytes)
+      return
+    }
+    offset = 0
+    while offset < entries.count {
+      let size = Self.entrySize(entries, offset)
+      if matches(entries, offset), let source = entries.baseAddress {
+        target.copyMemory(from: source + offset, byteCount: size)
+        target += size
+      }
+      offset += size
+    }
+  }
+
+  @inline(__always)
+  private static func entrySize(_ entries: UnsafeRawBufferPointer, _ offset: Int) -> Int {
+    FrameEntry.size(
+      eventBytes: Int(UInt16(littleEndian: entries.loadUnaligned(fromByteOffset: offset, as: UInt16.self))))
+  }
+
+  @inline(__always)
+  private func matches(_ entries: UnsafeRawBufferPointer, _ offset: Int) -> Bool {
+    let instrument = UInt32(
+      littleEndian: entries.loadUnaligned(
+        fromByteOffset: offset + FrameEntry.prefixBytes + BookEventHeader.instrumentOffset, as: UInt32.self))
+    return mask(instrument) & EventChannels.carrying(entries[offset + 2]).rawValue != 0
+  }
+
+  /// Room for whole entries in the open events frame, or in a new one.
+  private func space(
+    _ bytes: Int, count: Int, sequence: UInt64, flags: UInt16 = 0
+  ) -> UnsafeMutableRawPointer? {
+    if frameIsOpen, let (frame, end) = queue.extendNewest(by: bytes, limit: limits.frameBytes) {
+      let counted = frame.loadUnaligned(fromByteOffset: FrameHeader.countOffset, as: UInt16.self)
+      let total = UInt16(littleEndian: counted) &+ UInt16(truncatingIfNeeded: count)
+      frame.storeBytes(of: total.littleEndian, toByteOffset: FrameHeader.countOffset, as: UInt16.self)
+      frame.storeBytes(of: flags.littleEndian, toByteOffset: FrameHeader.flagsOffset, as: UInt16.self)
+      frame.storeBytes(of: sequence.littleEndian, toByteOffset: FrameHeader.sequenceOffset, as: UInt64.self)
+      chainSequence = sequence
+      return frame + end
+    }
+    let frame = frame(
+      .events, blockBytes: 0, entryBytes: bytes, count: count, sequence: sequence, flags: flags)
+    frameIsOpen = frame != nil
+    return frame
+  }
+
+  /// Starts a frame and returns where its block goes; nil when the queue is full.
+  private func frame(
+    _ template: FrameTemplate, blockBytes: Int, entryBytes: Int = 0, count: Int = 0, sequence: UInt64,
+    flags: UInt16 = 0
+  ) -> UnsafeMutableRawPointer? {
+    frameIsOpen = false
+    let bytes = FrameHeader.bytes + blockBytes + entryBytes
+    guard !overflowed, let frame = queue.append(.binary, bytes: bytes) else {
+      overflowed = true
+      return nil
+    }
+    FrameHeader(
+      template: template, blockLength: blockBytes, epoch: epoch, flags: flags,
+      count: UInt16(truncatingIfNeeded: count), sequence: sequence, previousSequence: chainSequence
+    ).write(to: frame)
+    chainSequence = sequence
+    return frame + FrameHeader.bytes
+  }
+
+  /// A message that is longer than a frame: cut between its events.
+  private func appendOversized(_ entries: UnsafeRawBufferPointer, sequence: UInt64) {
+    var offset = 0
+    var pending: UnsafeRawBufferPointer?
+    func put(_ entry: UnsafeRawBufferPointer, flags: UInt16) {
+      // One entry a frame: rare, and never longer than the queue.
+      frameIsOpen = false
+      guard let source = entry.baseAddress,
+        let target = space(entry.count, count: 1, sequence: sequence, flags: flags)
+      else { return }
+      target.copyMemory(from: source, byteCount: entry.count)
+    }
+    while offset < entries.count {
+      let size = Self.entrySize(entries, offset)
+      if matches(entries, offset) {
+        if let pending { put(pending, flags: FrameFlags.messageContinues) }
+        pending = UnsafeRawBufferPointer(rebasing: entries[offset..<offset + size])
+      }
+      offset += size
+    }
+    if let pending { put(pending, flags: 0) }
+    frameIsOpen = false
+  }
+
+  // MARK: Control
+
+  /// Queues a text frame.
+  public func send(_ message: ControlMessage) {
+    frameIsOpen = false
+    var text = message.json
+    let fits = text.withUTF8 { bytes -> Bool in
+      guard !overflowed, let target = queue.append(.text, bytes: bytes.count) else { return false }
+      if let source = bytes.baseAddress { target.copyMemory(from: source, byteCount: bytes.count) }
+      return true
+    }
+    if !fits { overflowed = true }
+    if case .error = message { requestErrors &+= 1 }
+  }
+
+  /// Queues a heartbeat.
+  /// - Parameters:
+  ///   - sequence: of the last message that was published.
+  ///   - serverTime: ns since the Unix epoch.
+  public func heartbeat(sequence: UInt64, serverTime: UInt64, input: InputState) {
+    let block = frame(
+      .heartbeat, blockBytes: Heartbeat.bytes, sequence: max(sequence, chainSequence))
+    if let block { Heartbeat(serverTime: serverTime, input: input.rawValue).write(to: block) }
+  }
+
+  /// Queues a change of the publisher's input state.
+  public func status(sequence: UInt64, serverTime: UInt64, input: InputState) {
+    let block = frame(.status, blockBytes: InputStatus.bytes, sequence: max(sequence, chainSequence))
+    if let block { InputStatus(input: input.rawValue, serverTime: serverTime).write(to: block) }
+  }
+
+  /// Carries out one request text and queues the answer.
+  /// - Parameter sequence: of the last message that was published.
+  public func request(_ text: UnsafeRawBufferPointer, source: some SnapshotSource, sequence: UInt64) {
+    do throws(ControlError) {
+      switch try ControlRequest(parsing: text) {
+      case .subscribe(let request): try subscribe(request, source, sequence)
+      case .unsubscribe(let id, let subscription): try unsubscribe(id, subscription)
+      }
+    } catch {
+      send(.error(error, subscription: nil))
+    }
+  }
+
+  private func subscribe(
+    _ request: ControlRequest.Subscribe, _ source: some SnapshotSource, _ sequence: UInt64
+  ) throws(ControlError) {
+    guard subscriptions.count < limits.subscriptions else {
+      throw ControlError(
+        .tooManySubscriptions, "\(limits.subscriptions) subscriptions are in force", id: request.id)
+    }
+    guard !request.snapshot || source.isReady else {
+      throw ControlError(.snapshotUnavailable, "the books are not complete yet", id: request.id)
+    }
+    var subscription = Subscription(number: nextSubscription, request: request)
+    var resolved: [(String, UInt32)] = []
+    if case .listed(let symbols) = request.symbols {
+      for symbol in symbols {
+        guard let instrument = source.instrument(symbol: symbol) else {
+          subscription.unresolved.append(symbol)
+          continue
+        }
+        try check(instrument, symbol, request, source)
+        subscription.instruments.append(instrument)
+        resolved.append((PackedSymbol.text(symbol), instrument))
+      }
+    }
+    nextSubscription &+= 1
+    everSubscribed = true
+    if !request.snapshot { subscription.active = subscription.instruments.count }
+    subscription.pending = request.snapshot
+    subscriptions.append(subscription)
+    rebuildMasks()
+    send(
+      .subscribed(
+        id: request.id, subscription: subscription.number, firstSequence: sequence &+ 1, resolved: resolved,
+        unresolved: subscription.unresolved.map(PackedSymbol.text)))
+  }
+
+  private func check(
+    _ instrument: UInt32, _ symbol: UInt64, _ request: ControlRequest.Subscribe, _ source: some SnapshotSource
+  ) throws(ControlError) {
+    guard Int(instrument) < limits.instruments else {
+      throw ControlError(
+        .instrumentOutOfRange, "\(PackedSymbol.text(symbol)) has instrument number \(instrument)",
+        id: request.id)
+    }
+    guard request.snapshot else { return }
+    let need = snapshotBytes(source.orderCount(instrument: instrument), request.channels)
+    guard need <= snapshotRoom else {
+      throw ControlError(
+        .snapshotTooLarge,
+        "the snapshot of \(PackedSymbol.text(symbol)) needs \(need) bytes of queue, there are \(snapshotRoom)",
+        id: request.id)
+    }
+  }
+
+  private func unsubscribe(_ id: Int64, _ number: UInt32) throws(ControlError) {
+    guard let index = subscriptions.firstIndex(where: { $0.number == number }) else {
+      throw ControlError(.unknownSubscription, "there is no subscription \(number)", id: id, field: "sub")
+    }
+    subscriptions.remove(at: index)
+    rebuildMasks()
+    send(.unsubscribed(id: id, subscription: number))
+  }
+
+  /// Derives the filter from the subscriptions.
+  private func rebuildMasks() {
+    masks?.update(repeating: 0, count: limits.instruments)
+    everyMask = 0
+    walkMask = 0
+    walkLimit = 0
+    channelMask = 0
+    hasUnresolved = false
+    // Only the first pending subscription can have a walk under way (see takeSnapshots).
+    for subscription in subscriptions {
+      let mask = subscription.channels.union(.always).rawValue
+      channelMask |= mask
+      if subscription.isEvery {
+        if !subscription.pending {
+          everyMask |= mask
+        } else if subscription.cursor > 0 {
+          walkMask = mask
+          walkLimit = subscription.cursor
+        }
+      }
+      for instrument in subscription.instruments.prefix(subscription.active) {
+        activate(instrument, mask)
+      }
+      if !subscription.unresolved.isEmpty { hasUnresolved = true }
+    }
+  }
+
+  private func activate(_ instrument: UInt32, _ mask: UInt8) {
+    if masks == nil {
+      masks = UnsafeMutablePointer<UInt8>.allocate(capacity: limits.instruments)
+      masks?.initialize(repeating: 0, count: limits.instruments)
+    }
+    if Int(instrument) < limits.instruments { masks?[Int(instrument)] |= mask }
+  }
+
+  /// Joins symbols that subscriptions wait for with the definitions in a message.
+  private func resolveDefinitions(in entries: UnsafeRawBufferPointer) {
+    var offset = 0
+    while offset < entries.count {
+      let event = offset + FrameEntry.prefixBytes
+      let size = Self.entrySize(entries, offset)
+      if entries[offset + 2] == BookEventKind.definition.rawValue,
+        size >= FrameEntry.size(eventBytes: BookEventHeader.bytes + 8)
+      {
+        resolve(
+          symbol: UInt64(
+            littleEndian: entries.loadUnaligned(
+              fromByteOffset: event + BookEventHeader.bytes, as: UInt64.self)),
+          instrument: UInt32(
+            littleEndian: entries.loadUnaligned(
+              fromByteOffset: event + BookEventHeader.instrumentOffset, as: UInt32.self)))
+      }
+      offset += size
+    }
+  }
+
+  private func resolve(symbol: UInt64, instrument: UInt32) {
+    guard Int(instrument) < limits.instruments else { return }
+    var changed = false
+    for index in subscriptions.indices {
+      guard let place = subscriptions[index].unresolved.firstIndex(of: symbol) else { continue }
+      subscriptions[index].unresolved.remove(at: place)
+      subscriptions[index].instruments.append(instrument)
+      if subscriptions[index].snapshot {
+        subscriptions[index].pending = true
+      } else {
+        subscriptions[index].active += 1
+      }
+      send(
+        .resolved(
+          subscription: subscriptions[index].number, symbol: PackedSymbol.text(symbol), instrument: instrument
+        )
+      )
+      changed = true
+    }
+    if changed { rebuildMasks() }
+  }
+
+  // MARK: Snapshots
+
+  /// Bytes that a snapshot may take in an empty queue, leaving a quarter for live events meanwhile.
+  private var snapshotRoom: Int { limits.queueBytes - limits.queueBytes / 4 - 2 * limits.frameBytes }
+
+  /// An upper bound of the queue bytes that a snapshot of an instrument with `orders` live orders takes.
+  private func snapshotBytes(_ orders: Int, _ channels: EventChannels) -> Int {
+    let entry = FrameEntry.size(eventBytes: BookEventHeader.bytes + 24)
+    let perOrder = (channels.contains(.orders) ? entry : 0) + (channels.contains(.levels) ? entry : 0)
+    let (bytes, over) = orders.multipliedReportingOverflow(by: perOrder)
+    guard !over, bytes < Int.max / 4 else { return Int.max / 2 }
+    let perFrame = FrameHeader.bytes + OutboundQueue.headroom + 16
+    let frames = bytes / (limits.frameBytes - FrameHeader.bytes - entry) + 1
+    return bytes + frames * perFrame + 1024
+  }
+
+  /// Takes the snapshots that are due and fit, one instrument at a time, and lets each instrument's live
+  /// events follow. Stops after about `budget` bytes, so that a long snapshot does not hold up the loop.
+  /// - Returns: whether a snapshot is still waiting.
+  @discardableResult
+  public func takeSnapshots(source: some SnapshotSource, sequence: UInt64, budget: Int = 1 << 20) -> Bool {
+    var left = budget
+    while let index = subscriptions.firstIndex(where: \.pending) {
+      guard !overflowed, source.isReady else { return true }
+      guard let instrument = nextInstrument(index, source) else {
+        finish(index, sequence)
+        continue
+      }
+      let subscription = subscriptions[index]
+      let need = snapshotBytes(source.orderCount(instrument: instrument), subscription.channels)
+      guard need <= snapshotRoom else {
+        abandon(index, instrument: instrument, need: need)
+        continue
+      }
+      guard left > 0, queue.free >= need + limits.queueBytes / 4 + limits.frameBytes else { return true }
+      left -= need
+      writeSnapshot(instrument, index, source, max(sequence, chainSequence))
+      advance(index, past: instrument)
+    }
+    return false
+  }
+
+  /// The instrument whose snapshot comes next; nil when the subscription is complete.
+  private func nextInstrument(_ index: Int, _ source: some SnapshotSource) -> UInt32? {
+    guard subscriptions[index].isEvery else {
+      let subscription = subscriptions[index]
+      return subscription.active < subscription.instruments.count
+        ? subscription.instruments[subscription.active] : nil
+    }
+    var instrument = max(subscriptions[index].cursor, 1)
+    while instrument < source.instrumentLimit, !source.exists(instrument: instrument) { instrument += 1 }
+    return instrument < source.instrumentLimit ? instrument : nil
+  }
+
+  private func advance(_ index: Int, past instrument: UInt32) {
+    let mask = subscriptions[index].channels.union(.always).rawValue
+    if subscriptions[index].isEvery {
+      subscriptions[index].cursor = instrument &+ 1
+      walkMask = mask
+      walkLimit = instrument &+ 1
+    } else {
+      subscriptions[index].active += 1
+      activate(instrument, mask)
+    }
+  }
+
+  private func finish(_ index: Int, _ sequence: UInt64) {
+    subscriptions[index].pending = false
+    rebuildMasks()
+    let subscription = subscriptions[index]
+    send(
+      .caughtUp(
+        subscription: subscription.number, instruments: subscription.snapshotInstruments,
+        orders: subscription.snapshotOrders, sequence: max(sequence, chainSequence)))
+  }
+
+  private func abandon(_ index: Int, instrument: UInt32, need: Int) {
+    let subscription = subscriptions.remove(at: index)
+    rebuildMasks()
+    send(
+      .error(
+        ControlError(
+          .snapshotTooLarge,
+          "the snapshot of instrument \(instrument) needs \(need) bytes of queue, there are \(snapshotRoom); "
+            + "the subscription has ended", id: subscription.id),
+        subscription: subscription.number))
+  }
+
+  private func writeSnapshot(
+    _ instrument: UInt32, _ index: Int, _ source: some SnapshotSource, _ sequence: UInt64
+  ) {
+    let subscription = subscriptions[index]
+    let channels = subscription.channels
+    let expected = channels.contains(.orders) ? UInt64(source.orderCount(instrument: instrument)) : 0
+    if let block = frame(.snapshotBegin, blockBytes: SnapshotBegin.bytes, sequence: sequence) {
+      SnapshotBegin(subscription: subscription.number, instrument: instrument, orders: expected)
+        .write(to: block)
+    }
+    var writer = SnapshotWriter(instrument: instrument, sequence: sequence)
+    writer.write(channels, source) { kind, event in self.appendSnapshotEntry(kind, event, sequence) }
+    frameIsOpen = false
+    if let block = frame(.snapshotEnd, blockBytes: SnapshotEnd.bytes, sequence: sequence) {
+      SnapshotEnd(
+        subscription: subscription.number, instrument: instrument, orders: writer.orders,
+        entries: writer.entries
+      ).write(to: block)
+    }
+    snapshotsTaken &+= 1
+    subscriptions[index].snapshotInstruments &+= 1
+    subscriptions[index].snapshotOrders &+= writer.orders
+  }
+
+  private func appendSnapshotEntry(_ kind: UInt8, _ event: UnsafeRawBufferPointer, _ sequence: UInt64) {
+    let size = FrameEntry.size(eventBytes: event.count)
+    if frameIsOpen, let (frame, end) = queue.extendNewest(by: size, limit: limits.frameBytes) {
+      let counted = frame.loadUnaligned(fromByteOffset: FrameHeader.countOffset, as: UInt16.self)
+      let total = UInt16(littleEndian: counted) &+ 1
+      frame.storeBytes(of: total.littleEndian, toByteOffset: FrameHeader.countOffset, as: UInt16.self)
+      _ = FrameEntry.write(kind: kind, event: event, to: frame + end)
+      return
+    }
+    if let target = frame(.snapshotOrders, blockBytes: 0, entryBytes: size, count: 1, sequence: sequence) {
+      _ = FrameEntry.write(kind: kind, event: event, to: target)
+      frameIsOpen = true
+    }
+  }
+}
+
+/// One subscription of a connection.
+private struct Subscription {
+  let number: UInt32
+  let id: Int64
+  let channels: EventChannels
+  let snapshot: Bool
+  /// "*": every instrument.
+  let isEvery: Bool
+  /// Instruments by number, in the order of the request; the first ``active`` of them are in force.
+  var instruments: [UInt32] = []
+  var active = 0
+  var unresolved: [UInt64] = []
+  /// Snapshots are still to be taken.
+  var pending = false
+  /// One past the last instrument whose snapshot was taken ("*" only).
+  var cursor: UInt32 = 0
+  var snapshotInstruments: UInt64 = 0
+  var snapshotOrders: UInt64 = 0
+
+  init(number: UInt32, request: ControlRequest.Subscribe) {
+    self.number = number
+    id = request.id
+    channels = request.channels
+    snapshot = request.snapshot
+    isEvery = request.symbols == .all
+  }
+}
