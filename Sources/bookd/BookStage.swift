@@ -1,0 +1,228 @@
+import BookBuilder
+import CLinux
+import Glibc
+import OrderBook
+import ShmRing
+import StageRecords
+import StageRuntime
+import Topology
+
+/// Drives the ``BookBuilder``: takes the merged stream from its ring, publishes the events of one venue message in
+/// one piece, keeps the table of best prices.
+///
+/// A successor rebuilds the books by replaying the merged ring from its oldest record, silent until it has passed the
+/// newest event on its own ring. When the merged ring no longer reaches back to the session's first message, the
+/// part that is missing is published as a gap and every book is stale: the stream goes on, but says so.
+struct BookStage: ~Copyable {
+  /// Messages between two looks at clock and control page.
+  private static let messagesPerTurn = 256
+  private static let idleNanoseconds: Int64 = 50_000_000
+  /// A restart's own events come behind all events of the last message: their index starts here.
+  private static let restartEventIndex: UInt16 = 0xFF00
+
+  private let control: ControlPage
+  private var input: RingConsumer
+  private var output: EventOutput
+  private var builder: BookBuilder
+  private var events = EventBatch()
+  private let buffer: UnsafeMutableRawPointer
+  private var backoff: IdleBackoff
+
+  /// Events up to and including this message are on the ring already. 0 after the first start.
+  private let publishedThrough: UInt64
+  /// The first message that was read of the merged ring, once one was; the books know nothing before it.
+  private var firstReplayed: UInt64 = 0
+  private var replayed: UInt64 = 0
+  private var stateLost: UInt64 = 0
+  private var nextExpected: UInt64 = 1
+  private var inputLaps: UInt64 = 0
+  private var applied: UInt64 = 0
+  private var newestStamp: UInt64 = 0
+  private var hasCaughtUp: Bool
+
+  init(process: borrowing StageProcess) {
+    let topology = process.topology
+    do {
+      control = try ControlPage.attach(
+        directory: process.directory, component: process.component, access: .readWrite)
+    } catch {
+      fail("\(process.component): \(error)", code: ExitCode.unavailable)
+    }
+    control.setState(.warming)
+    let capacity = BookCapacity(
+      orders: topology.capacity.orders, levels: topology.capacity.levels,
+      instruments: topology.capacity.instruments)
+    builder = BookBuilder(capacity: capacity, channel: topology.channel.number)
+    output = EventOutput(process: process)
+    // From the oldest record in any case: what was published already is replayed in silence.
+    input = process.consumer("merged", start: .oldest)
+    publishedThrough = output.newestSequence
+    hasCaughtUp = publishedThrough == 0
+    let bytes = input.maximumRecordBytes + 64
+    buffer = UnsafeMutableRawPointer.allocate(byteCount: bytes, alignment: 64)
+    buffer.initializeMemory(as: UInt8.self, repeating: 0, count: bytes)
+    backoff = IdleBackoff(strategy: process.idleStrategy)
+    control.set(BookCounter.sessionEnded, 0)
+    if publishedThrough > 0 {
+      narrate(
+        "\(process.component): rebuilding from the merged ring; events are out through sequence \(publishedThrough)")
+    }
+  }
+
+  /// Runs until asked to stop, then applies what is still on the merged ring.
+  mutating func run() {
+    control.setState(hasCaughtUp ? .ready : .catchingUp)
+    control.beat()
+    while true {
+      if turn() {
+        backoff.reset()
+        continue
+      }
+      // With nothing left to read, a rebuild is as complete as it can be.
+      if !hasCaughtUp { finishCatchingUp() }
+      housekeep()
+      if bulkhead_stop_requested() { break }
+      if backoff.shouldPark() { input.park(nanoseconds: Self.idleNanoseconds) }
+    }
+    control.setState(.draining)
+    while turn() {}
+    housekeep()
+  }
+
+  /// Applies up to a turn's worth of messages. False when there was none.
+  private mutating func turn() -> Bool {
+    var count = 0
+    while count < Self.messagesPerTurn {
+      switch input.poll(into: buffer) {
+      case .record(let kind, let bytes):
+        take(kind, bytes)
+        count &+= 1
+      case .lapped: inputLaps += 1
+      case .empty:
+        guard count > 0 else { return false }
+        finishTurn()
+        return true
+      }
+    }
+    finishTurn()
+    return true
+  }
+
+  private mutating func finishTurn() {
+    output.publish()
+    if !hasCaughtUp, nextExpected > publishedThrough { finishCatchingUp() }
+    control.setAppliedSequence(nextExpected &- 1)
+    control.set(BookCounter.messagesApplied, applied)
+    control.set(BookCounter.eventsPublished, output.events)
+    let clock = bulkhead_realtime_nanoseconds()
+    if newestStamp != 0, clock > newestStamp, hasCaughtUp { control.latency.record(clock - newestStamp) }
+    control.beat()
+  }
+
+  /// One record of the merged ring.
+  @inline(__always)
+  private mutating func take(_ kind: UInt8, _ bytes: Int) {
+    switch kind {
+    case MergedRecord.Kind.message where bytes >= MergedRecord.messageHeaderBytes:
+      let sequence = buffer.load(as: UInt64.self)
+      if sequence != nextExpected { declareLoss(before: sequence) }
+      newestStamp = buffer.load(fromByteOffset: 8, as: UInt64.self)
+      builder.apply(
+        sequence: sequence, receiveTime: newestStamp,
+        message: UnsafeRawBufferPointer(
+          start: buffer + MergedRecord.messageHeaderBytes, count: bytes &- MergedRecord.messageHeaderBytes),
+        into: &events)
+      nextExpected = sequence &+ 1
+      applied &+= 1
+      if sequence > publishedThrough { output.put(events) } else { replayed &+= 1 }
+    case MergedRecord.Kind.gap where bytes >= MergedRecord.gapBytes:
+      let first = buffer.load(as: UInt64.self)
+      let last = buffer.load(fromByteOffset: 8, as: UInt64.self)
+      if first != nextExpected { declareLoss(before: first) }
+      builder.gap(
+        first: first, last: last,
+        reason: UInt8(truncatingIfNeeded: buffer.load(fromByteOffset: 16, as: UInt64.self)), receiveTime: 0,
+        into: &events)
+      nextExpected = max(last, first) &+ 1
+      if first > publishedThrough { output.put(events) }
+    case MergedRecord.Kind.endOfSession where bytes >= MergedRecord.sessionBytes:
+      let next = buffer.load(as: UInt64.self)
+      if next != nextExpected { declareLoss(before: next) }
+      builder.endOfSession(next: next, receiveTime: newestStamp, into: &events)
+      if next > publishedThrough { output.put(events) }
+      endSession()
+    default: break
+    }
+  }
+
+  /// The merged stream is gapless, so a jump in it means that this reader lost part of it: it was lapped, or it
+  /// was started when the ring had gone on. Publishes the range as lost; all books are stale from here on.
+  private mutating func declareLoss(before sequence: UInt64) {
+    guard sequence > nextExpected else {
+      // A number that was applied already (a new session starts over): not in this version.
+      nextExpected = sequence
+      return
+    }
+    let reason: GapReason = applied == 0 && publishedThrough > 0 ? .restartWithoutState : .ringOverrun
+    builder.gap(
+      first: nextExpected, last: sequence &- 1, reason: reason.rawValue, receiveTime: 0, into: &events)
+    if nextExpected > publishedThrough {
+      output.put(events)
+    } else {
+      // Its place in the stream is past: it is published behind the newest event once the rebuild is done.
+      stateLost = sequence &- 1
+    }
+    nextExpected = sequence
+  }
+
+  /// The rebuild has reached the newest event that was out. From here on events are published again.
+  private mutating func finishCatchingUp() {
+    hasCaughtUp = true
+    if stateLost > 0 {
+      output.putRestartNotice(
+        channel: builder.channel, after: publishedThrough, lostThrough: stateLost, index: Self.restartEventIndex)
+      output.publish()
+      narrate("bookd: state of sequences 1...\(stateLost) could not be rebuilt; every book is stale")
+    }
+    control.set(BookCounter.messagesReplayed, replayed)
+    control.set(BookCounter.stateLostMessages, stateLost)
+    control.setState(.ready)
+  }
+
+  /// The session is over: the digest of the final books goes to the control page.
+  private mutating func endSession() {
+    output.publish()
+    housekeep()
+    control.set(BookCounter.bookDigest, builder.books.contentDigest())
+    control.set(BookCounter.sessionEnded, 1)
+  }
+
+  /// Copies the counts to the control page; off the busy path.
+  private mutating func housekeep() {
+    input.reportPosition()
+    let counters = builder.counters
+    control.set(BookCounter.messagesApplied, applied)
+    control.set(BookCounter.messagesLost, counters.lost)
+    control.set(BookCounter.eventsPublished, output.events)
+    control.set(BookCounter.rejects, counters.rejected)
+    control.set(BookCounter.unknownReferences, counters.rejected(.unknownReference))
+    control.set(BookCounter.duplicateReferences, counters.rejected(.duplicateReference))
+    control.set(BookCounter.quantityExceeded, counters.rejected(.quantityExceeded))
+    control.set(BookCounter.wrongInstrument, counters.rejected(.wrongInstrument))
+    control.set(
+      BookCounter.capacityRejects,
+      counters.rejected(.ordersFull) + counters.rejected(.levelsFull) + counters.rejected(.instrumentOutOfRange))
+    control.set(
+      BookCounter.malformedMessages,
+      counters.rejected(.emptyMessage) + counters.rejected(.unknownType) + counters.rejected(.wrongLength)
+        + counters.rejected(.impossibleField))
+    control.set(BookCounter.liveOrders, UInt64(builder.books.orderCount))
+    control.set(BookCounter.liveLevels, UInt64(builder.books.levelCount))
+    control.set(BookCounter.instruments, UInt64(builder.instruments.definedCount))
+    control.set(BookCounter.staleInstruments, UInt64(builder.instruments.staleCount))
+    control.set(BookCounter.channelStale, builder.instruments.trustState(0) == .stale ? 1 : 0)
+    control.set(BookCounter.inputLaps, inputLaps)
+    control.setAppliedSequence(nextExpected &- 1)
+    control.beat()
+  }
+}

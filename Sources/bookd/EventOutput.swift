@@ -1,0 +1,107 @@
+import ShmRing
+import StageRecords
+import StageRuntime
+
+/// The book ring and the table of best prices as this stage writes them.
+///
+/// The events of one venue message are committed together and never split over two publishes, so the newest event on
+/// the ring always completes its message: a successor needs no other memory of what is out.
+struct EventOutput: ~Copyable {
+  /// Cells after which an open batch is published even within a turn.
+  private static let batchCells: UInt64 = 256
+
+  private var producer: RingProducer
+  private let table: TableWriter
+  private var openCells: UInt64 = 0
+  /// Events published by this incarnation.
+  private(set) var events: UInt64 = 0
+  /// Venue sequence number of the newest event found on the ring at start, 0 if there was none.
+  let newestSequence: UInt64
+
+  init(process: borrowing StageProcess) {
+    producer = process.producer("book")
+    do {
+      table = try TableWriter.attach(
+        path: "\(process.directory)/\(InstanceFiles.bestPricesTable).table",
+        configurationHash: process.configurationHash)
+    } catch {
+      fail("\(process.component): \(error)", code: ExitCode.unavailable)
+    }
+    let buffer = UnsafeMutableRawPointer.allocate(byteCount: producer.recordBytesLimit + 64, alignment: 64)
+    defer { buffer.deallocate() }
+    if let newest = producer.copyNewestRecord(into: buffer), newest.bytes >= BookEventHeader.bytes {
+      newestSequence = BookEventHeader(from: buffer).sequence
+    } else {
+      newestSequence = 0
+    }
+  }
+
+  /// Commits every event of one venue message.
+  @inline(__always)
+  mutating func put(_ batch: borrowing EventBatch) {
+    let before = producer.nextPosition
+    var offset = 0
+    let cells = batch.cells
+    while offset < cells.count, let base = cells.baseAddress {
+      let event = base + offset
+      let prefix = event.load(as: UInt64.self)
+      let bytes = Int(prefix & 0xFFFF)
+      let kind = UInt8(truncatingIfNeeded: prefix >> 16)
+      let payload = producer.reserve(bytes: bytes)
+      if bytes <= 56 {
+        payload.copyMemory(from: event + EventBatch.prefixBytes, byteCount: 56)
+      } else {
+        payload.copyMemory(from: event + EventBatch.prefixBytes, byteCount: bytes)
+      }
+      producer.commit(kind: kind, bytes: bytes)
+      if kind == BookEventKind.bestPrices.rawValue { store(bestPrices: event + EventBatch.prefixBytes) }
+      offset &+= (EventBatch.prefixBytes &+ bytes &+ EventBatch.cellBytes &- 1) & ~(EventBatch.cellBytes &- 1)
+    }
+    events &+= UInt64(batch.eventCount)
+    openCells &+= producer.nextPosition &- before
+    if openCells >= Self.batchCells { publish() }
+  }
+
+  /// Makes what was put visible.
+  mutating func publish() {
+    producer.publish()
+    openCells = 0
+  }
+
+  /// Table value: 0 bid price │ 8 bid size │ 16 ask price │ 24 ask size │ 32 sequence │ 40 venue time │ 48 flags.
+  @inline(__always)
+  private func store(bestPrices event: UnsafeRawPointer) {
+    let header = BookEventHeader(from: event)
+    withUnsafeTemporaryAllocation(byteCount: ConflatedTable.valueBytes, alignment: 8) { value in
+      let target = value.baseAddress.unsafelyUnwrapped
+      target.copyMemory(from: event + BookEventHeader.bytes, byteCount: 32)
+      target.storeBytes(of: header.sequence, toByteOffset: 32, as: UInt64.self)
+      target.storeBytes(of: header.venueTime, toByteOffset: 40, as: UInt64.self)
+      target.storeBytes(of: UInt64(header.flags), toByteOffset: 48, as: UInt64.self)
+      _ = table.store(key: Int(header.instrument), value: target)
+    }
+  }
+
+  /// Tells readers that what a restart could not rebuild makes every book stale: a gap and a trust event behind the
+  /// newest event, with that event's sequence number and indices of their own.
+  mutating func putRestartNotice(channel: UInt8, after sequence: UInt64, lostThrough last: UInt64, index: UInt16) {
+    var header = BookEventHeader(
+      sequence: sequence, venueTime: 0, receiveTime: 0, instrument: 0, index: index, channel: channel,
+      flags: EventFlags.stale)
+    commit(.gap, header, (1, last, UInt64(GapReason.restartWithoutState.rawValue)))
+    header.index = index + 1
+    header.flags |= EventFlags.last
+    let trust = UInt64(TrustState.stale.rawValue) | UInt64(TrustReason.gap.rawValue) << 8
+    commit(.trust, header, (trust, 1, last))
+    events &+= 2
+  }
+
+  private mutating func commit(_ kind: BookEventKind, _ header: BookEventHeader, _ body: (UInt64, UInt64, UInt64)) {
+    let payload = producer.reserve(bytes: BookEventHeader.bytes + 24)
+    payload.storeBytes(of: header, as: BookEventHeader.self)
+    payload.storeBytes(of: body.0, toByteOffset: 32, as: UInt64.self)
+    payload.storeBytes(of: body.1, toByteOffset: 40, as: UInt64.self)
+    payload.storeBytes(of: body.2, toByteOffset: 48, as: UInt64.self)
+    producer.commit(kind: kind.rawValue, bytes: BookEventHeader.bytes + 24)
+  }
+}

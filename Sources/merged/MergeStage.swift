@@ -1,0 +1,297 @@
+import CLinux
+import FeedWire
+import Glibc
+import LineArbiter
+import ShmRing
+import StageRecords
+import StageRuntime
+import Topology
+
+/// Drives the ``LineArbiter``: takes packets from the receivers' rings and the retransmission socket, and puts what
+/// the arbiter releases on the merged ring. The decisions are the arbiter's; bytes, clock and sockets are here.
+///
+/// A successor finds in the tail of its own ring how far its predecessor came, and reads the receivers' rings
+/// again from their oldest record: what was out already arrives as a duplicate.
+struct MergeStage: ~Copyable {
+  /// Packets taken from one line before the other is looked at.
+  private static let packetsPerTurn = 16
+  /// Messages after which an open batch is published even within a turn.
+  private static let batchMessages = 128
+  private static let idleNanoseconds: Int64 = 50_000_000
+  /// How long to sleep at most while answers of the retransmission service may come.
+  private static let answerNanoseconds: Int64 = 200_000
+  private static let receiveBufferBytes = 65_536 + 64
+
+  private let control: ControlPage
+  private var lineA: RingConsumer
+  private var lineB: RingConsumer
+  private var output: MergedOutput
+  private var arbiter: LineArbiter
+  private var retransmission: RetransmissionClient
+  private let buffer: UnsafeMutableRawPointer
+  private var backoff: IdleBackoff
+  private var malformed: UInt64 = 0
+  private var heartbeats: UInt64 = 0
+  private var inputLaps: UInt64 = 0
+  private var nextAction: UInt64 = 0
+
+  init(process: borrowing StageProcess) {
+    let topology = process.topology
+    do {
+      control = try ControlPage.attach(
+        directory: process.directory, component: process.component, access: .readWrite)
+    } catch {
+      fail("\(process.component): \(error)", code: ExitCode.unavailable)
+    }
+    output = MergedOutput(producer: process.producer("merged"))
+    lineA = process.consumer("rx_a", start: .oldest)
+    lineB = process.consumer("rx_b", start: .oldest)
+    var configuration = ArbiterConfiguration()
+    let arbitration = topology.channel.arbitration
+    configuration.windowMessages = arbitration.windowMessages
+    configuration.heldBytes = arbitration.windowMessages * 128
+    configuration.holdNanoseconds = arbitration.holdNanoseconds
+    configuration.lineSilenceNanoseconds = arbitration.silenceNanoseconds
+    configuration.retransmissionEnabled = topology.channel.retransmission != nil
+    if let service = topology.channel.retransmission {
+      configuration.requestTimeoutNanoseconds = service.timeoutNanoseconds
+      configuration.requestBackoffNanoseconds = service.backoffNanoseconds
+      configuration.requestAttempts = service.attempts
+      configuration.requestIntervalNanoseconds = service.minimumIntervalNanoseconds
+      configuration.requestMessages = service.maximumMessages
+    }
+    if let problem = configuration.problem() {
+      fail("\(process.component): arbitration settings: \(problem)", code: ExitCode.configuration)
+    }
+    let resumed = output.resume()
+    arbiter = LineArbiter(configuration: configuration, firstSequence: resumed.next)
+    if let session = resumed.session { arbiter.adopt(session: session) }
+    if resumed.next > 1 {
+      narrate("\(process.component): continuing at sequence \(resumed.next), found on its own ring")
+    }
+    retransmission = RetransmissionClient(topology.channel.retransmission, component: process.component)
+    buffer = UnsafeMutableRawPointer.allocate(byteCount: Self.receiveBufferBytes, alignment: 64)
+    buffer.initializeMemory(as: UInt8.self, repeating: 0, count: Self.receiveBufferBytes)
+    backoff = IdleBackoff(strategy: process.idleStrategy)
+  }
+
+  /// Runs until asked to stop, then takes what the receivers have left behind.
+  mutating func run() {
+    control.setState(.ready)
+    control.beat()
+    while true {
+      if turn() {
+        backoff.reset()
+        continue
+      }
+      housekeep()
+      if bulkhead_stop_requested() { break }
+      if backoff.shouldPark() { park() }
+    }
+    control.setState(.draining)
+    while turn() {}
+    housekeep()
+  }
+
+  /// Takes what is there from both lines and the retransmission socket. False when there was nothing.
+  private mutating func turn() -> Bool {
+    let now = bulkhead_monotonic_nanoseconds()
+    var packets = take(.lineA, now)
+    packets += take(.lineB, now)
+    packets += takeAnswers(now)
+    if packets > 0 || now >= nextAction { resolve(now) }
+    guard packets > 0 else { return false }
+    if arbiter.isComplete { output.publishEndOfSession(next: arbiter.nextSequence) }
+    output.publishBatch()
+    control.setAppliedSequence(arbiter.nextSequence &- 1)
+    let stamp = output.newestStamp
+    let clock = bulkhead_realtime_nanoseconds()
+    if stamp != 0, clock > stamp { control.latency.record(clock - stamp) }
+    control.beat()
+    return true
+  }
+
+  private mutating func take(_ source: Source, _ now: UInt64) -> Int {
+    var packets = 0
+    while packets < Self.packetsPerTurn {
+      let poll = source == .lineA ? lineA.poll(into: buffer) : lineB.poll(into: buffer)
+      switch poll {
+      case .record(_, let bytes) where bytes >= PacketRecord.headerBytes:
+        handle(
+          UnsafeRawBufferPointer(
+            start: buffer + PacketRecord.headerBytes, count: bytes - PacketRecord.headerBytes),
+          source, stamp: buffer.load(as: UInt64.self), now)
+        packets += 1
+      case .record: malformed += 1
+      case .lapped: inputLaps += 1
+      case .empty: return packets
+      }
+    }
+    return packets
+  }
+
+  private mutating func takeAnswers(_ now: UInt64) -> Int {
+    guard arbiter.openGapCount > 0 || retransmission.mayHaveAnswers else { return 0 }
+    var packets = 0
+    while packets < Self.packetsPerTurn, let bytes = retransmission.receive(into: buffer) {
+      handle(
+        UnsafeRawBufferPointer(start: buffer, count: bytes), .retransmission,
+        stamp: bulkhead_realtime_nanoseconds(), now)
+      packets += 1
+    }
+    return packets
+  }
+
+  /// One datagram: session, then heartbeat, end, or messages.
+  private mutating func handle(
+    _ datagram: UnsafeRawBufferPointer, _ source: Source, stamp: UInt64, _ now: UInt64
+  ) {
+    guard case .packet(let packet) = MoldUDP64Packet.parse(datagram), let base = datagram.baseAddress else {
+      malformed += 1
+      return
+    }
+    let identifier = SessionIdentifier(from: base)
+    switch arbiter.session(source: source, identifier: identifier) {
+    case .same: break
+    case .first:
+      output.publishSessionStart(identifier, first: arbiter.nextSequence)
+      arbiter.adopt(session: identifier)
+    case .foreign: return
+    case .changed:
+      arbiter.abandonOpenGaps()
+      resolve(now)
+      output.publishEndOfSession(next: arbiter.nextSequence)
+      output.publishSessionStart(identifier, first: 1)
+      arbiter.begin(session: identifier, firstSequence: 1)
+    }
+    switch packet.kind {
+    case .heartbeat:
+      heartbeats += 1
+      arbiter.heartbeat(source: source, nextExpected: packet.sequence, now: now)
+    case .endOfSession:
+      arbiter.endOfSession(source: source, nextExpected: packet.sequence, now: now)
+    case .data(let count):
+      deliver(packet, count, source, stamp: stamp, now)
+    }
+  }
+
+  private mutating func deliver(
+    _ packet: MoldUDP64Packet, _ count: Int, _ source: Source, stamp: UInt64, _ now: UInt64
+  ) {
+    var blocks = packet.blocks
+    var sequence = packet.sequence
+    switch arbiter.receive(
+      source: source, first: sequence, count: UInt16(truncatingIfNeeded: count), now: now)
+    {
+    case .deliver(let skip):
+      blocks.skip(skip)
+      sequence &+= UInt64(skip)
+      while let message = blocks.next() {
+        put(sequence, message, stamp)
+        sequence &+= 1
+      }
+    case .examine:
+      while let message = blocks.next() {
+        if arbiter.accept(sequence: sequence, bytes: message, stamp: stamp) == .deliver {
+          put(sequence, message, stamp)
+          drainHeld()
+        }
+        sequence &+= 1
+      }
+    case .duplicate, .ignore: break
+    }
+  }
+
+  @inline(__always)
+  private mutating func put(_ sequence: UInt64, _ message: UnsafeRawBufferPointer, _ stamp: UInt64) {
+    output.put(sequence: sequence, message: message, stamp: stamp)
+    if output.openMessages >= Self.batchMessages { output.publishBatch() }
+  }
+
+  private mutating func drainHeld() {
+    while let held = arbiter.nextDeliverable() { put(held.sequence, held.bytes, held.stamp) }
+  }
+
+  /// Does what the arbiter wants done about missing ranges.
+  private mutating func resolve(_ now: UInt64) {
+    while true {
+      switch arbiter.poll(now: now) {
+      case .request(let first, let count):
+        retransmission.request(session: output.session, first: first, count: count)
+      case .giveUp(let first, let last, let reason):
+        output.publishGap(first: first, last: last, reason: reason.rawValue)
+        drainHeld()
+      case .wait(let until):
+        nextAction = until
+        output.publishBatch()
+        return
+      case .idle:
+        nextAction = .max
+        output.publishBatch()
+        return
+      }
+    }
+  }
+
+  // MARK: Waiting and reporting
+
+  private mutating func park() {
+    lineA.reportPosition()
+    lineB.reportPosition()
+    guard let wordA = lineA.prepareToPark() else { return }
+    guard let wordB = lineB.prepareToPark() else {
+      lineA.finishPark()
+      return
+    }
+    let now = bulkhead_monotonic_nanoseconds()
+    var limit = arbiter.openGapCount > 0 ? Self.answerNanoseconds : Self.idleNanoseconds
+    if nextAction != .max { limit = min(limit, nextAction > now ? Int64(nextAction - now) : 1) }
+    withUnsafeTemporaryAllocation(of: UnsafeRawPointer?.self, capacity: 2) { words in
+      withUnsafeTemporaryAllocation(of: UInt32.self, capacity: 2) { expected in
+        words[0] = lineA.parkWord
+        words[1] = lineB.parkWord
+        expected[0] = wordA
+        expected[1] = wordB
+        _ = bulkhead_futex_wait_any(words.baseAddress, expected.baseAddress, 2, limit)
+      }
+    }
+    lineA.finishPark()
+    lineB.finishPark()
+  }
+
+  /// Copies the counts to the control page; off the busy path.
+  private mutating func housekeep() {
+    lineA.reportPosition()
+    lineB.reportPosition()
+    if arbiter.isComplete { output.publishEndOfSession(next: arbiter.nextSequence) }
+    output.publishBatch()
+    control.setAppliedSequence(arbiter.nextSequence &- 1)
+    control.setBacklog(arbiter.highestSequence &- arbiter.nextSequence)
+    let counters = arbiter.counters
+    let a = arbiter.statistics(of: .lineA)
+    let b = arbiter.statistics(of: .lineB)
+    control.set(MergeCounter.packetsA, a.packets)
+    control.set(MergeCounter.packetsB, b.packets)
+    control.set(MergeCounter.packetsRetransmitted, arbiter.statistics(of: .retransmission).packets)
+    control.set(MergeCounter.duplicateMessages, counters.duplicates &+ counters.duplicatesHeld)
+    control.set(MergeCounter.duplicatePacketsA, a.packetsBehind)
+    control.set(MergeCounter.duplicatePacketsB, b.packetsBehind)
+    control.set(MergeCounter.missingOnA, a.missedMessages)
+    control.set(MergeCounter.missingOnB, b.missedMessages)
+    control.set(MergeCounter.messagesPublished, output.messages)
+    control.set(MergeCounter.heartbeats, heartbeats)
+    control.set(MergeCounter.malformedPackets, malformed)
+    control.set(MergeCounter.foreignSessionPackets, a.foreignSession &+ b.foreignSession)
+    control.set(MergeCounter.gapsDetected, counters.gaps)
+    control.set(MergeCounter.gapsOpen, UInt64(arbiter.openGapCount))
+    control.set(MergeCounter.gapsFilledByLine, counters.filledByLineA &+ counters.filledByLineB)
+    control.set(MergeCounter.gapsFilledByRetransmission, counters.filledByRetransmission)
+    control.set(MergeCounter.gapsUnrecoverable, output.gaps)
+    control.set(MergeCounter.messagesLost, counters.givenUp)
+    control.set(MergeCounter.requestsSent, counters.requests)
+    control.set(MergeCounter.requestSendErrors, retransmission.sendErrors)
+    control.set(MergeCounter.lineDisagreements, counters.disagreements)
+    control.set(MergeCounter.inputLaps, inputLaps)
+    control.beat()
+  }
+}

@@ -1,0 +1,103 @@
+import LineArbiter
+import ShmRing
+import StageRecords
+
+/// The merged ring as this stage writes it, and as its successor finds it.
+struct MergedOutput: ~Copyable {
+  private var producer: RingProducer
+  private(set) var session: SessionIdentifier?
+  /// Messages committed since the last publish.
+  private(set) var openMessages = 0
+  /// Messages and gaps of this incarnation.
+  private(set) var messages: UInt64 = 0
+  private(set) var gaps: UInt64 = 0
+  /// Receive stamp of the newest message put.
+  private(set) var newestStamp: UInt64 = 0
+  private var ended = false
+
+  init(producer: consuming RingProducer) {
+    self.producer = producer
+  }
+
+  /// How far the ring's stream goes: the next sequence number, and the session if one was published.
+  mutating func resume() -> (next: UInt64, session: SessionIdentifier?) {
+    let buffer = UnsafeMutableRawPointer.allocate(byteCount: producer.recordBytesLimit + 64, alignment: 64)
+    defer { buffer.deallocate() }
+    guard let newest = producer.copyNewestRecord(into: buffer), newest.bytes >= 16 else { return (1, nil) }
+    // The session travels in two words beside the ring, written before the first record of the session.
+    buffer.storeBytes(of: producer.inputPosition(0), toByteOffset: 64, as: UInt64.self)
+    buffer.storeBytes(of: producer.inputPosition(1), toByteOffset: 72, as: UInt64.self)
+    session = SessionIdentifier(from: buffer + 64)
+    let first = buffer.load(as: UInt64.self)
+    switch newest.kind {
+    case MergedRecord.Kind.message: return (first &+ 1, session)
+    case MergedRecord.Kind.gap: return (buffer.load(fromByteOffset: 8, as: UInt64.self) &+ 1, session)
+    case MergedRecord.Kind.endOfSession:
+      ended = true
+      return (max(1, first), session)
+    default: return (max(1, first), session)
+    }
+  }
+
+  @inline(__always)
+  mutating func put(sequence: UInt64, message: UnsafeRawBufferPointer, stamp: UInt64) {
+    let bytes = MergedRecord.messageHeaderBytes &+ message.count
+    guard bytes <= producer.recordBytesLimit else {
+      // No ITCH message is that long; a block that is becomes an empty message, which the book rejects and counts.
+      return put(sequence: sequence, message: UnsafeRawBufferPointer(start: nil, count: 0), stamp: stamp)
+    }
+    let payload = producer.reserve(bytes: bytes)
+    payload.storeBytes(of: sequence, as: UInt64.self)
+    payload.storeBytes(of: stamp, toByteOffset: 8, as: UInt64.self)
+    if let source = message.baseAddress {
+      (payload + MergedRecord.messageHeaderBytes).copyMemory(from: source, byteCount: message.count)
+    }
+    producer.commit(kind: MergedRecord.Kind.message, bytes: bytes)
+    openMessages &+= 1
+    messages &+= 1
+    newestStamp = stamp
+  }
+
+  mutating func publishGap(first: UInt64, last: UInt64, reason: UInt8) {
+    let payload = producer.reserve(bytes: MergedRecord.gapBytes)
+    payload.storeBytes(of: first, as: UInt64.self)
+    payload.storeBytes(of: last, toByteOffset: 8, as: UInt64.self)
+    payload.storeBytes(of: UInt64(reason), toByteOffset: 16, as: UInt64.self)
+    producer.commit(kind: MergedRecord.Kind.gap, bytes: MergedRecord.gapBytes)
+    gaps &+= 1
+    publishBatch()
+  }
+
+  mutating func publishSessionStart(_ identifier: SessionIdentifier, first: UInt64) {
+    withUnsafeTemporaryAllocation(byteCount: 16, alignment: 8) { words in
+      words.initializeMemory(as: UInt8.self, repeating: 0)
+      identifier.store(to: words.baseAddress!)
+      producer.setInputPosition(0, words.load(as: UInt64.self))
+      producer.setInputPosition(1, words.load(fromByteOffset: 8, as: UInt64.self))
+    }
+    session = identifier
+    ended = false
+    putSession(identifier, MergedRecord.Kind.sessionStart, sequence: first)
+  }
+
+  /// Ends the session, once.
+  mutating func publishEndOfSession(next: UInt64) {
+    guard !ended, let session else { return }
+    ended = true
+    putSession(session, MergedRecord.Kind.endOfSession, sequence: next)
+  }
+
+  private mutating func putSession(_ identifier: SessionIdentifier, _ kind: UInt8, sequence: UInt64) {
+    let payload = producer.reserve(bytes: MergedRecord.sessionBytes)
+    payload.initializeMemory(as: UInt8.self, repeating: 0, count: MergedRecord.sessionBytes)
+    payload.storeBytes(of: sequence, as: UInt64.self)
+    identifier.store(to: payload + 8)
+    producer.commit(kind: kind, bytes: MergedRecord.sessionBytes)
+    publishBatch()
+  }
+
+  mutating func publishBatch() {
+    producer.publish()
+    openMessages = 0
+  }
+}
