@@ -68,6 +68,9 @@ public struct BookReplica: ~Copyable {
   /// complete, else the start of a later one. Numbers are left out where messages made no events.
   private func follows(_ identity: EventIdentity) -> Bool {
     guard let lastIdentity else { return identity.index == 0 }
+    if isMessageComplete, identity.index >= BookEventHeader.restartNoticeIndex {
+      return identity.sequence == lastIdentity.sequence
+    }
     if isMessageComplete { return identity.sequence > lastIdentity.sequence && identity.index == 0 }
     return identity.sequence == lastIdentity.sequence && identity.index == lastIdentity.index &+ 1
   }

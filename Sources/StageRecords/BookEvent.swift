@@ -119,6 +119,10 @@ public struct BookEventHeader: Sendable, Equatable {
   public static let channelOffset = 30
   public static let flagsOffset = 31
 
+  /// Index of the first event of a restart notice: what a restarted book stage has to say (its state is incomplete)
+  /// comes behind every event of the newest message that was out, under that message's sequence number.
+  public static let restartNoticeIndex: UInt16 = 0xFF00
+
   @inlinable
   public init(
     sequence: UInt64, venueTime: UInt64, receiveTime: UInt64, instrument: UInt32, index: UInt16 = 0,

@@ -17,8 +17,6 @@ struct BookStage: ~Copyable {
   /// Messages between two looks at clock and control page.
   private static let messagesPerTurn = 256
   private static let idleNanoseconds: Int64 = 50_000_000
-  /// A restart's own events come behind all events of the last message: their index starts here.
-  private static let restartEventIndex: UInt16 = 0xFF00
 
   private let control: ControlPage
   private var input: RingConsumer
@@ -179,8 +177,7 @@ struct BookStage: ~Copyable {
   private mutating func finishCatchingUp() {
     hasCaughtUp = true
     if stateLost > 0 {
-      output.putRestartNotice(
-        channel: builder.channel, after: publishedThrough, lostThrough: stateLost, index: Self.restartEventIndex)
+      output.putRestartNotice(channel: builder.channel, lostThrough: stateLost)
       output.publish()
       narrate("bookd: state of sequences 1...\(stateLost) could not be rebuilt; every book is stale")
     }

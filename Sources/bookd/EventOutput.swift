@@ -15,8 +15,10 @@ struct EventOutput: ~Copyable {
   private var openCells: UInt64 = 0
   /// Events published by this incarnation.
   private(set) var events: UInt64 = 0
-  /// Venue sequence number of the newest event found on the ring at start, 0 if there was none.
-  let newestSequence: UInt64
+  /// The newest event found on the ring at start; nil if there was none.
+  private let newest: BookEventHeader?
+  /// Its venue sequence number, 0 without one.
+  var newestSequence: UInt64 { newest?.sequence ?? 0 }
 
   init(process: borrowing StageProcess) {
     producer = process.producer("book")
@@ -29,10 +31,10 @@ struct EventOutput: ~Copyable {
     }
     let buffer = UnsafeMutableRawPointer.allocate(byteCount: producer.recordBytesLimit + 64, alignment: 64)
     defer { buffer.deallocate() }
-    if let newest = producer.copyNewestRecord(into: buffer), newest.bytes >= BookEventHeader.bytes {
-      newestSequence = BookEventHeader(from: buffer).sequence
+    if let record = producer.copyNewestRecord(into: buffer), record.bytes >= BookEventHeader.bytes {
+      newest = BookEventHeader(from: buffer)
     } else {
-      newestSequence = 0
+      newest = nil
     }
   }
 
@@ -84,12 +86,14 @@ struct EventOutput: ~Copyable {
 
   /// Tells readers that what a restart could not rebuild makes every book stale: a gap and a trust event behind the
   /// newest event, with that event's sequence number and indices of their own.
-  mutating func putRestartNotice(channel: UInt8, after sequence: UInt64, lostThrough last: UInt64, index: UInt16) {
+  mutating func putRestartNotice(channel: UInt8, lostThrough last: UInt64) {
+    guard let newest else { return }
     var header = BookEventHeader(
-      sequence: sequence, venueTime: 0, receiveTime: 0, instrument: 0, index: index, channel: channel,
+      sequence: newest.sequence, venueTime: 0, receiveTime: 0, instrument: 0,
+      index: max(BookEventHeader.restartNoticeIndex, newest.index &+ 1), channel: channel,
       flags: EventFlags.stale)
     commit(.gap, header, (1, last, UInt64(GapReason.restartWithoutState.rawValue)))
-    header.index = index + 1
+    header.index += 1
     header.flags |= EventFlags.last
     let trust = UInt64(TrustState.stale.rawValue) | UInt64(TrustReason.gap.rawValue) << 8
     commit(.trust, header, (trust, 1, last))

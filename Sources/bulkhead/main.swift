@@ -1,1 +1,6 @@
-// Replaced as the process is written.
+import StageRuntime
+
+// bulkhead: the operator's command.
+
+let arguments = Array(CommandLine.arguments.dropFirst())
+exitWith(CommandTable.dispatch(arguments))

@@ -1,0 +1,122 @@
+import CLinux
+import Glibc
+import LatencyHistogram
+import ShmRing
+import StageRecords
+import StageRuntime
+import StreamDigest
+import Topology
+
+/// A gap as the stream declared it.
+struct DeclaredGap: Equatable {
+  let first: UInt64
+  let last: UInt64
+  let reason: UInt8
+}
+
+/// Reads the book ring as any client would and checks what the stream promises: every event's identity follows the
+/// one before it, message by message, and whatever is lost is declared. Computes the stream digest.
+struct Auditor: ~Copyable {
+  private static let eventsPerTurn = 4096
+
+  let control: ControlPage
+  private var consumer: RingConsumer
+  private let buffer: UnsafeMutableRawPointer
+  private var digest = StreamDigest()
+  private var lastHeader: BookEventHeader?
+
+  private(set) var gaps: [DeclaredGap] = []
+  /// Gaps that a restarted book stage declared about its own state.
+  private(set) var restartGaps: [DeclaredGap] = []
+  /// Instruments that turned stale one by one, with the reason; the channel as a whole counts as instrument 0.
+  private(set) var staleMarks: UInt64 = 0
+  private(set) var channelStaleSince: UInt64?
+  private(set) var endOfSession: UInt64?
+  private(set) var identityViolations: UInt64 = 0
+  private(set) var laps: UInt64 = 0
+  private(set) var lostCells: UInt64 = 0
+  private(set) var newestSequence: UInt64 = 0
+
+  init(topology: Topology) throws(RingError) {
+    let hash = UInt64(topology.hash, radix: 16) ?? 0
+    control = try ControlPage.attach(
+      directory: topology.host.directory, component: InstanceFiles.auditor, access: .readWrite)
+    control.beginIncarnation()
+    consumer = try RingConsumer.attach(
+      path: "\(topology.host.directory)/book.ring", reader: InstanceFiles.auditor, start: .oldest,
+      configurationHash: hash)
+    buffer = UnsafeMutableRawPointer.allocate(
+      byteCount: consumer.maximumRecordBytes + 64, alignment: 64)
+    buffer.initializeMemory(as: UInt8.self, repeating: 0, count: consumer.maximumRecordBytes + 64)
+    control.setState(.ready)
+  }
+
+  deinit { buffer.deallocate() }
+
+  var events: UInt64 { digest.eventCount }
+  var streamDigest: UInt64 { digest.value }
+
+  /// Reads what is there, up to a turn's worth. Returns the number of events.
+  mutating func turn() -> Int {
+    var count = 0
+    reading: while count < Self.eventsPerTurn {
+      switch consumer.poll(into: buffer) {
+      case .record(let kind, let bytes):
+        take(kind, UnsafeRawBufferPointer(start: buffer, count: bytes))
+        count += 1
+      case .lapped(let from, let to):
+        laps += 1
+        lostCells += to - from
+        lastHeader = nil
+      case .empty: break reading
+      }
+    }
+    if count > 0, let header = lastHeader {
+      newestSequence = header.sequence
+      control.setAppliedSequence(header.sequence)
+      let now = bulkhead_realtime_nanoseconds()
+      if header.receiveTime != 0, now > header.receiveTime { control.latency.record(now - header.receiveTime) }
+      control.beat()
+    }
+    return count
+  }
+
+  /// Sleeps until an event comes, at most that long.
+  func park(nanoseconds: Int64) { consumer.park(nanoseconds: nanoseconds) }
+
+  private mutating func take(_ kind: UInt8, _ event: UnsafeRawBufferPointer) {
+    guard event.count >= BookEventHeader.bytes, let base = event.baseAddress else {
+      identityViolations += 1
+      return
+    }
+    digest.update(kind: kind, event: event)
+    let header = BookEventHeader(from: base)
+    if let last = lastHeader, !Self.follows(header, last) { identityViolations += 1 }
+    lastHeader = header
+    switch kind {
+    case BookEventKind.gap.rawValue where event.count >= BookEventHeader.bytes + 24:
+      let body = base + BookEventHeader.bytes
+      let gap = DeclaredGap(
+        first: body.loadUnaligned(as: UInt64.self), last: body.loadUnaligned(fromByteOffset: 8, as: UInt64.self),
+        reason: UInt8(truncatingIfNeeded: body.loadUnaligned(fromByteOffset: 16, as: UInt64.self)))
+      if header.index >= BookEventHeader.restartNoticeIndex { restartGaps.append(gap) } else { gaps.append(gap) }
+    case BookEventKind.trust.rawValue where event.count >= BookEventHeader.bytes + 24:
+      staleMarks += 1
+      if header.instrument == 0, channelStaleSince == nil { channelStaleSince = header.sequence }
+    case BookEventKind.endOfSession.rawValue:
+      endOfSession = header.sequence
+    default: break
+    }
+  }
+
+  /// Whether an event's identity may come directly after another's.
+  private static func follows(_ header: BookEventHeader, _ last: BookEventHeader) -> Bool {
+    if last.flags & EventFlags.last == 0 {
+      return header.sequence == last.sequence && header.index == last.index &+ 1
+    }
+    if header.index >= BookEventHeader.restartNoticeIndex {
+      return header.sequence == last.sequence && header.index > last.index
+    }
+    return header.sequence > last.sequence && header.index == 0
+  }
+}

@@ -1,0 +1,46 @@
+import BookBuilder
+import FeedSim
+import OrderBook
+import StageRecords
+import StreamDigest
+import Topology
+
+/// What a session must come to, computed in this process from the same messages through the same libraries, with
+/// the gaps that the stream declared: the reference that a run is compared with.
+struct ExpectedResult {
+  let streamDigest: UInt64
+  let bookDigest: UInt64
+  let events: UInt64
+  let messages: UInt64
+  let rejects: UInt64
+
+  init(store: borrowing MessageStore, topology: Topology, gaps: [DeclaredGap]) {
+    var builder = BookBuilder(
+      capacity: BookCapacity(
+        orders: topology.capacity.orders, levels: topology.capacity.levels,
+        instruments: topology.capacity.instruments), channel: topology.channel.number)
+    var batch = EventBatch()
+    var digest = StreamDigest()
+    var remaining = gaps[...]
+    var index = 0
+    while index < store.count {
+      let sequence = UInt64(index) + 1
+      if let gap = remaining.first, gap.first == sequence {
+        builder.gap(first: gap.first, last: gap.last, reason: gap.reason, receiveTime: 0, into: &batch)
+        index = Int(min(gap.last, UInt64(store.count)))
+        remaining.removeFirst()
+      } else {
+        builder.apply(sequence: sequence, receiveTime: 0, message: store.message(at: index), into: &batch)
+        index += 1
+      }
+      batch.forEach { digest.update(kind: $0, event: $1) }
+    }
+    builder.endOfSession(next: UInt64(store.count) + 1, receiveTime: 0, into: &batch)
+    batch.forEach { digest.update(kind: $0, event: $1) }
+    streamDigest = digest.value
+    bookDigest = builder.books.contentDigest()
+    events = digest.eventCount
+    messages = UInt64(store.count)
+    rejects = builder.counters.rejected
+  }
+}

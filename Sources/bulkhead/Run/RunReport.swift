@@ -1,0 +1,280 @@
+import LatencyHistogram
+import StageRecords
+import StageRuntime
+import Topology
+
+/// The result of a run: the verdict, and everything that it rests on.
+struct RunReport {
+  enum Verdict: String {
+    /// Everything that was sent came out, and every digest is the expected one.
+    case correct
+    /// Something is missing, and the stream says exactly what.
+    case incomplete
+    /// The set was run without a source.
+    case stopped
+    /// Something is missing or different and the stream did not say so, or the run did not end.
+    case wrong
+  }
+
+  struct Line {
+    let name: String
+    let packets, bytes, kernelDrops, duplicates, missing: UInt64
+  }
+
+  struct Latency {
+    let stage: String
+    let count, p50, p99, p999, p9999, maximum: UInt64
+  }
+
+  let verdict: Verdict
+  let reasons: [String]
+  private let instance, configuration, exitReason, venueJSON: String
+  private let expected: ExpectedResult?
+  private let lines: [Line]
+  private let latencies: [Latency]
+  private let restarts: [(name: String, count: UInt64)]
+  private let gaps, restartGaps: [DeclaredGap]
+  private let counts: [(key: String, value: UInt64)]
+  private let streamDigest, bookDigest, publishDigest: UInt64
+  private let messagesSent, messagesApplied, wallNanoseconds: UInt64
+
+  var exitCode: Int32 {
+    switch verdict {
+    case .correct, .stopped: ExitCode.success
+    case .incomplete: ExitCode.failure
+    case .wrong: ExitCode.invariantBroken
+    }
+  }
+
+  init(
+    session: RunSession, view: SetView, auditor: borrowing Auditor, stages: [SetView.StageStatus],
+    expected: ExpectedResult?, venueOutput: String, exitReason: String, wallNanoseconds: UInt64,
+    supervisorStatus: Int32
+  ) {
+    instance = session.topology.host.instance
+    configuration = session.topology.hash
+    self.exitReason = exitReason
+    self.expected = expected
+    self.wallNanoseconds = wallNanoseconds
+    venueJSON = venueOutput.split(separator: "\n").last { $0.hasPrefix("{") }.map(String.init) ?? "null"
+    lines = zip(session.topology.channel.lines, [MergeCounter.duplicatePacketsA, .duplicatePacketsB]).map {
+      line, duplicates in
+      let receiver = "rxd@\(line.name)"
+      return Line(
+        name: line.name, packets: view.value(receiver, ReceiverCounter.packets),
+        bytes: view.value(receiver, ReceiverCounter.bytes),
+        kernelDrops: view.value(receiver, ReceiverCounter.kernelDrops),
+        duplicates: view.value("merged", duplicates),
+        missing: view.value("merged", line.name == "a" ? MergeCounter.missingOnA : .missingOnB))
+    }
+    latencies = Self.latencies(view, auditor)
+    restarts = stages.map { ($0.name, $0.restarts) }
+    gaps = auditor.gaps
+    restartGaps = auditor.restartGaps
+    streamDigest = auditor.streamDigest
+    bookDigest = view.value("bookd", BookCounter.bookDigest)
+    publishDigest = view.value("pubd", PublishCounter.bookDigest)
+    messagesSent = integer("messages", in: venueJSON) ?? expected?.messages ?? 0
+    let lost = auditor.gaps.reduce(0) { $0 + ($1.last - $1.first + 1) }
+    messagesApplied = auditor.endOfSession.map { $0 - 1 - lost } ?? auditor.newestSequence
+    let ringLaps =
+      view.value("merged", MergeCounter.inputLaps) + view.value("bookd", BookCounter.inputLaps)
+      + view.value("pubd", PublishCounter.inputLaps) + auditor.laps
+    counts = [
+      ("messagesLost", lost), ("eventsPublished", auditor.events), ("ringLaps", ringLaps),
+      ("identityViolations", auditor.identityViolations),
+      ("duplicateMessages", view.value("merged", MergeCounter.duplicateMessages)),
+      ("malformedPackets", view.value("merged", MergeCounter.malformedPackets)),
+      ("gapsDetected", view.value("merged", MergeCounter.gapsDetected)),
+      ("gapsFilledByLine", view.value("merged", MergeCounter.gapsFilledByLine)),
+      ("gapsFilledByRetransmission", view.value("merged", MergeCounter.gapsFilledByRetransmission)),
+      ("gapsUnrecoverable", UInt64(auditor.gaps.count)),
+      ("retransmissionRequests", view.value("merged", MergeCounter.requestsSent)),
+      ("rejects", view.value("bookd", BookCounter.rejects)),
+      ("unknownReferences", view.value("bookd", BookCounter.unknownReferences)),
+      ("liveOrders", view.value("bookd", BookCounter.liveOrders)),
+      ("instruments", view.value("bookd", BookCounter.instruments)),
+      ("staleInstruments", view.value("bookd", BookCounter.staleInstruments)),
+      ("messagesReplayed", view.value("bookd", BookCounter.messagesReplayed)),
+      ("replicaMismatches", view.value("pubd", PublishCounter.replicaMismatches)),
+    ]
+    (verdict, reasons) = Self.judge(
+      session: session, view: view, auditor: auditor, expected: expected, exitReason: exitReason,
+      ringLaps: ringLaps, supervisorStatus: supervisorStatus)
+  }
+
+  private static func latencies(_ view: SetView, _ auditor: borrowing Auditor) -> [Latency] {
+    func of(_ name: String, _ histogram: LatencyHistogram) -> Latency {
+      Latency(
+        stage: name, count: histogram.count, p50: histogram.value(at: 0.5), p99: histogram.value(at: 0.99),
+        p999: histogram.value(at: 0.999), p9999: histogram.value(at: 0.9999), maximum: histogram.maximum)
+    }
+    var result: [Latency] = []
+    view.forEachLatency { name, page in result.append(of(name, page.latency)) }
+    result.append(of("reader", auditor.control.latency))
+    return result
+  }
+
+  /// Weighs the evidence. What the stream itself declares makes a run incomplete; what it did not declare, wrong.
+  private static func judge(
+    session: RunSession, view: SetView, auditor: borrowing Auditor, expected: ExpectedResult?, exitReason: String,
+    ringLaps: UInt64, supervisorStatus: Int32
+  ) -> (Verdict, [String]) {
+    if case .none = session.options.source { return (.stopped, []) }
+    var wrong: [String] = []
+    var missing: [String] = []
+    if auditor.endOfSession == nil { wrong.append("no end of session: \(exitReason)") }
+    if auditor.identityViolations > 0 {
+      wrong.append("\(auditor.identityViolations) events out of order, repeated or missing")
+    }
+    if auditor.laps > 0 { wrong.append("the auditor was lapped \(auditor.laps) times: nothing to compare") }
+    for gap in auditor.gaps.prefix(20) {
+      missing.append("sequences \(gap.first)...\(gap.last) lost: \(GapReason(rawValue: gap.reason)?.name ?? "?")")
+    }
+    if auditor.gaps.count > 20 { missing.append("… and \(auditor.gaps.count - 20) more gaps") }
+    for gap in auditor.restartGaps {
+      missing.append("a restarted bookd could not rebuild the state of sequences \(gap.first)...\(gap.last)")
+    }
+    if !missing.isEmpty { missing.append("the books concerned are marked stale") }
+    if ringLaps > auditor.laps { missing.append("\(ringLaps) ring laps") }
+    if let expected, auditor.endOfSession != nil, auditor.laps == 0, auditor.restartGaps.isEmpty {
+      if auditor.streamDigest != expected.streamDigest || auditor.events != expected.events {
+        wrong.append(
+          "stream digest \(hexadecimal(auditor.streamDigest)) of \(auditor.events) events, expected \(hexadecimal(expected.streamDigest)) of \(expected.events)"
+        )
+      }
+      for (stage, digest) in [
+        ("bookd", view.value("bookd", BookCounter.bookDigest)), ("pubd", view.value("pubd", PublishCounter.bookDigest)),
+      ] where digest != expected.bookDigest {
+        wrong.append(
+          "\(stage)'s book digest \(hexadecimal(digest)), expected \(hexadecimal(expected.bookDigest))")
+      }
+    }
+    if supervisorStatus != 0 { missing.append("the set stopped with code \(supervisorStatus)") }
+    if !wrong.isEmpty { return (.wrong, wrong + missing) }
+    return missing.isEmpty ? (.correct, []) : (.incomplete, missing)
+  }
+
+  func print(json: Bool) {
+    for line in text { Swift.print(line) }
+    if json { Swift.print(jsonText) }
+  }
+
+  private var verdictLine: String {
+    let rate = messagesApplied * 1_000_000_000 / max(1, wallNanoseconds)
+    switch verdict {
+    case .correct:
+      let comparison = expected == nil ? "" : "; stream and books equal the offline reference"
+      return
+        "CORRECT: \(grouped(messagesApplied)) messages in \(duration(wallNanoseconds)) (\(grouped(rate))/s), nothing lost\(comparison)"
+    case .incomplete: return "INCOMPLETE: \(grouped(messagesApplied)) of \(grouped(messagesSent)) messages applied"
+    case .stopped: return "STOPPED: \(exitReason)"
+    case .wrong: return "WRONG: \(reasons.first ?? exitReason)"
+    }
+  }
+
+  private var text: [String] {
+    var result: [String] = []
+    result.append("line   packets      bytes          kernel drops  duplicate packets  messages missing on it")
+    for line in lines {
+      result.append(
+        column(line.name, 7) + column(grouped(line.packets), 13) + column(grouped(line.bytes), 15)
+          + column(grouped(line.kernelDrops), 14) + column(grouped(line.duplicates), 19) + grouped(line.missing))
+    }
+    result.append("")
+    result.append("receive stamp to    batches      p50          p99          p99.9        p99.99       max")
+    for latency in latencies where latency.count > 0 {
+      result.append(
+        column(latency.stage, 20) + column(grouped(latency.count), 13) + column(duration(latency.p50), 13)
+          + column(duration(latency.p99), 13) + column(duration(latency.p999), 13)
+          + column(duration(latency.p9999), 13) + duration(latency.maximum))
+    }
+    result.append("")
+    for (key, value) in counts where value > 0 { result.append(column(key, 30) + grouped(value)) }
+    for restart in restarts where restart.count > 0 {
+      result.append(column("restarts of \(restart.name)", 30) + grouped(restart.count))
+    }
+    result.append(column("streamDigest", 30) + hexadecimal(streamDigest))
+    result.append(column("bookDigest", 30) + hexadecimal(bookDigest))
+    result.append("")
+    for reason in reasons { result.append("  " + reason) }
+    result.append(verdictLine)
+    return result
+  }
+
+  private func column(_ text: String, _ width: Int) -> String {
+    text + String(repeating: " ", count: max(1, width - text.count))
+  }
+
+  private var jsonText: String {
+    var json = JSONText()
+    json.object { json in
+      json.field("schema", "bulkhead.run")
+      json.field("version", 1)
+      json.field("verdict", verdict.rawValue)
+      json.array("reasons") { json in for reason in reasons { json.element(reason) } }
+      json.field("exitReason", exitReason)
+      json.field("exitCode", Int(exitCode))
+      json.field("instance", instance)
+      json.field("configurationHash", configuration)
+      json.field("messagesSent", messagesSent)
+      json.field("messagesApplied", messagesApplied)
+      for (key, value) in counts { json.field(key, value) }
+      json.field("streamDigest", hexadecimal(streamDigest))
+      json.field("bookDigest", hexadecimal(bookDigest))
+      json.field("publishBookDigest", hexadecimal(publishDigest))
+      if let expected {
+        json.object("expected") { json in
+          json.field("streamDigest", hexadecimal(expected.streamDigest))
+          json.field("bookDigest", hexadecimal(expected.bookDigest))
+          json.field("events", expected.events)
+          json.field("messages", expected.messages)
+        }
+      }
+      json.array("lines") { json in
+        for line in lines {
+          json.object { json in
+            json.field("name", line.name)
+            json.field("packets", line.packets)
+            json.field("bytes", line.bytes)
+            json.field("kernelDrops", line.kernelDrops)
+            json.field("duplicatePackets", line.duplicates)
+            json.field("missingMessages", line.missing)
+          }
+        }
+      }
+      writeGaps("gaps", gaps, &json)
+      writeGaps("restartGaps", restartGaps, &json)
+      json.object("restarts") { json in for restart in restarts { json.field(restart.name, restart.count) } }
+      json.array("latency") { json in
+        for latency in latencies {
+          json.object { json in
+            json.field("stage", latency.stage)
+            json.field("batches", latency.count)
+            json.field("p50", latency.p50)
+            json.field("p99", latency.p99)
+            json.field("p999", latency.p999)
+            json.field("p9999", latency.p9999)
+            json.field("max", latency.maximum)
+          }
+        }
+      }
+      json.field("wallSeconds", Double(wallNanoseconds) / 1e9)
+      json.field("messagesPerSecond", messagesApplied * 1_000_000_000 / max(1, wallNanoseconds))
+      json.raw("venue", venueJSON)
+    }
+    return json.text
+  }
+
+  private func writeGaps(_ key: String, _ gaps: [DeclaredGap], _ json: inout JSONText) {
+    json.array(key) { json in
+      for gap in gaps {
+        json.object { json in
+          json.field("first", gap.first)
+          json.field("last", gap.last)
+          json.field("reason", GapReason(rawValue: gap.reason)?.name ?? "unknown")
+        }
+      }
+    }
+  }
+}
