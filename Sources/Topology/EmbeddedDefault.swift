@@ -35,7 +35,7 @@ extension Topology {
     profile = "shared"
 
     # What the rings, the books and the client queues may need together; checked before anything is
-    # created. "1MiB"..."16TiB". Default "4GiB". This file needs 1.72 GiB.
+    # created. "1MiB"..."16TiB". Default "4GiB". This file needs 1.65 GiB.
     memory_limit = "4GiB"
 
     # Lock all pages of the stages into memory (needs RLIMIT_MEMLOCK). Default false.

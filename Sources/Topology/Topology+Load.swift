@@ -1,4 +1,9 @@
+import Glibc
+
 extension Topology {
+  /// A configuration is a few kilobytes; whatever is larger is another file.
+  private static let maximumFileBytes = 1 << 18
+
   /// Reads and checks the file at `path`.
   ///
   /// - Parameters:
@@ -8,7 +13,28 @@ extension Topology {
   public static func load(
     path: String, onlineCores: Set<Int>, overrides: [(keyPath: String, value: String)] = []
   ) -> Result<Topology, TopologyError> {
-    fatalError()
+    let reason: String
+    switch readWholeFile(path, maximumBytes: maximumFileBytes) {
+    case .success(let bytes):
+      guard let text = String(validating: bytes, as: UTF8.self) else {
+        return .failure(notUTF8(path, bytes))
+      }
+      do throws(TopologyError) {
+        return .success(
+          try parse(text: text, fileName: path, onlineCores: onlineCores, overrides: overrides))
+      } catch {
+        return .failure(error)
+      }
+    case .failure(.system(let number)): reason = String(cString: strerror(number))
+    case .failure(.notAFile): reason = "not a regular file"
+    case .failure(.tooLarge): reason = "larger than \(readableSize(maximumFileBytes))"
+    }
+    let message = "cannot be read: \(reason)"
+    let code = DiagnosticCode.unreadableFile.rawValue
+    let diagnostic = TopologyDiagnostic(
+      code: code, severity: .error, fileName: path, line: 0, column: 0, message: message,
+      rendered: "\(path): error[\(code)]: \(message)")
+    return .failure(TopologyError(diagnostics: [diagnostic], filesChecked: 0))
   }
 
   /// Checks `text`.
@@ -25,6 +51,64 @@ extension Topology {
     text: String, fileName: String, onlineCores: Set<Int>,
     overrides: [(keyPath: String, value: String)] = []
   ) throws(TopologyError) -> Topology {
-    fatalError()
+    let log = DiagnosticLog()
+    let sources = SourceTexts(
+      fileName: fileName, text: text, overrides: overrides.map(Overrides.sourceLine))
+    let topology = TomlRecovery.parse(text, log: log).flatMap { document in
+      resolve(
+        Overrides.apply(overrides, to: document, log: log), onlineCores: onlineCores, log: log,
+        sources: sources)
+    }
+    guard let topology else {
+      throw TopologyError(diagnostics: log.diagnostics(sources), filesChecked: 1)
+    }
+    return topology
+  }
+
+  /// Checks a document and freezes it; `nil` if there are errors.
+  private static func resolve(
+    _ document: TomlDocument, onlineCores: Set<Int>, log: DiagnosticLog, sources: SourceTexts
+  ) -> Topology? {
+    let settings = Settings(document, log)
+    let graph = GraphChecks(settings, log)
+    let lines = ["a", "b"].compactMap { graph.lines[$0] }
+    let rings = RingPlan.all.compactMap { graph.rings[$0.name] }
+    let stages = StagePlan.all.compactMap { graph.stages[$0.name] }
+    PlacementChecks(log: log, settings: settings, stages: stages, onlineCores: onlineCores).run()
+    NetworkChecks(log: log, channel: settings.channel, lines: lines, publish: settings.publish).run()
+    let memory = MemoryPlan.check(settings, rings, log)
+    guard !log.hasErrors, let channel = settings.channel, lines.count == 2,
+      rings.count == RingPlan.all.count, stages.count == StagePlan.all.count
+    else { return nil }
+    return Topology(
+      host: Host(settings.host), channel: Channel(channel, lines: lines),
+      rings: rings.map { Ring($0) },
+      stages: stages.map { Stage($0, allowedCores: allowedCores(for: $0, of: stages, settings)) },
+      capacity: settings.capacity, publish: Publish(settings.publish), memory: memory,
+      warnings: log.diagnostics(sources))
+  }
+
+  private static func allowedCores(
+    for stage: StageSettings, of stages: [StageSettings], _ settings: Settings
+  ) -> [Int] {
+    if stage.core.isGiven { return [stage.core.value] }
+    let taken = Set(stages.filter(spins).map(\.core.value))
+    return settings.host.cores.value.map(\.value).filter { !taken.contains($0) }.sorted()
+  }
+
+  /// Points at the first byte that is not UTF-8.
+  private static func notUTF8(_ path: String, _ bytes: [UInt8]) -> TopologyError {
+    let lines = bytes.split(separator: UInt8(ascii: "\n"), omittingEmptySubsequences: false)
+    let number = lines.firstIndex { String(validating: $0, as: UTF8.self) == nil } ?? 0
+    let repaired = String(decoding: lines[number], as: UTF8.self).unicodeScalars
+    let column = (Array(repaired).firstIndex(of: "\u{FFFD}") ?? 0) + 1
+    let log = DiagnosticLog()
+    log.report(
+      .syntax,
+      at: SourceSpan(line: number + 1, column: column, endLine: number + 1, endColumn: column + 1),
+      "the file is not UTF-8")
+    let text = String(decoding: bytes, as: UTF8.self)
+    let sources = SourceTexts(fileName: path, text: text, overrides: [])
+    return TopologyError(diagnostics: log.diagnostics(sources), filesChecked: 1)
   }
 }

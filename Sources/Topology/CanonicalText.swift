@@ -1,0 +1,121 @@
+import CXXHash
+
+/// The resolved configuration as text: what the hash is taken of. `docs/TOPOLOGY.md` defines it.
+struct CanonicalText {
+  private var lines: [String] = []
+
+  /// The lines in the order of their bytes, each ended by a newline.
+  var text: String {
+    lines.sorted { $0.utf8.lexicographicallyPrecedes($1.utf8) }.map { $0 + "\n" }.joined()
+  }
+
+  init(
+    host: Topology.Host, channel: Topology.Channel, rings: [Topology.Ring], stages: [Topology.Stage],
+    capacity: Topology.Capacity, publish: Topology.Publish
+  ) {
+    lines.append("schema = 1")
+    add("host", host)
+    add("channel.\(channel.name)", channel)
+    rings.forEach { add("ring.\($0.name)", $0) }
+    stages.forEach { add("stage.\($0.name)", $0) }
+    add("capacity.instruments", capacity.instruments)
+    add("capacity.orders", capacity.orders)
+    add("capacity.levels", capacity.levels)
+    add("publish.listen", publish.listen)
+    add("publish.port", Int(publish.port))
+    add("publish.clients", publish.clients)
+    add("publish.client_queue", bytes: publish.clientQueueBytes)
+    add("publish.heartbeat", publish.heartbeatNanoseconds)
+  }
+
+  /// XXH64 with seed 0, as 16 lower-case hexadecimal digits.
+  static func hash(_ text: String) -> String {
+    let bytes = Array(text.utf8)
+    let digits = String(XXH64(bytes, bytes.count, 0), radix: 16)
+    return String(repeating: "0", count: 16 - digits.count) + digits
+  }
+
+  // MARK: Tables
+
+  private mutating func add(_ path: String, _ host: Topology.Host) {
+    add("\(path).instance", host.instance)
+    add("\(path).run_directory", host.runDirectory)
+    lines.append("\(path).cores = [\(host.cores.map(String.init).joined(separator: ", "))]")
+    add("\(path).profile", host.profile.rawValue)
+    add("\(path).memory_limit", bytes: host.memoryLimitBytes)
+    add("\(path).lock_memory", host.lockMemory)
+  }
+
+  private mutating func add(_ path: String, _ channel: Topology.Channel) {
+    add("\(path).number", Int(channel.number))
+    add("\(path).protocol", channel.feedProtocol.rawValue)
+    for line in channel.lines {
+      let linePath = "\(path).line.\(line.name)"
+      add("\(linePath).group", line.group)
+      add("\(linePath).port", Int(line.port))
+      add("\(linePath).interface", line.interface)
+      if let source = line.source { add("\(linePath).source", source) }
+      add("\(linePath).receive_buffer", bytes: line.receiveBufferBytes)
+      add("\(linePath).receive_buffer_required", line.receiveBufferRequired)
+    }
+    let arbitration = channel.arbitration
+    add("\(path).arbitration.window_messages", arbitration.windowMessages)
+    add("\(path).arbitration.hold", arbitration.holdNanoseconds)
+    add("\(path).arbitration.silence", arbitration.silenceNanoseconds)
+    add("\(path).arbitration.unrecoverable", arbitration.unrecoverable.rawValue)
+    add("\(path).retransmission.enabled", channel.retransmission != nil)
+    guard let service = channel.retransmission else { return }
+    add("\(path).retransmission.address", service.address)
+    add("\(path).retransmission.port", Int(service.port))
+    add("\(path).retransmission.timeout", service.timeoutNanoseconds)
+    add("\(path).retransmission.attempts", service.attempts)
+    add("\(path).retransmission.backoff", service.backoffNanoseconds)
+    add("\(path).retransmission.minimum_interval", service.minimumIntervalNanoseconds)
+    add("\(path).retransmission.maximum_messages", service.maximumMessages)
+  }
+
+  private mutating func add(_ path: String, _ ring: Topology.Ring) {
+    add("\(path).kind", ring.kind.rawValue)
+    add("\(path).policy", ring.policy.rawValue)
+    add("\(path).cells", ring.cells)
+    add("\(path).writer", ring.writer)
+    lines.append("\(path).readers = [\(ring.readers.map { "\"\($0)\"" }.joined(separator: ", "))]")
+    add("\(path).huge_pages", ring.hugePages)
+  }
+
+  private mutating func add(_ path: String, _ stage: Topology.Stage) {
+    if let core = stage.core { add("\(path).core", core) }
+    add("\(path).idle", stage.idle.rawValue)
+    add("\(path).restart", stage.restart.rawValue)
+    add("\(path).restart_limit", stage.restartLimit)
+    add("\(path).restart_window", stage.restartWindowNanoseconds)
+    add("\(path).ladder.mark", stage.ladder.markNanoseconds)
+    add("\(path).ladder.alarm", stage.ladder.alarmNanoseconds)
+    add("\(path).ladder.fence", stage.ladder.fenceNanoseconds)
+  }
+
+  // MARK: Values
+
+  private mutating func add(_ path: String, _ number: Int) { lines.append("\(path) = \(number)") }
+
+  private mutating func add(_ path: String, _ flag: Bool) { lines.append("\(path) = \(flag)") }
+
+  private mutating func add(_ path: String, bytes: Int) { lines.append("\(path) = \"\(bytes)B\"") }
+
+  private mutating func add(_ path: String, _ nanoseconds: UInt64) {
+    lines.append("\(path) = \"\(nanoseconds)ns\"")
+  }
+
+  private mutating func add(_ path: String, _ address: IPv4Address) {
+    lines.append("\(path) = \"\(address)\"")
+  }
+
+  private mutating func add(_ path: String, _ text: String) {
+    var escaped = ""
+    for character in text.unicodeScalars {
+      if character == "\"" || character == "\\" { escaped += "\\" }
+      escaped.unicodeScalars.append(character)
+    }
+    lines.append("\(path) = \"\(escaped)\"")
+  }
+}

@@ -1,0 +1,110 @@
+// From checked settings to the immutable plan. Nothing here can fail: every value was checked.
+
+extension Topology {
+  init(
+    host: Host, channel: Channel, rings: [Ring], stages: [Stage], capacity: Capacity, publish: Publish,
+    memory: [MemoryItem], warnings: [TopologyDiagnostic]
+  ) {
+    self.host = host
+    self.channel = channel
+    self.rings = rings
+    self.stages = stages
+    self.capacity = capacity
+    self.publish = publish
+    self.memory = memory
+    self.warnings = warnings
+    canonicalText =
+      CanonicalText(
+        host: host, channel: channel, rings: rings, stages: stages, capacity: capacity, publish: publish
+      ).text
+    hash = CanonicalText.hash(canonicalText)
+  }
+}
+
+extension Topology.Host {
+  init(_ settings: HostSettings) {
+    instance = settings.instance.value
+    runDirectory = settings.runDirectory.value
+    cores = settings.cores.value.map(\.value).sorted()
+    profile = settings.profile.value
+    memoryLimitBytes = settings.memoryLimit.value
+    lockMemory = settings.lockMemory.value
+  }
+}
+
+extension Topology.Channel {
+  init(_ settings: ChannelSettings, lines: [LineSettings]) {
+    name = settings.name.value
+    number = UInt8(clamping: settings.number.value)
+    feedProtocol = settings.feedProtocol.value
+    self.lines = lines.map { Topology.Line($0) }
+    arbitration = Topology.Arbitration(
+      windowMessages: settings.windowMessages.value, holdNanoseconds: settings.hold.value,
+      silenceNanoseconds: settings.silence.value, unrecoverable: settings.unrecoverable.value)
+    retransmission = settings.retransmission.flatMap { service in
+      service.enabled.value ? Topology.Retransmission(service) : nil
+    }
+  }
+}
+
+extension Topology.Line {
+  init(_ settings: LineSettings) {
+    name = settings.name.value
+    group = settings.group.value
+    port = UInt16(clamping: settings.port.value)
+    interface = settings.interface.value
+    source = settings.source.isGiven ? settings.source.value : nil
+    receiveBufferBytes = settings.receiveBuffer.value
+    receiveBufferRequired = settings.receiveBufferRequired.value
+  }
+}
+
+extension Topology.Retransmission {
+  init(_ settings: RetransmissionSettings) {
+    address = settings.address.value
+    port = UInt16(clamping: settings.port.value)
+    timeoutNanoseconds = settings.timeout.value
+    attempts = settings.attempts.value
+    backoffNanoseconds = settings.backoff.value
+    minimumIntervalNanoseconds = settings.minimumInterval.value
+    maximumMessages = settings.maximumMessages.value
+  }
+}
+
+extension Topology.Ring {
+  init(_ settings: RingSettings) {
+    name = settings.name.value
+    kind = settings.kind.value
+    policy = settings.policy.value
+    cells = settings.cells.value
+    writer = settings.writer.value
+    let given = Set(settings.readers.value.map(\.value))
+    readers = StagePlan.readerNames.filter(given.contains)
+    hugePages = settings.hugePages.value
+  }
+}
+
+extension Topology.Stage {
+  init(_ settings: StageSettings, allowedCores: [Int]) {
+    name = settings.name.value
+    core = settings.core.isGiven ? settings.core.value : nil
+    self.allowedCores = allowedCores
+    idle = settings.idle.value
+    restart = settings.restart.value
+    restartLimit = settings.restartLimit.value
+    restartWindowNanoseconds = settings.restartWindow.value
+    ladder = Ladder(
+      markNanoseconds: settings.mark.value, alarmNanoseconds: settings.alarm.value,
+      fenceNanoseconds: settings.fence.value)
+  }
+}
+
+extension Topology.Publish {
+  init(_ settings: PublishSettings) {
+    listen = settings.listen.value
+    port = UInt16(clamping: settings.port.value)
+    clients = settings.clients.value
+    clientQueueBytes = settings.clientQueue.value
+    heartbeatNanoseconds = settings.heartbeat.value
+  }
+}

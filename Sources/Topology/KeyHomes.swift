@@ -1,0 +1,26 @@
+/// Where the keys belong that people put into the wrong table.
+enum KeyHomes {
+  private static let homes: [(table: String, keys: [String])] = [
+    ("[host]", ["instance", "run_directory", "cores", "profile", "memory_limit", "lock_memory"]),
+    ("[[channel]]", ["number", "protocol", "line", "arbitration", "retransmission"]),
+    ("[[channel.line]]", ["group", "interface", "source", "receive_buffer", "receive_buffer_required"]),
+    ("[channel.arbitration]", ["window_messages", "hold", "silence", "unrecoverable"]),
+    (
+      "[channel.retransmission]",
+      [
+        "enabled", "address", "timeout", "attempts", "backoff", "minimum_interval", "maximum_messages",
+      ]
+    ),
+    ("[[ring]]", ["kind", "policy", "cells", "writer", "readers", "huge_pages"]),
+    ("[[stage]]", ["core", "idle", "restart", "restart_limit", "restart_window", "ladder"]),
+    ("a stage's ladder", ["mark", "alarm", "fence"]),
+    ("[capacity]", ["instruments", "orders", "levels"]),
+    ("[publish]", ["listen", "clients", "client_queue", "heartbeat"]),
+    ("the top of the file", ["schema", "host", "channel", "ring", "stage", "capacity", "publish"]),
+  ]
+
+  /// The one table that has this key; `nil` if there is none or (`name`, `port`) several.
+  static func table(of key: String) -> String? {
+    homes.first { $0.keys.contains(key) }?.table
+  }
+}

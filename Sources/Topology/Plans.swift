@@ -1,0 +1,47 @@
+// What this version can run: four rings between five stages. The file states the wiring, so that it can
+// be read there; these tables say which wiring is right.
+
+/// A ring that this version has.
+struct RingPlan {
+  let name: String
+  let writer: String
+  let readers: [String]
+  let defaultCells: Int
+
+  /// In flow order.
+  static let all = [
+    RingPlan(name: "rx_a", writer: "rxd@a", readers: ["merged"], defaultCells: 65536),
+    RingPlan(name: "rx_b", writer: "rxd@b", readers: ["merged"], defaultCells: 65536),
+    RingPlan(name: "merged", writer: "merged", readers: ["bookd"], defaultCells: 4_194_304),
+    RingPlan(name: "book", writer: "bookd", readers: ["pubd", "audit"], defaultCells: 8_388_608),
+  ]
+
+  static func named(_ name: String) -> RingPlan? {
+    all.first { $0.name == name }
+  }
+}
+
+/// A stage that this version has.
+struct StagePlan {
+  let name: String
+  /// The first is the default.
+  let restarts: [Topology.Stage.RestartPolicy]
+
+  var defaultRestart: Topology.Stage.RestartPolicy { restarts.first ?? .halt }
+
+  /// In flow order.
+  static let all = [
+    StagePlan(name: "rxd@a", restarts: [.restart, .halt]),
+    StagePlan(name: "rxd@b", restarts: [.restart, .halt]),
+    StagePlan(name: "merged", restarts: [.resync, .halt]),
+    StagePlan(name: "bookd", restarts: [.rebuild, .halt]),
+    StagePlan(name: "pubd", restarts: [.restart, .halt]),
+  ]
+
+  static func named(_ name: String) -> StagePlan? {
+    all.first { $0.name == name }
+  }
+
+  /// The stages, and the built-in reader of `bulkhead run`.
+  static let readerNames = all.map(\.name) + ["audit"]
+}

@@ -1,0 +1,283 @@
+// The schema: which keys each table has, their ranges and their defaults. `topology.toml` documents
+// each of them and must say the same.
+
+/// What the file says, each setting with its place, before the settings are checked against each other.
+struct Settings {
+  let host: HostSettings
+  /// `nil` if the file has none.
+  let channel: ChannelSettings?
+  let rings: [RingSettings]
+  let stages: [StageSettings]
+  let capacity: Topology.Capacity
+  let capacityIsValid: Bool
+  let publish: PublishSettings
+  /// Whether absent rings and stages are a mistake of their own.
+  let canLackRings: Bool
+  let canLackStages: Bool
+  /// Where the file starts to be wrong if a whole table is missing.
+  let root: SourceSpan
+
+  init(_ document: TomlDocument, _ log: DiagnosticLog) {
+    let root = TableReader(document, log, table: 0, title: "")
+    self.root = root.header
+    Self.readSchemaVersion(root)
+    host = HostSettings(root.subtable("host", title: "[host]", isRequired: true))
+    let channels = root.subtables("channel", title: "[[channel]]")
+    for extra in channels.dropFirst() {
+      log.report(
+        .moreThanOneChannel, at: extra.header,
+        "this version runs exactly one channel, the file has \(channels.count)",
+        label: "run another instance for it")
+    }
+    channel = channels.first.map { ChannelSettings($0) }
+    rings = root.subtables("ring", title: "[[ring]]").map { RingSettings($0) }
+    stages = root.subtables("stage", title: "[[stage]]").map { StageSettings($0) }
+    let capacityReader = root.subtable("capacity", title: "[capacity]")
+    let instruments = capacityReader.integer("instruments", in: 1...65536, default: 8192)
+    let orders = capacityReader.integer("orders", in: 1...(1 << 28), default: 4_194_304)
+    let levels = capacityReader.integer("levels", in: 1...(1 << 28), default: 1_048_576)
+    capacityReader.finish()
+    capacity = Topology.Capacity(
+      instruments: instruments.value, orders: orders.value, levels: levels.value)
+    capacityIsValid = instruments.isValid && orders.isValid && levels.isValid
+    publish = PublishSettings(root.subtable("publish", title: "[publish]"))
+    root.finish()
+    if root.lacks("channel") {
+      log.report(
+        .missingKey, at: root.header, "required table [[channel]] is missing", label: "add [[channel]]")
+    }
+    canLackRings = document.isComplete && !root.misspelt.contains("ring")
+    canLackStages = document.isComplete && !root.misspelt.contains("stage")
+  }
+
+  private static func readSchemaVersion(_ root: TableReader) {
+    let version = root.integer("schema", in: Int.min...Int.max, default: root.has("schema") ? 1 : nil)
+    if version.isValid, version.value != 1 {
+      root.log.report(
+        .schemaVersion, at: version.span, "schema \(version.value) is not known to this version",
+        label: "nearest valid: 1")
+    }
+  }
+}
+
+/// `[host]`.
+struct HostSettings {
+  let instance: Setting<String>
+  let runDirectory: Setting<String>
+  let cores: Setting<[Setting<Int>]>
+  let profile: Setting<Topology.Host.Profile>
+  let memoryLimit: Setting<Int>
+  let lockMemory: Setting<Bool>
+
+  init(_ table: TableReader) {
+    instance = table.string(
+      "instance", example: "demo", rule: "a-z, 0-9 and -, 1 to 32 characters",
+      isLegal: { isName($0, allowsUnderscore: false) })
+    runDirectory = table.string(
+      "run_directory", default: "/dev/shm/bulkhead", example: "/dev/shm/bulkhead",
+      rule: "an absolute path of at most 80 bytes, without `..` and control characters",
+      isLegal: isAbsolutePath)
+    cores = table.list("cores", of: "integers", example: "[0, 1]") { node in
+      guard node.kind == .integer, 0...65535 ~= node.integer else {
+        let found = node.kind == .integer ? "\(node.integer)" : node.kind.name
+        table.log.report(
+          .badList, at: node.span, "\(table.title): `cores` must hold core numbers, found \(found)")
+        return nil
+      }
+      return Int(node.integer)
+    }
+    profile = table.word("profile", default: .shared)
+    memoryLimit = table.size("memory_limit", in: (1 << 20)...(16 << 40), default: 4 << 30)
+    lockMemory = table.boolean("lock_memory", default: false)
+    table.finish()
+  }
+}
+
+/// `[[channel]]`.
+struct ChannelSettings {
+  let header: SourceSpan
+  let name: Setting<String>
+  let number: Setting<Int>
+  let feedProtocol: Setting<Topology.Channel.FeedProtocol>
+  let lines: [LineSettings]
+  let windowMessages: Setting<Int>
+  let hold: Setting<UInt64>
+  let silence: Setting<UInt64>
+  let unrecoverable: Setting<Topology.Arbitration.Unrecoverable>
+  /// `nil` when it is not used.
+  let retransmission: RetransmissionSettings?
+  /// Whether an absent line is a mistake of its own.
+  let canLackLines: Bool
+
+  init(_ table: TableReader) {
+    header = table.header
+    name = table.string(
+      "name", example: "itch", rule: "a-z, 0-9, - and _, 1 to 32 characters",
+      isLegal: { isName($0, allowsUnderscore: true) })
+    number = table.integer("number", in: 0...255)
+    feedProtocol = table.word("protocol", default: .itch50)
+    lines = table.subtables("line", title: "[[channel.line]]").map { LineSettings($0) }
+    let arbitration = table.subtable("arbitration", title: "[channel.arbitration]")
+    windowMessages = arbitration.powerOfTwo("window_messages", in: 64...(1 << 22), default: 65536)
+    hold = arbitration.duration("hold", default: 2_000_000)
+    silence = arbitration.duration("silence", default: 1_000_000_000)
+    unrecoverable = arbitration.word("unrecoverable", default: .stale)
+    arbitration.finish()
+    let service = table.subtable("retransmission", title: "[channel.retransmission]")
+    retransmission = service.table == nil ? nil : RetransmissionSettings(service)
+    table.finish()
+    canLackLines = table.document.isComplete && !table.misspelt.contains("line")
+  }
+}
+
+/// `[[channel.line]]`.
+struct LineSettings {
+  let header: SourceSpan
+  let name: Setting<String>
+  let group: Setting<IPv4Address>
+  let port: Setting<Int>
+  let interface: Setting<IPv4Address>
+  let source: Setting<IPv4Address>
+  let receiveBuffer: Setting<Int>
+  let receiveBufferRequired: Setting<Bool>
+
+  init(_ table: TableReader) {
+    header = table.header
+    name = table.anyString("name", example: "a")
+    group = table.address("group", example: "239.255.7.1")
+    port = table.integer("port", in: 1...65535, example: 26477)
+    interface = table.address("interface", example: "127.0.0.1", otherwise: .interfaceNotAddress)
+    source = table.address("source", isRequired: false, example: "10.0.0.1")
+    receiveBuffer = table.size("receive_buffer", in: (4 << 10)...(1 << 30), default: 8 << 20)
+    receiveBufferRequired = table.boolean("receive_buffer_required", default: false)
+    table.finish()
+  }
+}
+
+/// `[channel.retransmission]`.
+struct RetransmissionSettings {
+  let enabled: Setting<Bool>
+  let address: Setting<IPv4Address>
+  let port: Setting<Int>
+  let header: SourceSpan
+  let timeout: Setting<UInt64>
+  let attempts: Setting<Int>
+  let backoff: Setting<UInt64>
+  let minimumInterval: Setting<UInt64>
+  let maximumMessages: Setting<Int>
+
+  init(_ table: TableReader) {
+    header = table.header
+    enabled = table.boolean("enabled", default: true)
+    address = table.address("address", isRequired: false, example: "127.0.0.1")
+    port = table.integer("port", in: 1...65535, default: 1)
+    timeout = table.duration("timeout", default: 10_000_000)
+    attempts = table.integer("attempts", in: 1...1000, default: 10)
+    backoff = table.duration("backoff", default: 5_000_000)
+    minimumInterval = table.duration("minimum_interval", default: 100_000)
+    maximumMessages = table.integer("maximum_messages", in: 1...65535, default: 1024)
+    table.finish()
+  }
+}
+
+/// `[[ring]]`.
+struct RingSettings {
+  let header: SourceSpan
+  let name: Setting<String>
+  let kind: Setting<Topology.Ring.Kind>
+  let policy: Setting<Topology.Ring.Policy>
+  let cells: Setting<Int>
+  let writer: Setting<String>
+  let readers: Setting<[Setting<String>]>
+  let hugePages: Setting<Bool>
+
+  init(_ table: TableReader) {
+    header = table.header
+    name = table.anyString("name", example: "rx_a")
+    kind = table.word("kind", default: .stream)
+    policy = table.word("policy", default: .overwrite)
+    cells = table.powerOfTwo(
+      "cells", in: 1024...(1 << 28), default: RingPlan.named(name.value)?.defaultCells ?? 65536)
+    writer = table.anyString(
+      "writer", example: RingPlan.named(name.value)?.writer ?? "merged",
+      otherwise: "a ring has exactly one writer")
+    let example = RingPlan.named(name.value)?.readers ?? ["bookd"]
+    readers = table.list(
+      "readers", of: "strings", example: "[\(example.map { "\"\($0)\"" }.joined(separator: ", "))]"
+    ) { node in
+      if node.kind == .string { return node.text }
+      table.wrongType("readers", "a list of strings", node, label: "")
+      return nil
+    }
+    hugePages = table.boolean("huge_pages", default: false)
+    table.finish()
+  }
+}
+
+/// `[[stage]]`.
+struct StageSettings {
+  let header: SourceSpan
+  let name: Setting<String>
+  /// Not given: any of the set's cores.
+  let core: Setting<Int>
+  let idle: Setting<Topology.Stage.Idle>
+  let restart: Setting<Topology.Stage.RestartPolicy>
+  let restartLimit: Setting<Int>
+  let restartWindow: Setting<UInt64>
+  let mark: Setting<UInt64>
+  let alarm: Setting<UInt64>
+  let fence: Setting<UInt64>
+
+  init(_ table: TableReader) {
+    header = table.header
+    name = table.anyString("name", example: "bookd")
+    core = table.integer("core", in: 0...65535, default: 0)
+    idle = table.word("idle", default: .park)
+    restart = table.word("restart", default: StagePlan.named(name.value)?.defaultRestart ?? .restart)
+    restartLimit = table.integer("restart_limit", in: 0...1000, default: 3)
+    restartWindow = table.duration("restart_window", default: 60_000_000_000)
+    let ladder = table.subtable("ladder", title: table.title + " ladder")
+    mark = ladder.duration("mark", default: 250_000_000)
+    alarm = ladder.duration("alarm", default: 2_000_000_000)
+    fence = ladder.duration("fence", default: 10_000_000_000)
+    ladder.finish()
+    table.finish()
+  }
+}
+
+/// `[publish]`.
+struct PublishSettings {
+  let listen: Setting<IPv4Address>
+  let port: Setting<Int>
+  let clients: Setting<Int>
+  let clientQueue: Setting<Int>
+  let heartbeat: Setting<UInt64>
+
+  init(_ table: TableReader) {
+    listen = table.address("listen", default: IPv4Address(value: 0x7F00_0001), example: "127.0.0.1")
+    port = table.integer("port", in: 0...65535, default: 9443)
+    clients = table.integer("clients", in: 1...4096, default: 64)
+    clientQueue = table.size("client_queue", in: (64 << 10)...(1 << 30), default: 4 << 20)
+    heartbeat = table.duration("heartbeat", default: 1_000_000_000)
+    table.finish()
+  }
+}
+
+/// a-z, 0-9 and `-` (and `_`), 1...32 characters.
+private func isName(_ text: String, allowsUnderscore: Bool) -> Bool {
+  1...32 ~= text.utf8.count
+    && text.utf8.allSatisfy { byte in
+      switch byte {
+      case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "-"):
+        true
+      case UInt8(ascii: "_"): allowsUnderscore
+      default: false
+      }
+    }
+}
+
+/// An absolute path short enough for a socket below it (sun_path has 108 bytes).
+private func isAbsolutePath(_ text: String) -> Bool {
+  text.hasPrefix("/") && text.utf8.count <= 80 && text.utf8.allSatisfy { $0 >= 0x20 && $0 != 0x7F }
+    && !text.split(separator: "/").contains("..")
+}

@@ -1,0 +1,358 @@
+import Foundation
+import XCTest
+
+@testable import Topology
+
+final class TopologyTests: XCTestCase {
+  private static let root = URL(fileURLWithPath: #filePath).deletingLastPathComponent()
+    .deletingLastPathComponent().deletingLastPathComponent()
+
+  private func parse(
+    _ text: String = Topology.embeddedDefaultText, _ overrides: [(keyPath: String, value: String)] = []
+  ) throws -> Topology {
+    try Topology.parse(text: text, fileName: "t.toml", onlineCores: [0, 1], overrides: overrides)
+  }
+
+  private func codes(_ text: String, _ overrides: [(keyPath: String, value: String)] = []) -> [String] {
+    do throws(TopologyError) {
+      _ = try Topology.parse(text: text, fileName: "t.toml", onlineCores: [0, 1], overrides: overrides)
+      return []
+    } catch {
+      return error.diagnostics.map(\.code)
+    }
+  }
+
+  private func minimal() throws -> String {
+    try String(
+      contentsOf: GoldenTests.directory.appendingPathComponent("accepted-minimal.toml"), encoding: .utf8)
+  }
+
+  // MARK: The shipped file
+
+  func testTheEmbeddedDefaultIsTheShippedFile() throws {
+    let shipped = try Data(contentsOf: Self.root.appendingPathComponent("topology.toml"))
+    XCTAssertEqual(Data(Topology.embeddedDefaultText.utf8), shipped, "run scripts/embed-topology")
+  }
+
+  func testTheShippedFileResolvesToItsExactValues() throws {
+    let path = Self.root.appendingPathComponent("topology.toml").path
+    let plan = try Topology.load(path: path, onlineCores: [0, 1]).get()
+    XCTAssertEqual(
+      plan.host,
+      Topology.Host(
+        instance: "demo", runDirectory: "/dev/shm/bulkhead", cores: [0, 1], profile: .shared,
+        memoryLimitBytes: 4 << 30, lockMemory: false))
+    XCTAssertEqual(plan.host.directory, "/dev/shm/bulkhead/demo")
+    let loopback = IPv4Address(value: 0x7F00_0001)
+    func line(_ name: String, _ group: UInt32, _ port: UInt16) -> Topology.Line {
+      Topology.Line(
+        name: name, group: IPv4Address(value: group), port: port, interface: loopback, source: nil,
+        receiveBufferBytes: 8 << 20, receiveBufferRequired: false)
+    }
+    XCTAssertEqual(
+      plan.channel,
+      Topology.Channel(
+        name: "itch", number: 1, feedProtocol: .itch50,
+        lines: [line("a", 0xEFFF_0701, 26477), line("b", 0xEFFF_0702, 26478)],
+        arbitration: Topology.Arbitration(
+          windowMessages: 65536, holdNanoseconds: 2_000_000, silenceNanoseconds: 1_000_000_000,
+          unrecoverable: .stale),
+        retransmission: Topology.Retransmission(
+          address: loopback, port: 26479, timeoutNanoseconds: 10_000_000, attempts: 10,
+          backoffNanoseconds: 5_000_000, minimumIntervalNanoseconds: 100_000, maximumMessages: 1024)))
+    func ring(_ name: String, _ cells: Int, _ writer: String, _ readers: [String]) -> Topology.Ring {
+      Topology.Ring(
+        name: name, kind: .stream, policy: .overwrite, cells: cells, writer: writer, readers: readers,
+        hugePages: false)
+    }
+    XCTAssertEqual(
+      plan.rings,
+      [
+        ring("rx_a", 65536, "rxd@a", ["merged"]), ring("rx_b", 65536, "rxd@b", ["merged"]),
+        ring("merged", 4_194_304, "merged", ["bookd"]),
+        ring("book", 8_388_608, "bookd", ["pubd", "audit"]),
+      ])
+    func stage(
+      _ name: String, _ core: Int?, _ restart: Topology.Stage.RestartPolicy
+    ) -> Topology.Stage {
+      Topology.Stage(
+        name: name, core: core, allowedCores: core.map { [$0] } ?? [0, 1], idle: .park, restart: restart,
+        restartLimit: 3, restartWindowNanoseconds: 60_000_000_000,
+        ladder: Topology.Stage.Ladder(
+          markNanoseconds: 250_000_000, alarmNanoseconds: 2_000_000_000, fenceNanoseconds: 10_000_000_000))
+    }
+    XCTAssertEqual(
+      plan.stages,
+      [
+        stage("rxd@a", 0, .restart), stage("rxd@b", 1, .restart), stage("merged", 0, .resync),
+        stage("bookd", 1, .rebuild), stage("pubd", nil, .restart),
+      ])
+    XCTAssertEqual(
+      plan.capacity, Topology.Capacity(instruments: 8192, orders: 4_194_304, levels: 1_048_576))
+    XCTAssertEqual(
+      plan.publish,
+      Topology.Publish(
+        listen: loopback, port: 9443, clients: 64, clientQueueBytes: 4 << 20,
+        heartbeatNanoseconds: 1_000_000_000))
+    XCTAssertEqual(plan.warnings, [])
+    XCTAssertEqual(plan.stage(named: "rxd@b")?.program, "rxd")
+    XCTAssertEqual(plan.stage(named: "rxd@b")?.line, "b")
+    XCTAssertNil(plan.stage(named: "bookd")?.line)
+    XCTAssertEqual(plan.rings(readBy: "merged").map(\.name), ["rx_a", "rx_b"])
+    XCTAssertEqual(plan.ring(writtenBy: "bookd")?.name, "book")
+    XCTAssertNil(plan.ring(writtenBy: "pubd"))
+  }
+
+  func testTheShippedFileNeedsLessThanTwoGibibytesAndSaysHowMuch() throws {
+    let plan = try parse()
+    let total = plan.memory.reduce(0) { $0 + $1.bytes }
+    XCTAssertLessThan(total, 2 << 30)
+    XCTAssertTrue(
+      Topology.embeddedDefaultText.contains("This file needs \(readableSize(total))."), readableSize(total))
+    XCTAssertEqual(plan.memory, plan.memory.sorted { $0.bytes > $1.bytes })
+  }
+
+  func testTheShippedFileStatesEveryDefault() throws {
+    // Without the lines of optional keys the shipped file must resolve to the same plan: what its values
+    // and comments call defaults are the defaults.
+    let optional: Set<Substring> = [
+      "run_directory", "profile", "memory_limit", "lock_memory", "protocol", "receive_buffer",
+      "receive_buffer_required", "window_messages", "hold", "silence", "unrecoverable", "enabled", "timeout",
+      "attempts", "backoff", "minimum_interval", "maximum_messages", "kind", "policy", "cells", "huge_pages",
+      "idle", "restart", "restart_limit", "restart_window", "ladder", "instruments", "orders", "levels",
+      "listen", "clients", "client_queue", "heartbeat",
+    ]
+    var removed: Set<Substring> = []
+    let short = Topology.embeddedDefaultText.split(separator: "\n", omittingEmptySubsequences: false)
+      .filter { line in
+        let key = line.prefix { $0 != " " && $0 != "=" }
+        if optional.contains(key) { removed.insert(key) }
+        return !optional.contains(key)
+      }.joined(separator: "\n")
+    XCTAssertEqual(removed, optional)
+    XCTAssertEqual(try parse(short).canonicalText, try parse().canonicalText)
+  }
+
+  // MARK: Hash
+
+  func testTheHashIsThatOfTheCanonicalText() throws {
+    let plan = try parse()
+    XCTAssertEqual(plan.hash, "4c023b12c7cd4489")
+    XCTAssertEqual(CanonicalText.hash(""), "ef46db3751d8e999")  // XXH64's published value
+    let lines = plan.canonicalText.split(separator: "\n")
+    XCTAssertEqual(lines, lines.sorted { Array($0.utf8).lexicographicallyPrecedes(Array($1.utf8)) })
+    XCTAssertTrue(lines.contains("channel.itch.arbitration.hold = \"2000000ns\""))
+    XCTAssertTrue(lines.contains("ring.book.readers = [\"pubd\", \"audit\"]"))
+  }
+
+  func testCommentsSpacesAndOrderDoNotChangeTheHash() throws {
+    let text = try minimal()
+    let hash = try parse(text).hash
+    let noComments = Topology.embeddedDefaultText.split(separator: "\n")
+      .filter { !$0.hasPrefix("#") }.joined(separator: "\n")
+    XCTAssertEqual(try parse(noComments).hash, try parse().hash)
+    XCTAssertEqual(try parse(text.replacingOccurrences(of: " = ", with: "\t =  ")).hash, hash)
+    XCTAssertEqual(try parse(text.replacingOccurrences(of: "\n", with: "\r\n")).hash, hash)
+    // Reverse the keys of each table, then the rings and stages.
+    let tables = text.components(separatedBy: "\n\n").map { table in
+      let lines = table.split(separator: "\n")
+      return ([lines[0]] + lines.dropFirst().reversed()).joined(separator: "\n")
+    }
+    let turned = tables.map {
+      $0.replacingOccurrences(of: "[\"pubd\", \"audit\"]", with: "[\"audit\", \"pubd\"]")
+    }
+    let isMovable = { (table: String) in table.hasPrefix("[[ring]]") || table.hasPrefix("[[stage]]") }
+    let reordered = turned.filter { !isMovable($0) } + turned.filter(isMovable).reversed()
+    XCTAssertEqual(try parse(reordered.joined(separator: "\n\n")).hash, hash)
+    XCTAssertEqual(
+      try parse(text.replacingOccurrences(of: "cores = [0, 1]", with: "cores = [1, 0]")).hash, hash)
+    // The same value in another unit, and a default written out.
+    XCTAssertEqual(try parse(text, [("host.memory_limit", "4096MiB")]).hash, hash)
+    XCTAssertEqual(try parse(text, [("channel.arbitration.hold", "2000us")]).hash, hash)
+    // Settings of a service that is not used.
+    let off: [(keyPath: String, value: String)] = [("channel.retransmission.enabled", "false")]
+    XCTAssertEqual(
+      try parse(text, off + [("channel.retransmission.port", "7")]).hash, try parse(text, off).hash)
+  }
+
+  func testEverySettingChangesTheHash() throws {
+    let changes: [(keyPath: String, value: String)] = [
+      ("host.instance", "other"), ("host.run_directory", "/dev/shm/x"), ("host.cores", "[0]"),
+      ("host.memory_limit", "5GiB"), ("host.lock_memory", "true"), ("channel.name", "x"),
+      ("channel.number", "2"), ("channel.line.a.group", "239.255.7.3"), ("channel.line.b.port", "1"),
+      ("channel.line.a.interface", "127.0.0.2"), ("channel.line.b.source", "127.0.0.1"),
+      ("channel.line.a.receive_buffer", "1MiB"), ("channel.line.a.receive_buffer_required", "true"),
+      ("channel.arbitration.window_messages", "1024"), ("channel.arbitration.hold", "1ms"),
+      ("channel.arbitration.silence", "2s"), ("channel.arbitration.unrecoverable", "halt"),
+      ("channel.retransmission.enabled", "false"), ("channel.retransmission.address", "127.0.0.2"),
+      ("channel.retransmission.port", "1"), ("channel.retransmission.timeout", "1s"),
+      ("channel.retransmission.attempts", "1"), ("channel.retransmission.backoff", "1s"),
+      ("channel.retransmission.minimum_interval", "1s"), ("channel.retransmission.maximum_messages", "1"),
+      ("ring.book.cells", "1024"), ("ring.rx_a.huge_pages", "true"), ("stage.pubd.core", "1"),
+      ("stage.pubd.idle", "yield"), ("stage.bookd.restart", "halt"), ("stage.rxd@a.restart_limit", "0"),
+      ("stage.rxd@a.restart_window", "1h"), ("stage.merged.ladder.mark", "1ms"),
+      ("stage.merged.ladder.alarm", "1s"), ("stage.merged.ladder.fence", "1m"),
+      ("capacity.instruments", "1"), ("capacity.orders", "1"), ("capacity.levels", "1"),
+      ("publish.listen", "0.0.0.0"), ("publish.port", "0"), ("publish.clients", "1"),
+      ("publish.client_queue", "64KiB"), ("publish.heartbeat", "2s"),
+    ]
+    var hashes = [try parse().hash: "nothing"]
+    // A core less leaves two stages without theirs; take the file without pinned stages.
+    let text = try minimal()
+    hashes[try parse(text).hash] = "the minimal file"
+    for change in changes {
+      let hash = try parse(text, [change]).hash
+      XCTAssertNil(hashes[hash], "\(change.keyPath) hashes like \(hashes[hash] ?? "")")
+      hashes[hash] = change.keyPath
+    }
+  }
+
+  // MARK: Overrides
+
+  func testOverridesReplaceValuesAndMakeOptionalTables() throws {
+    let plan = try parse(
+      minimal(),
+      [
+        ("host.instance", "t1"), ("channel.retransmission.enabled", "false"), ("ring.merged.cells", "65536"),
+        ("publish.port", "0"), ("stage.rxd@a.core", "1"), ("stage.pubd.ladder", "{ mark = \"1ms\" }"),
+        ("stage.pubd.ladder.fence", "11s"), ("host.cores", "[1]"), ("host.instance", "7"),
+        ("ring.book.readers", "[\"audit\", \"pubd\"]"), ("capacity.orders", "1_000"),
+        ("host.run_directory", "\"/dev/shm/a.b\""),
+      ])
+    XCTAssertEqual(plan.host.instance, "7")
+    XCTAssertEqual(plan.host.directory, "/dev/shm/a.b/7")
+    XCTAssertEqual(plan.host.cores, [1])
+    XCTAssertNil(plan.channel.retransmission)
+    XCTAssertEqual(plan.ring(named: "merged")?.cells, 65536)
+    XCTAssertEqual(plan.ring(named: "book")?.readers, ["pubd", "audit"])
+    XCTAssertEqual(plan.publish.port, 0)
+    XCTAssertEqual(plan.stage(named: "rxd@a")?.core, 1)
+    XCTAssertEqual(plan.stage(named: "pubd")?.ladder.markNanoseconds, 1_000_000)
+    XCTAssertEqual(plan.stage(named: "pubd")?.ladder.fenceNanoseconds, 11_000_000_000)
+    XCTAssertEqual(plan.capacity.orders, 1000)
+  }
+
+  func testOverridesCanRepairAFileButNotHideItsOtherMistakes() throws {
+    let text = try minimal().replacingOccurrences(of: "number = 1\n", with: "number = 256\n")
+    XCTAssertEqual(codes(text), ["E010"])
+    XCTAssertEqual(codes(text, [("channel.number", "3")]), [])
+    XCTAssertEqual(codes(text, [("channel.numbr", "3")]), ["E010", "E002"])
+    XCTAssertEqual(codes(text, [("channel.number", "")]), ["E004"])
+  }
+
+  // MARK: Placement
+
+  func testAStageThatSpinsKeepsOthersOffItsCore() throws {
+    let plan = try parse(minimal(), [("stage.merged.core", "1"), ("stage.merged.idle", "spin")])
+    XCTAssertEqual(plan.stage(named: "merged")?.allowedCores, [1])
+    for name in ["rxd@a", "rxd@b", "bookd", "pubd"] {
+      XCTAssertEqual(plan.stage(named: name)?.allowedCores, [0], name)
+    }
+  }
+
+  func testAnIsolatedSetIsAcceptedAndUnlockedMemoryIsAWarning() throws {
+    var overrides: [(keyPath: String, value: String)] = [
+      ("host.profile", "isolated"), ("host.cores", "[1, 2, 3, 4, 5]"),
+    ]
+    for (index, name) in ["rxd@a", "rxd@b", "merged", "bookd", "pubd"].enumerated() {
+      overrides.append(("stage.\(name).core", "\(index + 1)"))
+    }
+    let plan = try Topology.parse(
+      text: minimal(), fileName: "t.toml", onlineCores: Set(0..<8), overrides: overrides)
+    XCTAssertEqual(plan.warnings.map(\.code), ["W001"])
+    XCTAssertEqual(plan.warnings.first?.severity, .warning)
+    overrides.append(("host.lock_memory", "true"))
+    let locked = try Topology.parse(
+      text: minimal(), fileName: "t.toml", onlineCores: Set(0..<8), overrides: overrides)
+    XCTAssertEqual(locked.warnings, [])
+  }
+
+  func testLinesMayShareAPortOrAGroup() throws {
+    XCTAssertEqual(try parse(minimal(), [("channel.line.b.port", "26477")]).channel.lines[1].port, 26477)
+    XCTAssertEqual(codes(try minimal(), [("channel.line.b.group", "239.255.7.1")]), [])
+  }
+
+  // MARK: Files
+
+  func testAFileThatCannotBeReadIsOneError() throws {
+    guard case .failure(let error) = Topology.load(path: "/nonexistent/t.toml", onlineCores: [0]) else {
+      return XCTFail("accepted")
+    }
+    XCTAssertEqual(
+      error.rendered,
+      """
+      /nonexistent/t.toml: error[E006]: cannot be read: No such file or directory
+      0 files checked, 1 error — configuration not accepted
+
+      """)
+    guard case .failure(let directory) = Topology.load(path: "/", onlineCores: [0]) else {
+      return XCTFail("accepted")
+    }
+    XCTAssertEqual(directory.diagnostics.first?.message, "cannot be read: not a regular file")
+  }
+
+  func testAFileThatIsTooLargeOrNotUTF8IsRefused() throws {
+    let file = FileManager.default.temporaryDirectory.appendingPathComponent("bulkhead-\(getpid()).toml")
+    defer { try? FileManager.default.removeItem(at: file) }
+    try Data(repeating: 0x23, count: (1 << 18) + 1).write(to: file)
+    guard case .failure(let large) = Topology.load(path: file.path, onlineCores: [0]) else {
+      return XCTFail("accepted")
+    }
+    XCTAssertEqual(large.diagnostics.first?.message, "cannot be read: larger than 256 KiB")
+    try (Data("schema = 1\nabc = \"ä".utf8) + Data([0xFF]) + Data("\"\n".utf8)).write(to: file)
+    guard case .failure(let broken) = Topology.load(path: file.path, onlineCores: [0]) else {
+      return XCTFail("accepted")
+    }
+    XCTAssertEqual(broken.diagnostics.map(\.code), ["E001"])
+    XCTAssertEqual(broken.diagnostics.first.map { [$0.line, $0.column] }, [2, 9])
+  }
+
+  // MARK: Hostile text
+
+  func testNoMutationOfTheShippedFileTraps() {
+    let original = Array(
+      Topology.embeddedDefaultText.split(separator: "\n").filter { !$0.hasPrefix("#") }
+        .joined(separator: "\n").utf8)
+    let pieces = [
+      "[", "]", "{", "}", "\"", "'", "\"\"\"", "=", ".", ",", "\n", "\r", "\0", "\u{1}", "#", "-1",
+      "9223372036854775807", "-9223372036854775808", "1e999", "nan", "é", "\u{FEFF}", "true", "1979-05-27",
+    ]
+    for seed in 1...1500 as ClosedRange<UInt64> {
+      var state = seed &* 0x9E37_79B9_7F4A_7C15
+      func next(_ bound: Int) -> Int {
+        state = state &* 6_364_136_223_846_793_005 &+ 1_442_695_040_888_963_407
+        return Int(state >> 33) % bound
+      }
+      var bytes = original
+      for _ in 0...next(4) {
+        let start = next(bytes.count)
+        switch next(4) {
+        case 0: bytes.removeSubrange(start..<min(bytes.count, start + 1 + next(40)))
+        case 1: bytes.insert(contentsOf: Array(pieces[next(pieces.count)].utf8), at: start)
+        case 2: bytes[start] = UInt8(next(128))
+        default:
+          bytes.replaceSubrange(
+            start..<min(bytes.count, start + 6), with: Array(pieces[next(pieces.count)].utf8))
+        }
+        if bytes.isEmpty { bytes = original }
+      }
+      do throws(TopologyError) {
+        _ = try Topology.parse(
+          text: String(decoding: bytes, as: UTF8.self), fileName: "t.toml", onlineCores: [0, 1])
+      } catch {
+        XCTAssertTrue(error.diagnostics.contains { $0.severity == .error }, "seed \(seed)")
+      }
+    }
+  }
+
+  func testDeepNestingIsRefused() {
+    let deep = "[" + Array(repeating: "a", count: 100_000).joined(separator: ".") + "]"
+    XCTAssertEqual(codes(deep), ["E001"])
+    XCTAssertTrue(codes("a = " + String(repeating: "[", count: 100_000)).contains("E001"))
+    XCTAssertTrue(codes("a = " + String(repeating: "{a=", count: 100_000)).contains("E001"))
+    // Dots in texts and comments do not nest.
+    let dots = String(repeating: ".", count: 5000)
+    XCTAssertEqual(
+      codes("# \(dots)\na = \"\(dots)\\\"\(dots)\"\nb = '''\(dots)\n\(dots)'''\n").contains("E002"), true)
+  }
+}
