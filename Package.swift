@@ -93,5 +93,6 @@ let package = Package(
     // Its fixtures are read where they lie, so that failing ones can be written anew.
     .testTarget(
       name: "TopologyTests", dependencies: ["Topology"], exclude: ["Fixtures"], swiftSettings: strict),
+    tests("PublishWireTests", ["PublishWire", "StageRecords", "pubd", "bulkhead"]),
   ]
 )

@@ -38,7 +38,7 @@ public final class SubscriberStream {
   /// Requests that were answered with an error.
   public private(set) var requestErrors: UInt64 = 0
   /// Snapshots of single instruments that were put into the queue.
-  public private(set) var snapshotsTaken: UInt64 = 0
+  public internal(set) var snapshotsTaken: UInt64 = 0
   /// Events that were put into the queue as live events.
   public private(set) var eventsQueued: UInt64 = 0
 
@@ -51,16 +51,16 @@ public final class SubscriberStream {
   /// Channels in force for every instrument.
   private var everyMask: UInt8 = 0
   /// Channels in force for instruments below ``walkLimit``: a "*" snapshot on its way.
-  private var walkMask: UInt8 = 0
-  private var walkLimit: UInt32 = 0
+  var walkMask: UInt8 = 0
+  var walkLimit: UInt32 = 0
   /// Channels in force for events of the whole channel (instrument 0).
   private var channelMask: UInt8 = 0
-  private var subscriptions: [Subscription] = []
+  var subscriptions: [Subscription] = []
   private var nextSubscription: UInt32 = 1
   /// Some subscription waits for a symbol to be defined.
   private var hasUnresolved = false
   /// The newest record of the queue is an events frame that can still grow.
-  private var frameIsOpen = false
+  var frameIsOpen = false
 
   public init(limits: SubscriberLimits, epoch: UInt32) {
     self.limits = limits
@@ -153,7 +153,7 @@ public final class SubscriberStream {
   }
 
   /// Starts a frame and returns where its block goes; nil when the queue is full.
-  private func frame(
+  func frame(
     _ template: FrameTemplate, blockBytes: Int, entryBytes: Int = 0, count: Int = 0, sequence: UInt64,
     flags: UInt16 = 0
   ) -> UnsafeMutableRawPointer? {
@@ -302,7 +302,7 @@ public final class SubscriberStream {
   }
 
   /// Derives the filter from the subscriptions.
-  private func rebuildMasks() {
+  func rebuildMasks() {
     masks?.update(repeating: 0, count: limits.instruments)
     everyMask = 0
     walkMask = 0
@@ -328,7 +328,7 @@ public final class SubscriberStream {
     }
   }
 
-  private func activate(_ instrument: UInt32, _ mask: UInt8) {
+  func activate(_ instrument: UInt32, _ mask: UInt8) {
     if masks == nil {
       masks = UnsafeMutablePointer<UInt8>.allocate(capacity: limits.instruments)
       masks?.initialize(repeating: 0, count: limits.instruments)
@@ -377,160 +377,5 @@ public final class SubscriberStream {
       changed = true
     }
     if changed { rebuildMasks() }
-  }
-
-  // MARK: Snapshots
-
-  /// Bytes that a snapshot may take in an empty queue, leaving a quarter for live events meanwhile.
-  private var snapshotRoom: Int { limits.queueBytes - limits.queueBytes / 4 - 2 * limits.frameBytes }
-
-  /// An upper bound of the queue bytes that a snapshot of an instrument with `orders` live orders takes.
-  private func snapshotBytes(_ orders: Int, _ channels: EventChannels) -> Int {
-    let entry = FrameEntry.size(eventBytes: BookEventHeader.bytes + 24)
-    let perOrder = (channels.contains(.orders) ? entry : 0) + (channels.contains(.levels) ? entry : 0)
-    let (bytes, over) = orders.multipliedReportingOverflow(by: perOrder)
-    guard !over, bytes < Int.max / 4 else { return Int.max / 2 }
-    let perFrame = FrameHeader.bytes + OutboundQueue.headroom + 16
-    let frames = bytes / (limits.frameBytes - FrameHeader.bytes - entry) + 1
-    return bytes + frames * perFrame + 1024
-  }
-
-  /// Takes the snapshots that are due and fit, one instrument at a time, and lets each instrument's live
-  /// events follow. Stops after about `budget` bytes, so that a long snapshot does not hold up the loop.
-  /// - Returns: whether a snapshot is still waiting.
-  @discardableResult
-  public func takeSnapshots(source: some SnapshotSource, sequence: UInt64, budget: Int = 1 << 20) -> Bool {
-    var left = budget
-    while let index = subscriptions.firstIndex(where: \.pending) {
-      guard !overflowed, source.isReady else { return true }
-      guard let instrument = nextInstrument(index, source) else {
-        finish(index, sequence)
-        continue
-      }
-      let subscription = subscriptions[index]
-      let need = snapshotBytes(source.orderCount(instrument: instrument), subscription.channels)
-      guard need <= snapshotRoom else {
-        abandon(index, instrument: instrument, need: need)
-        continue
-      }
-      guard left > 0, queue.free >= need + limits.queueBytes / 4 + limits.frameBytes else { return true }
-      left -= need
-      writeSnapshot(instrument, index, source, max(sequence, chainSequence))
-      advance(index, past: instrument)
-    }
-    return false
-  }
-
-  /// The instrument whose snapshot comes next; nil when the subscription is complete.
-  private func nextInstrument(_ index: Int, _ source: some SnapshotSource) -> UInt32? {
-    guard subscriptions[index].isEvery else {
-      let subscription = subscriptions[index]
-      return subscription.active < subscription.instruments.count
-        ? subscription.instruments[subscription.active] : nil
-    }
-    var instrument = max(subscriptions[index].cursor, 1)
-    while instrument < source.instrumentLimit, !source.exists(instrument: instrument) { instrument += 1 }
-    return instrument < source.instrumentLimit ? instrument : nil
-  }
-
-  private func advance(_ index: Int, past instrument: UInt32) {
-    let mask = subscriptions[index].channels.union(.always).rawValue
-    if subscriptions[index].isEvery {
-      subscriptions[index].cursor = instrument &+ 1
-      walkMask = mask
-      walkLimit = instrument &+ 1
-    } else {
-      subscriptions[index].active += 1
-      activate(instrument, mask)
-    }
-  }
-
-  private func finish(_ index: Int, _ sequence: UInt64) {
-    subscriptions[index].pending = false
-    rebuildMasks()
-    let subscription = subscriptions[index]
-    send(
-      .caughtUp(
-        subscription: subscription.number, instruments: subscription.snapshotInstruments,
-        orders: subscription.snapshotOrders, sequence: max(sequence, chainSequence)))
-  }
-
-  private func abandon(_ index: Int, instrument: UInt32, need: Int) {
-    let subscription = subscriptions.remove(at: index)
-    rebuildMasks()
-    send(
-      .error(
-        ControlError(
-          .snapshotTooLarge,
-          "the snapshot of instrument \(instrument) needs \(need) bytes of queue, there are \(snapshotRoom); "
-            + "the subscription has ended", id: subscription.id),
-        subscription: subscription.number))
-  }
-
-  private func writeSnapshot(
-    _ instrument: UInt32, _ index: Int, _ source: some SnapshotSource, _ sequence: UInt64
-  ) {
-    let subscription = subscriptions[index]
-    let channels = subscription.channels
-    let expected = channels.contains(.orders) ? UInt64(source.orderCount(instrument: instrument)) : 0
-    if let block = frame(.snapshotBegin, blockBytes: SnapshotBegin.bytes, sequence: sequence) {
-      SnapshotBegin(subscription: subscription.number, instrument: instrument, orders: expected)
-        .write(to: block)
-    }
-    var writer = SnapshotWriter(instrument: instrument, sequence: sequence)
-    writer.write(channels, source) { kind, event in self.appendSnapshotEntry(kind, event, sequence) }
-    frameIsOpen = false
-    if let block = frame(.snapshotEnd, blockBytes: SnapshotEnd.bytes, sequence: sequence) {
-      SnapshotEnd(
-        subscription: subscription.number, instrument: instrument, orders: writer.orders,
-        entries: writer.entries
-      ).write(to: block)
-    }
-    snapshotsTaken &+= 1
-    subscriptions[index].snapshotInstruments &+= 1
-    subscriptions[index].snapshotOrders &+= writer.orders
-  }
-
-  private func appendSnapshotEntry(_ kind: UInt8, _ event: UnsafeRawBufferPointer, _ sequence: UInt64) {
-    let size = FrameEntry.size(eventBytes: event.count)
-    if frameIsOpen, let (frame, end) = queue.extendNewest(by: size, limit: limits.frameBytes) {
-      let counted = frame.loadUnaligned(fromByteOffset: FrameHeader.countOffset, as: UInt16.self)
-      let total = UInt16(littleEndian: counted) &+ 1
-      frame.storeBytes(of: total.littleEndian, toByteOffset: FrameHeader.countOffset, as: UInt16.self)
-      _ = FrameEntry.write(kind: kind, event: event, to: frame + end)
-      return
-    }
-    if let target = frame(.snapshotOrders, blockBytes: 0, entryBytes: size, count: 1, sequence: sequence) {
-      _ = FrameEntry.write(kind: kind, event: event, to: target)
-      frameIsOpen = true
-    }
-  }
-}
-
-/// One subscription of a connection.
-private struct Subscription {
-  let number: UInt32
-  let id: Int64
-  let channels: EventChannels
-  let snapshot: Bool
-  /// "*": every instrument.
-  let isEvery: Bool
-  /// Instruments by number, in the order of the request; the first ``active`` of them are in force.
-  var instruments: [UInt32] = []
-  var active = 0
-  var unresolved: [UInt64] = []
-  /// Snapshots are still to be taken.
-  var pending = false
-  /// One past the last instrument whose snapshot was taken ("*" only).
-  var cursor: UInt32 = 0
-  var snapshotInstruments: UInt64 = 0
-  var snapshotOrders: UInt64 = 0
-
-  init(number: UInt32, request: ControlRequest.Subscribe) {
-    self.number = number
-    id = request.id
-    channels = request.channels
-    snapshot = request.snapshot
-    isEvery = request.symbols == .all
   }
 }

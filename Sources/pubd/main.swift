@@ -1,1 +1,1 @@
-// Replaced as the process is written.
+// The ring, the control page and the loop around PublishServer go here.

@@ -1,0 +1,68 @@
+import PublishWire
+
+/// Fixed properties of a ``PublishServer``.
+struct PublishConfiguration {
+  /// IPv4 address to listen on.
+  var listen = "127.0.0.1"
+  /// TCP port; 0 asks the system for a free one (see ``PublishServer/port``).
+  var port = 9443
+  /// Clients at one time; the next one is refused in its handshake with HTTP 503.
+  var maximumClients = 64
+  /// Fixed sizes of each client.
+  var limits = SubscriberLimits()
+  /// Bytes asked for as each socket's kernel send buffer.
+  var sendBufferBytes = 1 << 20
+  /// Each client gets a heartbeat this often.
+  var heartbeatNanoseconds: UInt64 = 1_000_000_000
+  /// A client must subscribe this soon after it connected.
+  var subscribeNanoseconds: UInt64 = 10_000_000_000
+  /// A client whose socket takes nothing for this long, while something waits, is too slow.
+  var stallNanoseconds: UInt64 = 10_000_000_000
+  /// How long a client that is being closed may take to accept the close frame.
+  var closeGraceNanoseconds: UInt64 = 2_000_000_000
+  /// What the hello says.
+  var hello: HelloFields
+}
+
+/// Why a server could not start.
+enum PublishServerError: Error, Equatable {
+  /// The address is not to be had: in use, not local, or not permitted.
+  case cannotListen(address: String, port: Int)
+  /// The port is outside 0...65535.
+  case badPort(Int)
+}
+
+/// Counters of a ``PublishServer`` since it started; gauges where marked.
+struct PublishStatistics: Equatable {
+  /// Established WebSocket sessions now (gauge).
+  var clients = 0
+  /// Sessions with a subscription now, without those being closed (gauge).
+  var subscribers = 0
+  /// Sockets now, sessions and handshakes together (gauge).
+  var sockets = 0
+  /// Bytes waiting in the fullest queue now (gauge).
+  var deepestQueueBytes = 0
+  /// Sessions established.
+  var accepted: UInt64 = 0
+  /// Handshakes refused because ``PublishConfiguration/maximumClients`` were connected.
+  var refusedFull: UInt64 = 0
+  /// Handshakes refused for their path or subprotocol.
+  var refusedRequest: UInt64 = 0
+  /// Sessions closed because a queue overflowed or a socket stalled.
+  var evictedSlow: UInt64 = 0
+  /// Sessions closed because no subscription came in time.
+  var evictedIdle: UInt64 = 0
+  /// Sessions closed for requests that break the protocol.
+  var evictedProtocol: UInt64 = 0
+  /// Sessions that were cut because they did not take their close frame in time.
+  var closedHard: UInt64 = 0
+  /// WebSocket messages and payload bytes given to sockets: every outbound frame is counted here.
+  var framesSent: UInt64 = 0
+  var bytesSent: UInt64 = 0
+  /// Requests answered with an error, snapshots of instruments and live events queued (closed sessions).
+  var requestErrors: UInt64 = 0
+  var snapshotsTaken: UInt64 = 0
+  var eventsQueued: UInt64 = 0
+  /// Events that could not be framed (each closes every subscribed session).
+  var malformedEvents: UInt64 = 0
+}

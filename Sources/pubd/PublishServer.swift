@@ -1,0 +1,436 @@
+import CWebSockets
+import Glibc
+import PublishWire
+import StageRecords
+
+/// The WebSocket side of `pubd`: sessions, their queues, heartbeats, eviction.
+///
+/// Everything happens on the caller's thread, in this order:
+/// ```
+/// for each venue message:   publish (once an event) … endOfMessage
+/// between two messages:     service
+/// ```
+/// Nothing here waits for a client. A client that cannot keep up fills its own queue and is closed.
+final class PublishServer {
+  private(set) var configuration: PublishConfiguration
+  /// TCP port in use.
+  private(set) var port = 0
+  /// What snapshots are made from. It must stand behind the last published event whenever ``service`` runs.
+  var snapshotSource: any SnapshotSource
+
+  private var context: OpaquePointer?
+  private let protocols: UnsafeMutablePointer<lws_protocols>
+  private let protocolName: UnsafeMutablePointer<CChar>
+  private let wakeUp: UnsafeMutablePointer<lws_sorted_usec_list_t>
+
+  private var clients: ContiguousArray<PublishClient> = []
+  /// Some client has a subscription.
+  private var hasSubscribers = false
+  private var batch = MessageBatch()
+  /// The message under way cannot be framed.
+  private var batchFailed = false
+  /// Venue sequence number of the last event; of the last whole message.
+  private var eventSequence: UInt64 = 0
+  private(set) var sequence: UInt64 = 0
+  private(set) var inputState = InputState.live
+  private var counters = PublishStatistics()
+  private var nextHeartbeat: UInt64 = 0
+  private var nextScan: UInt64 = 0
+  private static let scanNanoseconds: UInt64 = 50_000_000
+  /// Bytes that one writable callback gives to a socket before other clients get their turn.
+  private static let writeBudget = 256 << 10
+
+  /// Listens at once.
+  /// - Parameter snapshotSource: see ``snapshotSource``.
+  init(
+    configuration: PublishConfiguration, snapshotSource: any SnapshotSource
+  ) throws(PublishServerError) {
+    guard (0...65_535).contains(configuration.port) else { throw .badPort(configuration.port) }
+    self.configuration = configuration
+    self.snapshotSource = snapshotSource
+    protocolName = strdup(PublishSchema.subprotocol)
+    protocols = UnsafeMutablePointer<lws_protocols>.allocate(capacity: 2)
+    protocols.initialize(repeating: lws_protocols(), count: 2)
+    wakeUp = UnsafeMutablePointer<lws_sorted_usec_list_t>.allocate(capacity: 1)
+    wakeUp.initialize(to: lws_sorted_usec_list_t())
+    protocols[0].name = UnsafePointer(protocolName)
+    protocols[0].callback = publishCallback
+    protocols[0].per_session_data_size = MemoryLayout<UnsafeMutableRawPointer?>.size
+    protocols[0].rx_buffer_size = 4096
+    try listen()
+    let now = monotonicNanoseconds()
+    nextHeartbeat = now &+ configuration.heartbeatNanoseconds
+    nextScan = now
+  }
+
+  deinit {
+    destroyContext()
+    wakeUp.deallocate()
+    protocols.deallocate()
+    free(protocolName)
+  }
+
+  private func listen() throws(PublishServerError) {
+    let failure = PublishServerError.cannotListen(address: configuration.listen, port: configuration.port)
+    setWebSocketLogging()
+    context = configuration.listen.withCString { address -> OpaquePointer? in
+      var info = lws_context_creation_info()
+      info.port = Int32(truncatingIfNeeded: configuration.port)
+      info.iface = address
+      info.protocols = UnsafePointer(protocols)
+      info.gid = -1
+      info.uid = -1
+      // Handshakes must be done in five seconds; dead peers are found by TCP keepalive.
+      info.timeout_secs = 5
+      info.keepalive_timeout = 5
+      info.ka_time = 10
+      info.ka_interval = 5
+      info.ka_probes = 3
+      info.options =
+        UInt64(LWS_SERVER_OPTION_DISABLE_IPV6) | UInt64(LWS_SERVER_OPTION_FAIL_UPON_UNABLE_TO_BIND)
+      info.user = Unmanaged.passUnretained(self).toOpaque()
+      return lws_create_context(&info)
+    }
+    guard let context else { throw failure }
+    let host = lws_get_vhost_by_name(context, "default")
+    port = Int(lws_get_vhost_listen_port(host))
+    guard port > 0 else {
+      destroyContext()
+      throw failure
+    }
+  }
+
+  private func destroyContext() {
+    guard let context else { return }
+    self.context = nil
+    lws_context_destroy(context)
+  }
+
+  // MARK: The stream
+
+  /// Takes one event, in the order of the stream. Costs next to nothing while nobody has subscribed.
+  /// - Parameter event: BookEventHeader and body, copied before this returns.
+  @inline(__always)
+  func publish(kind: UInt8, event: UnsafeRawBufferPointer) {
+    guard event.count >= BookEventHeader.bytes else {
+      batchFailed = true
+      return
+    }
+    eventSequence = UInt64(littleEndian: event.loadUnaligned(as: UInt64.self))
+    if hasSubscribers { append(kind, event) }
+  }
+
+  @inline(never)
+  private func append(_ kind: UInt8, _ event: UnsafeRawBufferPointer) {
+    guard event.count <= FrameEntry.maximumEventBytes, batch.append(kind: kind, event: event) else {
+      batchFailed = true
+      return
+    }
+  }
+
+  /// Ends a venue message: its events go into the queues of the clients that asked for them.
+  @inline(__always)
+  func endOfMessage() {
+    sequence = eventSequence
+    if !batch.isEmpty || batchFailed { distribute() }
+  }
+
+  @inline(never)
+  private func distribute() {
+    if batchFailed {
+      // What cannot be passed on whole must not look whole.
+      batchFailed = false
+      counters.malformedEvents &+= 1
+      batch.removeAll()
+      return disconnectAll(.continuityLost)
+    }
+    for client in clients where client.closing == nil {
+      client.stream.append(batch)
+      if client.stream.overflowed { close(client, .consumerTooSlow) }
+    }
+    batch.removeAll()
+  }
+
+  /// Tells every client when the state of the publisher's own input changes.
+  func setInputState(_ state: InputState) {
+    guard state != inputState else { return }
+    inputState = state
+    let time = realtimeNanoseconds()
+    for client in clients where client.closing == nil {
+      client.stream.status(sequence: sequence, serverTime: time, input: state)
+    }
+  }
+
+  /// Closes every session: with ``CloseCode/continuityLost`` after the publisher was lapped.
+  func disconnectAll(_ code: CloseCode) {
+    for client in clients { close(client, code) }
+  }
+
+  /// Starts another epoch: sessions of the old one are closed, new ones are told the new number.
+  func beginEpoch(_ epoch: UInt32) {
+    guard epoch != configuration.hello.epoch else { return }
+    configuration.hello.epoch = epoch
+    disconnectAll(.supersededEpoch)
+  }
+
+  // MARK: The sockets
+
+  /// Moves bytes: accepts, reads requests, takes snapshots, writes queues, sends heartbeats, closes who must go.
+  /// Call it between two messages only.
+  /// - Parameter timeoutMilliseconds: longest wait for something to do; 0 polls.
+  func service(timeoutMilliseconds: Int) {
+    precondition(batch.isEmpty, "service runs between two messages")
+    guard let context else { return }
+    let now = monotonicNanoseconds()
+    if now >= nextScan { scan(now) }
+    for client in clients { prepare(client) }
+    if timeoutMilliseconds > 0 {
+      // The library ignores a positive timeout; a timer of its own ends the wait.
+      lws_sul_schedule(context, 0, wakeUp, { _ in }, Int64(min(timeoutMilliseconds, 60_000)) * 1000)
+      _ = lws_service(context, 0)
+      lws_sul_schedule(context, 0, wakeUp, nil, Int64(LWS_SET_TIMER_USEC_CANCEL))
+    } else {
+      _ = lws_service(context, -1)
+    }
+  }
+
+  private func prepare(_ client: PublishClient) {
+    if client.closing == nil {
+      client.stream.takeSnapshots(source: snapshotSource, sequence: sequence)
+      if client.stream.overflowed { close(client, .consumerTooSlow) }
+    }
+    if client.closing != nil || !client.stream.queue.isEmpty { requestWrite(client) }
+  }
+
+  private func requestWrite(_ client: PublishClient) {
+    guard !client.writeRequested else { return }
+    client.writeRequested = true
+    _ = lws_callback_on_writable(client.connection)
+  }
+
+  /// Deadlines and heartbeats, every ``scanNanoseconds``.
+  private func scan(_ now: UInt64) {
+    nextScan = now &+ Self.scanNanoseconds
+    let beat = now >= nextHeartbeat
+    if beat { nextHeartbeat = now &+ configuration.heartbeatNanoseconds }
+    let time = beat ? realtimeNanoseconds() : 0
+    // Cutting a session removes it from `clients`: walk a copy.
+    for client in Array(clients) {
+      if client.closing != nil {
+        if now >= client.closeDeadline { cut(client) }
+        continue
+      }
+      if client.stream.queue.isEmpty { client.lastProgress = now }
+      if now &- client.lastProgress > configuration.stallNanoseconds {
+        close(client, .consumerTooSlow)
+      } else if !client.stream.everSubscribed, now &- client.since > configuration.subscribeNanoseconds {
+        close(client, .badRequest)
+      } else if beat {
+        client.stream.heartbeat(sequence: sequence, serverTime: time, input: inputState)
+        if client.stream.overflowed { close(client, .consumerTooSlow) }
+      }
+    }
+  }
+
+  /// Ends a session: its queue is dropped, the close frame is the next thing that its socket gets.
+  private func close(_ client: PublishClient, _ code: CloseCode) {
+    guard client.closing == nil else { return }
+    client.closing = code
+    client.closeDeadline = monotonicNanoseconds() &+ configuration.closeGraceNanoseconds
+    client.stream.queue.removeAll()
+    switch code {
+    case .consumerTooSlow: counters.evictedSlow &+= 1
+    case .badRequest: counters.evictedIdle &+= 1
+    case .unsupportedData, .messageTooBig: counters.evictedProtocol &+= 1
+    case .normal, .goingAway, .supersededEpoch, .continuityLost: break
+    }
+    updateSubscribers()
+    requestWrite(client)
+  }
+
+  private func cut(_ client: PublishClient) {
+    counters.closedHard &+= 1
+    lws_set_timeout(client.connection, pending_timeout(rawValue: 1), LWS_TO_KILL_SYNC)
+  }
+
+  private func updateSubscribers() {
+    hasSubscribers = clients.contains { $0.closing == nil && $0.stream.subscriptionCount > 0 }
+  }
+
+  /// Announces the end, waits up to `milliseconds` for the queues to drain, closes every session.
+  func shutdown(milliseconds: Int = 500) {
+    guard context != nil else { return }
+    let deadline = monotonicNanoseconds() &+ UInt64(max(milliseconds, 0)) &* 1_000_000
+    for client in clients where client.closing == nil { client.stream.send(.shutdown) }
+    while monotonicNanoseconds() < deadline, clients.contains(where: { !$0.stream.queue.isEmpty }) {
+      service(timeoutMilliseconds: 5)
+    }
+    disconnectAll(.goingAway)
+    while monotonicNanoseconds() < deadline, !clients.isEmpty { service(timeoutMilliseconds: 5) }
+    destroyContext()
+  }
+
+  /// Bytes that wait for each session, in the order in which they connected.
+  var queuedBytes: [Int] { clients.map { $0.stream.queue.used } }
+
+  /// Counters and gauges as of now.
+  var statistics: PublishStatistics {
+    var result = counters
+    result.clients = clients.count
+    for client in clients {
+      result.subscribers += client.closing == nil && client.stream.subscriptionCount > 0 ? 1 : 0
+      result.deepestQueueBytes = max(result.deepestQueueBytes, client.stream.queue.used)
+      result.add(client.stream)
+    }
+    return result
+  }
+
+  // MARK: Callbacks of the library
+
+  fileprivate func established(_ connection: OpaquePointer) -> PublishClient? {
+    guard clients.count < configuration.maximumClients else {
+      counters.refusedFull &+= 1
+      return nil
+    }
+    let socket = lws_get_socket_fd(connection)
+    setOption(socket, Int32(IPPROTO_TCP), TCP_NODELAY, 1)
+    setOption(socket, SOL_SOCKET, SO_SNDBUF, Int32(clamping: configuration.sendBufferBytes))
+    let stream = SubscriberStream(limits: configuration.limits, epoch: configuration.hello.epoch)
+    stream.send(
+      .hello(
+        configuration.hello,
+        heartbeatMilliseconds: Int(clamping: configuration.heartbeatNanoseconds / 1_000_000),
+        maximumSubscriptions: configuration.limits.subscriptions))
+    let client = PublishClient(connection: connection, stream: stream, now: monotonicNanoseconds())
+    clients.append(client)
+    counters.accepted &+= 1
+    requestWrite(client)
+    return client
+  }
+
+  fileprivate func closed(_ client: PublishClient) {
+    counters.add(client.stream)
+    clients.removeAll { $0 === client }
+    updateSubscribers()
+  }
+
+  /// Part of a message from a client.
+  fileprivate func received(_ client: PublishClient, _ bytes: UnsafeRawBufferPointer) {
+    guard client.closing == nil else { return }
+    guard lws_frame_is_binary(client.connection) == 0 else { return close(client, .unsupportedData) }
+    guard client.request.count + bytes.count <= ControlRequest.maximumBytes else {
+      return close(client, .messageTooBig)
+    }
+    client.request.append(contentsOf: bytes)
+    guard lws_is_final_fragment(client.connection) != 0,
+      lws_remaining_packet_payload(client.connection) == 0
+    else { return }
+    client.request.withUnsafeBytes {
+      client.stream.request($0, source: snapshotSource, sequence: sequence)
+    }
+    client.request.removeAll(keepingCapacity: true)
+    updateSubscribers()
+    prepare(client)
+  }
+
+  /// The socket takes bytes. Returns a non-zero value to end the session.
+  fileprivate func writable(_ client: PublishClient) -> Int32 {
+    client.writeRequested = false
+    if let code = client.closing {
+      var reason = code.name
+      reason.withUTF8 {
+        lws_close_reason(
+          client.connection, lws_close_status(rawValue: UInt32(code.rawValue)),
+          UnsafeMutablePointer(mutating: $0.baseAddress), $0.count)
+      }
+      return -1
+    }
+    var written = 0
+    while written < Self.writeBudget, let (kind, payload, bytes) = client.stream.queue.first() {
+      let sent = lws_write(
+        client.connection, payload.assumingMemoryBound(to: UInt8.self), bytes,
+        kind == .text ? LWS_WRITE_TEXT : LWS_WRITE_BINARY)
+      guard sent >= 0 else { return -1 }
+      client.stream.queue.removeFirst(bytes: bytes)
+      counters.framesSent &+= 1
+      counters.bytesSent &+= UInt64(bytes)
+      written += bytes
+      if lws_send_pipe_choked(client.connection) != 0 { break }
+    }
+    if written > 0 { client.lastProgress = monotonicNanoseconds() }
+    prepare(client)
+    return 0
+  }
+
+  fileprivate func socketOpened() { counters.sockets += 1 }
+  fileprivate func socketClosed() { counters.sockets -= 1 }
+  fileprivate var acceptsSockets: Bool { counters.sockets < configuration.maximumClients + 16 }
+
+  /// Decides on a WebSocket handshake: 0 goes on, positive was answered with an HTTP status.
+  fileprivate func confirmUpgrade(_ connection: OpaquePointer) -> Int32 {
+    guard headerText(connection, WSI_TOKEN_GET_URI) == PublishSchema.path else {
+      counters.refusedRequest &+= 1
+      return refuseUpgrade(connection, "404 Not Found", "the stream is at \(PublishSchema.path)")
+    }
+    if let offered = headerText(connection, WSI_TOKEN_PROTOCOL) {
+      let names = offered.split(separator: ",").map { $0.drop { $0 == " " } }
+      guard names.contains(where: { $0 == PublishSchema.subprotocol }) else {
+        counters.refusedRequest &+= 1
+        return refuseUpgrade(connection, "400 Bad Request", "subprotocols: \(PublishSchema.subprotocol)")
+      }
+    }
+    guard clients.count < configuration.maximumClients else {
+      counters.refusedFull &+= 1
+      return refuseUpgrade(
+        connection, "503 Service Unavailable", "\(configuration.maximumClients) clients are connected")
+    }
+    return 0
+  }
+}
+
+extension PublishStatistics {
+  /// Adds what one session has counted.
+  fileprivate mutating func add(_ stream: SubscriberStream) {
+    requestErrors &+= stream.requestErrors
+    snapshotsTaken &+= stream.snapshotsTaken
+    eventsQueued &+= stream.eventsQueued
+  }
+}
+
+/// The library's one entry into this process: finds server and session, and dispatches.
+private func publishCallback(
+  _ connection: OpaquePointer?, _ reason: lws_callback_reasons, _ user: UnsafeMutableRawPointer?,
+  _ input: UnsafeMutableRawPointer?, _ length: Int
+) -> Int32 {
+  guard let connection, let context = lws_get_context(connection), let pointer = lws_context_user(context)
+  else { return 0 }
+  let server = Unmanaged<PublishServer>.fromOpaque(pointer).takeUnretainedValue()
+  let session = user?.assumingMemoryBound(to: UnsafeMutableRawPointer?.self)
+  func client() -> PublishClient? {
+    guard let stored = session?.pointee else { return nil }
+    return Unmanaged<PublishClient>.fromOpaque(stored).takeUnretainedValue()
+  }
+  switch reason {
+  case LWS_CALLBACK_FILTER_NETWORK_CONNECTION: return server.acceptsSockets ? 0 : 1
+  case LWS_CALLBACK_SERVER_NEW_CLIENT_INSTANTIATED: server.socketOpened()
+  case LWS_CALLBACK_WSI_DESTROY: server.socketClosed()
+  case LWS_CALLBACK_HTTP_CONFIRM_UPGRADE: return server.confirmUpgrade(connection)
+  case LWS_CALLBACK_HTTP: return answerHTTP(connection, input, length)
+  case LWS_CALLBACK_HTTP_WRITEABLE: return finishHTTP(connection)
+  case LWS_CALLBACK_ESTABLISHED:
+    guard let session else { return -1 }
+    guard let client = server.established(connection) else { return -1 }
+    session.pointee = Unmanaged.passUnretained(client).toOpaque()
+  case LWS_CALLBACK_CLOSED:
+    if let client = client() { server.closed(client) }
+    session?.pointee = nil
+  case LWS_CALLBACK_RECEIVE:
+    if let client = client() {
+      server.received(client, UnsafeRawBufferPointer(start: input, count: input == nil ? 0 : length))
+    }
+  case LWS_CALLBACK_SERVER_WRITEABLE:
+    if let client = client() { return server.writable(client) }
+  default: return lws_callback_http_dummy(connection, reason, user, input, length)
+  }
+  return 0
+}
