@@ -45,7 +45,7 @@ struct DuplicateHistory: ~Copyable {
   @inlinable @inline(__always) @_noLocks
   static func hash(_ bytes: UnsafeRawBufferPointer) -> UInt64 {
     let count = bytes.count
-    var state = UInt64(truncatingIfNeeded: count) ^ 0x9E37_79B9_7F4A_7C15
+    var state = UInt64(truncatingIfNeeded: count &+ 1) &* 0x9E37_79B9_7F4A_7C15
     guard let base = bytes.baseAddress else { return state }
     if count >= 8 {
       var offset = 0

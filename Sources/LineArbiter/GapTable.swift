@@ -49,19 +49,21 @@ struct GapTable: ~Copyable {
   }
 
   /// Adds a range above all others. It joins the last one if both touch and are equally ripe.
+  /// - Returns: whether it is a range of its own.
   @_noLocks
-  mutating func append(first: UInt64, last: UInt64, now: UInt64, eligibleAt: UInt64) {
+  mutating func append(first: UInt64, last: UInt64, now: UInt64, eligibleAt: UInt64) -> Bool {
     if count > 0 {
       let newest = count &- 1
       let ripe = entries[newest].eligibleAt <= now && eligibleAt <= now
       if entries[newest].last &+ 1 == first && (ripe || entries[newest].eligibleAt == eligibleAt) {
         entries[newest].last = last
-        return
+        return false
       }
     }
     if count == capacity { joinClosestNeighbours() }
     entries[count] = OpenGap(first: first, last: last, detectedAt: now, eligibleAt: eligibleAt)
     count &+= 1
+    return true
   }
 
   /// Joins the two neighbours with the least between them. The older instants hold for both.

@@ -58,7 +58,9 @@ extension LineArbiter {
   public mutating func accept(
     sequence: UInt64, bytes: UnsafeRawBufferPointer, stamp: UInt64
   ) -> Acceptance {
-    guard sequence >= examinedFirst, sequence < examinedEnd else {
+    guard sequence >= examinedFirst, sequence < examinedEnd,
+      examinedSource.isLine || requests.index(of: sequence) != nil
+    else {
       tally.notRequested &+= 1
       return .notRequested
     }
@@ -215,10 +217,9 @@ extension LineArbiter {
   @_noLocks
   private mutating func openGap(through last: UInt64, now: UInt64, certain: Bool) {
     let first = known
-    tally.gaps &+= 1
+    let eligibleAt = certain ? now : later(now, by: settings.hold)
+    if gaps.append(first: first, last: last, now: now, eligibleAt: eligibleAt) { tally.gaps &+= 1 }
     tally.missing &+= last &- first &+ 1
-    gaps.append(
-      first: first, last: last, now: now, eligibleAt: certain ? now : later(now, by: settings.hold))
     known = last &+ 1
     requests.planIsStale = true
   }
@@ -265,19 +266,19 @@ extension LineArbiter {
   mutating func noteDiscontinuity(
     _ line: UnsafeMutablePointer<LineStatistics>, _ source: Source, first: UInt64, end: UInt64
   ) {
-    let expected = line.pointee.nextSequence
-    if expected == 0 {
+    let own = line.pointee.nextSequence
+    if own == 0 {
       // The line's first sign: what came before it was not missed by it.
       line.pointee.nextSequence = end
-    } else if first < expected {
+    } else if first < own {
       line.pointee.packetsOutOfOrder &+= 1
-      line.pointee.nextSequence = max(expected, end)
+      line.pointee.nextSequence = max(own, end)
     } else {
       line.pointee.holes &+= 1
-      line.pointee.missedMessages &+= first &- expected
-      // The fast path may have advanced the stream over this packet already: `first` bounds it.
+      line.pointee.missedMessages &+= first &- own
+      // The stream may have advanced over this very packet already: `first` bounds what others brought.
       let delivered = min(first, expected)
-      if delivered > expected { line.pointee.missedAlone &+= delivered &- expected }
+      if delivered > own { line.pointee.missedAlone &+= delivered &- own }
       line.pointee.nextSequence = end
     }
   }

@@ -217,7 +217,11 @@ public struct LineArbiter: ~Copyable {
   /// One past the last sequence number of the session, once announced; 0 = not announced.
   @inlinable public var endSequence: UInt64 { announcedEnd }
   /// What became of everything so far.
-  @inlinable public var counters: ArbiterCounters { tally }
+  public var counters: ArbiterCounters {
+    var counters = tally
+    counters.gapTableOverflows = gaps.overflows
+    return counters
+  }
 
   /// The end of the session was announced, and every message up to it is delivered or given up.
   @inlinable public var isComplete: Bool {
