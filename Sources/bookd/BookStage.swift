@@ -17,6 +17,7 @@ struct BookStage: ~Copyable {
   /// Messages between two looks at clock and control page.
   private static let messagesPerTurn = 256
   private static let idleNanoseconds: Int64 = 50_000_000
+  private static let reportNanoseconds: UInt64 = 50_000_000
 
   private let control: ControlPage
   private var input: RingConsumer
@@ -37,6 +38,7 @@ struct BookStage: ~Copyable {
   private var applied: UInt64 = 0
   private var newestStamp: UInt64 = 0
   private var hasCaughtUp: Bool
+  private var nextReport: UInt64 = 0
 
   init(process: borrowing StageProcess) {
     let topology = process.topology
@@ -84,6 +86,7 @@ struct BookStage: ~Copyable {
     }
     control.setState(.draining)
     while turn() {}
+    nextReport = 0
     housekeep()
   }
 
@@ -189,14 +192,19 @@ struct BookStage: ~Copyable {
   /// The session is over: the digest of the final books goes to the control page.
   private mutating func endSession() {
     output.publish()
+    nextReport = 0
     housekeep()
     control.set(BookCounter.bookDigest, builder.books.contentDigest())
     control.set(BookCounter.sessionEnded, 1)
   }
 
-  /// Copies the counts to the control page; off the busy path.
+  /// Copies the counts to the control page, a few times a second; off the busy path.
   private mutating func housekeep() {
     input.reportPosition()
+    control.beat()
+    let now = bulkhead_monotonic_nanoseconds()
+    guard now >= nextReport else { return }
+    nextReport = now + Self.reportNanoseconds
     let counters = builder.counters
     control.set(BookCounter.messagesApplied, applied)
     control.set(BookCounter.messagesLost, counters.lost)
@@ -220,6 +228,5 @@ struct BookStage: ~Copyable {
     control.set(BookCounter.channelStale, builder.instruments.trustState(0) == .stale ? 1 : 0)
     control.set(BookCounter.inputLaps, inputLaps)
     control.setAppliedSequence(nextExpected &- 1)
-    control.beat()
   }
 }

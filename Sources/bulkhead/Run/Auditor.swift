@@ -37,18 +37,24 @@ struct Auditor: ~Copyable {
   private(set) var lostCells: UInt64 = 0
   private(set) var newestSequence: UInt64 = 0
 
-  init(topology: Topology) throws(RingError) {
+  /// Attaches to a running set as its built-in reader.
+  static func attach(_ topology: Topology) throws(RingError) -> Auditor {
     let hash = UInt64(topology.hash, radix: 16) ?? 0
-    control = try ControlPage.attach(
+    let control = try ControlPage.attach(
       directory: topology.host.directory, component: InstanceFiles.auditor, access: .readWrite)
-    control.beginIncarnation()
-    consumer = try RingConsumer.attach(
+    let consumer = try RingConsumer.attach(
       path: "\(topology.host.directory)/book.ring", reader: InstanceFiles.auditor, start: .oldest,
       configurationHash: hash)
-    buffer = UnsafeMutableRawPointer.allocate(
-      byteCount: consumer.maximumRecordBytes + 64, alignment: 64)
-    buffer.initializeMemory(as: UInt8.self, repeating: 0, count: consumer.maximumRecordBytes + 64)
+    control.beginIncarnation()
     control.setState(.ready)
+    return Auditor(control: control, consumer: consumer)
+  }
+
+  private init(control: consuming ControlPage, consumer: consuming RingConsumer) {
+    buffer = UnsafeMutableRawPointer.allocate(byteCount: consumer.maximumRecordBytes + 64, alignment: 64)
+    buffer.initializeMemory(as: UInt8.self, repeating: 0, count: consumer.maximumRecordBytes + 64)
+    self.control = control
+    self.consumer = consumer
   }
 
   deinit { buffer.deallocate() }

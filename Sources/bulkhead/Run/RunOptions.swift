@@ -1,3 +1,4 @@
+import FeedSim
 import Glibc
 import StageRuntime
 

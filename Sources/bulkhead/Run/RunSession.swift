@@ -36,7 +36,7 @@ final class RunSession {
     supervisor = ChildProcess(program: "watchdogd", arguments: arguments)
     supervisor.start()
     view = Self.awaitReady(supervisor, topology: topology)
-    do throws(RingError) { auditor = try Auditor(topology: topology) } catch {
+    do throws(RingError) { auditor = try Auditor.attach(topology) } catch {
       supervisor.signal(SIGTERM)
       _ = supervisor.waitForEnd(seconds: 30)
       fail("bulkhead run: \(error)", code: ExitCode.unavailable)

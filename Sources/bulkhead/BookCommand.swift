@@ -1,0 +1,1 @@
+func bookCommand(_ arguments: [String]) -> Int32 { 1 }

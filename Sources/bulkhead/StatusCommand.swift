@@ -1,0 +1,187 @@
+import CLinux
+import Glibc
+import ShmRing
+import StageRuntime
+
+/// `bulkhead status`: the running sets of this host, verdict first. Needs no configuration: a set is found by the
+/// control pages in its directory.
+func statusCommand(_ arguments: [String]) -> Int32 {
+  var json = false
+  var name: String?
+  var runDirectory = "/dev/shm/bulkhead"
+  var index = 0
+  while index < arguments.count {
+    switch arguments[index] {
+    case "--json": json = true
+    case "--name" where index + 1 < arguments.count:
+      index += 1
+      name = arguments[index]
+    case "--run-directory" where index + 1 < arguments.count:
+      index += 1
+      runDirectory = arguments[index]
+    case "--help", "-h":
+      print(
+        """
+        usage: bulkhead status [--name INSTANCE] [--json] [--run-directory DIR]
+        Exit: 0 every stage is READY and trusted, 1 something is not, 3 no such set runs.
+        """)
+      return ExitCode.success
+    default:
+      narrate("bulkhead status: unknown argument `\(arguments[index])`\ntry `bulkhead status --help`")
+      return ExitCode.usage
+    }
+    index += 1
+  }
+  let sets = SetStatus.discover(runDirectory: runDirectory, name: name)
+  guard !sets.isEmpty else {
+    if json { print("{\"schema\":\"bulkhead.status\",\"version\":1,\"sets\":[]}") }
+    narrate(name.map { "no set \"\($0)\" in \(runDirectory)" } ?? "no set runs here (looked in \(runDirectory))")
+    return ExitCode.notRunning
+  }
+  if json {
+    var text = JSONText()
+    text.object { text in
+      text.field("schema", "bulkhead.status")
+      text.field("version", 1)
+      text.array("sets") { text in for set in sets { set.write(to: &text) } }
+    }
+    print(text.text)
+  } else {
+    for set in sets { for line in set.text { print(line) } }
+  }
+  if sets.contains(where: { $0.verdict == .down }) { return ExitCode.notRunning }
+  return sets.allSatisfy { $0.verdict == .live } ? ExitCode.success : ExitCode.failure
+}
+
+/// One set as its control pages show it.
+struct SetStatus {
+  enum Verdict: String {
+    case live = "LIVE"
+    case degraded = "DEGRADED"
+    case stale = "STALE"
+    case down = "DOWN"
+  }
+
+  let instance: String
+  let verdict: Verdict
+  let reason: String
+  let configuration: String
+  let supervisor: (pid: Int32, isAlive: Bool)
+  let stages: [SetView.StageStatus]
+  let counts: [(key: String, value: UInt64)]
+
+  /// Every set with control pages below `runDirectory`, sorted by name.
+  static func discover(runDirectory: String, name: String?) -> [SetStatus] {
+    entries(of: runDirectory).filter { name == nil || $0 == name }.compactMap {
+      SetStatus(instance: $0, directory: "\(runDirectory)/\($0)")
+    }
+  }
+
+  private static func entries(of directory: String) -> [String] {
+    guard let handle = opendir(directory) else { return [] }
+    defer { closedir(handle) }
+    var names: [String] = []
+    while let entry = readdir(handle) {
+      let name = withUnsafePointer(to: &entry.pointee.d_name) {
+        $0.withMemoryRebound(to: CChar.self, capacity: 256) { String(cString: $0) }
+      }
+      if !name.hasPrefix(".") { names.append(name) }
+    }
+    return names.sorted()
+  }
+
+  /// Flow order of the components that a set can have.
+  private static let flowOrder = ["rxd@a", "rxd@b", "merged", "bookd", "pubd"]
+
+  init?(instance: String, directory: String) {
+    let names = Self.entries(of: directory).filter { $0.hasSuffix(".control") }.map { String($0.dropLast(8)) }
+    let stageNames = Self.flowOrder.filter { names.contains($0) }
+    guard let view = try? SetView(directory: directory, names: stageNames) else { return nil }
+    self.instance = instance
+    configuration = hexadecimal(view.configurationHash)
+    supervisor = (view.supervisorPid, view.supervisorAlive)
+    stages = view.stages()
+    let lost = view.value("merged", MergeCounter.gapsUnrecoverable)
+    let open = view.value("merged", MergeCounter.gapsOpen)
+    counts = [
+      ("messagesApplied", view.value("bookd", BookCounter.messagesApplied)),
+      ("eventsPublished", view.value("bookd", BookCounter.eventsPublished)),
+      ("liveOrders", view.value("bookd", BookCounter.liveOrders)),
+      ("instruments", view.value("bookd", BookCounter.instruments)),
+      ("staleInstruments", view.value("bookd", BookCounter.staleInstruments)),
+      ("rejects", view.value("bookd", BookCounter.rejects)),
+      ("gapsOpen", open), ("gapsUnrecoverable", lost),
+      ("retransmissionRequests", view.value("merged", MergeCounter.requestsSent)),
+      ("clients", view.value("pubd", PublishCounter.clients)),
+      ("publishPort", view.value("pubd", PublishCounter.port)),
+      ("kernelDrops", view.value("rxd@a", ReceiverCounter.kernelDrops) + view.value("rxd@b", ReceiverCounter.kernelDrops)),
+    ]
+    let notReady = stages.filter { !$0.isAlive || $0.state != .ready }
+    if stages.allSatisfy({ !$0.isAlive }) {
+      (verdict, reason) = (.down, "no stage runs")
+    } else if view.value("bookd", BookCounter.channelStale) == 1 {
+      (verdict, reason) = (.stale, "every book: \(lost) gaps could not be filled")
+    } else if !notReady.isEmpty {
+      let list = notReady.map { "\($0.name) \($0.isAlive ? $0.state.name : "dead")" }.joined(separator: ", ")
+      (verdict, reason) = (.degraded, list)
+    } else if !supervisor.isAlive {
+      (verdict, reason) = (.degraded, "watchdogd is dead: nothing would be restarted")
+    } else if open > 0 {
+      (verdict, reason) = (.degraded, "\(open) gaps open")
+    } else if view.value("bookd", BookCounter.staleInstruments) > 0 {
+      (verdict, reason) = (
+        .degraded, "\(view.value("bookd", BookCounter.staleInstruments)) instruments marked stale"
+      )
+    } else {
+      (verdict, reason) = (.live, "every stage READY, every book trusted")
+    }
+  }
+
+  var text: [String] {
+    func column(_ text: String, _ width: Int) -> String {
+      text + String(repeating: " ", count: max(1, width - text.count))
+    }
+    var lines = ["\(verdict.rawValue)  \(instance): \(reason)"]
+    lines.append(
+      "configuration \(configuration)  watchdogd \(supervisor.isAlive ? "process \(supervisor.pid)" : "dead")")
+    lines.append("")
+    lines.append("PROCESS  PID      STATE        EPOCH  BEAT         RESTARTS  SEQUENCE")
+    for stage in stages {
+      lines.append(
+        column(stage.name, 9) + column(String(stage.pid), 9) + column(stage.isAlive ? stage.state.name : "dead", 13)
+          + column(String(stage.epoch), 7) + column(duration(stage.beatAge), 13) + column(String(stage.restarts), 10)
+          + grouped(stage.appliedSequence))
+    }
+    lines.append("")
+    for (key, value) in counts where value > 0 { lines.append(column(key, 24) + grouped(value)) }
+    return lines
+  }
+
+  func write(to json: inout JSONText) {
+    json.object { json in
+      json.field("instance", instance)
+      json.field("verdict", verdict.rawValue)
+      json.field("reason", reason)
+      json.field("configurationHash", configuration)
+      json.object("watchdogd") { json in
+        json.field("pid", Int(supervisor.pid))
+        json.field("alive", supervisor.isAlive)
+      }
+      json.array("stages") { json in
+        for stage in stages {
+          json.object { json in
+            json.field("name", stage.name)
+            json.field("pid", Int(stage.pid))
+            json.field("alive", stage.isAlive)
+            json.field("state", stage.state.name)
+            json.field("epoch", stage.epoch)
+            json.field("beatAgeNanoseconds", stage.beatAge)
+            json.field("restarts", stage.restarts)
+            json.field("appliedSequence", stage.appliedSequence)
+          }
+        }
+      }
+      for (key, value) in counts { json.field(key, value) }
+    }
+  }
+}

@@ -1,0 +1,1 @@
+func watchCommand(_ arguments: [String]) -> Int32 { 1 }

@@ -1,0 +1,185 @@
+import CLinux
+import Glibc
+import OrderBook
+import PublishWire
+import ShmRing
+import StageRecords
+import StageRuntime
+import Topology
+
+/// Drives the ``PublishServer``: reads the book ring, keeps a replica of the books from the events alone (for
+/// snapshots, and as a second opinion on bookd's books), hands every event to the server between two turns of its
+/// sockets.
+final class PublishStage {
+  /// Events between two looks at the sockets.
+  private static let eventsPerTurn = 1024
+  private static let idleNanoseconds: Int64 = 20_000_000
+  /// With clients connected, how long their requests may wait while the ring is quiet.
+  private static let idleWithClientsNanoseconds: Int64 = 1_000_000
+  private static let reportNanoseconds: UInt64 = 50_000_000
+
+  private let control: ControlPage
+  private var input: RingConsumer
+  private let server: PublishServer
+  private let replica: ReplicaSource
+  private let buffer: UnsafeMutableRawPointer
+  private var backoff: IdleBackoff
+  private var newest: BookEventHeader?
+  private var eventsRead: UInt64 = 0
+  private var inputLaps: UInt64 = 0
+  private var sessionEnded = false
+  private var nextReport: UInt64 = 0
+
+  init(process: borrowing StageProcess) {
+    let topology = process.topology
+    do {
+      control = try ControlPage.attach(
+        directory: process.directory, component: process.component, access: .readWrite)
+    } catch {
+      fail("\(process.component): \(error)", code: ExitCode.unavailable)
+    }
+    control.setState(.warming)
+    // From the oldest event in any case: the replica is complete only if it saw the first.
+    input = process.consumer("book", start: .oldest)
+    replica = ReplicaSource(
+      capacity: BookCapacity(
+        orders: topology.capacity.orders, levels: topology.capacity.levels,
+        instruments: topology.capacity.instruments), isComplete: input.nextPosition == 0)
+    buffer = UnsafeMutableRawPointer.allocate(byteCount: input.maximumRecordBytes + 64, alignment: 64)
+    buffer.initializeMemory(as: UInt8.self, repeating: 0, count: input.maximumRecordBytes + 64)
+    backoff = IdleBackoff(strategy: process.idleStrategy)
+    var configuration = PublishConfiguration(
+      hello: HelloFields(
+        server: Self.hostName(), instance: topology.host.instance, channel: topology.channel.number,
+        epoch: UInt32(truncatingIfNeeded: input.producerEpoch), configurationHash: topology.hash))
+    configuration.listen = topology.publish.listen.description
+    configuration.port = Int(topology.publish.port)
+    configuration.maximumClients = topology.publish.clients
+    configuration.limits.queueBytes = topology.publish.clientQueueBytes
+    configuration.heartbeatNanoseconds = topology.publish.heartbeatNanoseconds
+    do throws(PublishServerError) {
+      server = try PublishServer(configuration: configuration, snapshotSource: replica)
+    } catch {
+      fail(
+        "\(process.component): cannot listen on \(configuration.listen):\(configuration.port): is the port taken?",
+        code: ExitCode.unavailable)
+    }
+    control.set(PublishCounter.port, UInt64(server.port))
+    control.set(PublishCounter.sessionEnded, 0)
+    if !replica.isReady {
+      narrate("\(process.component): the book ring no longer holds the first event; snapshots are refused")
+    }
+  }
+
+  private static func hostName() -> String {
+    var name = [CChar](repeating: 0, count: 256)
+    gethostname(&name, name.count - 1)
+    return String(decoding: name.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)
+  }
+
+  /// Runs until asked to stop, then reads what is still on the ring and takes leave of the clients.
+  func run() {
+    control.setState(.catchingUp)
+    while turn() > 0 {}
+    control.setState(.ready)
+    while true {
+      let events = turn()
+      server.service(timeoutMilliseconds: 0)
+      report()
+      if events > 0 {
+        backoff.reset()
+        continue
+      }
+      if bulkhead_stop_requested() { break }
+      if backoff.shouldPark() {
+        let limit =
+          server.statistics.clients > 0 ? Self.idleWithClientsNanoseconds : Self.idleNanoseconds
+        input.park(nanoseconds: limit)
+      }
+    }
+    control.setState(.draining)
+    while turn() > 0 { server.service(timeoutMilliseconds: 0) }
+    server.shutdown()
+    nextReport = 0
+    report()
+  }
+
+  /// Reads up to a turn's worth of events, and on to the end of a venue message. Returns how many there were.
+  private func turn() -> Int {
+    var count = 0
+    var betweenMessages = true
+    reading: while count < Self.eventsPerTurn || !betweenMessages {
+      switch input.poll(into: buffer) {
+      case .record(let kind, let bytes):
+        betweenMessages = take(kind, UnsafeRawBufferPointer(start: buffer, count: bytes))
+        count += 1
+      case .lapped:
+        inputLaps += 1
+        replica.isReady = false
+        server.disconnectAll(.continuityLost)
+      case .empty:
+        // A message's events become visible at once, so the ring never ends within one.
+        break reading
+      }
+    }
+    if count > 0 { finishTurn() }
+    return count
+  }
+
+  private func finishTurn() {
+    guard let newest else { return }
+    control.setAppliedSequence(newest.sequence)
+    control.set(PublishCounter.eventsRead, eventsRead)
+    let now = bulkhead_realtime_nanoseconds()
+    if newest.receiveTime != 0, now > newest.receiveTime { control.latency.record(now - newest.receiveTime) }
+    control.beat()
+    if sessionEnded { endSession() }
+  }
+
+  /// One event. Returns true when it was the last of its message.
+  @inline(__always)
+  private func take(_ kind: UInt8, _ event: UnsafeRawBufferPointer) -> Bool {
+    replica.apply(kind: kind, event: event)
+    server.publish(kind: kind, event: event)
+    eventsRead &+= 1
+    guard let base = event.baseAddress, event.count >= BookEventHeader.bytes else { return true }
+    let header = BookEventHeader(from: base)
+    newest = header
+    if kind == BookEventKind.endOfSession.rawValue { sessionEnded = true }
+    guard header.flags & EventFlags.last != 0 else { return false }
+    server.endOfMessage()
+    return true
+  }
+
+  /// The session is over: the digest of the replica goes to the control page.
+  private func endSession() {
+    sessionEnded = false
+    nextReport = 0
+    report()
+    control.set(PublishCounter.bookDigest, replica.contentDigest())
+    control.set(PublishCounter.sessionEnded, 1)
+  }
+
+  /// Copies the counts to the control page, a few times a second.
+  private func report() {
+    let now = bulkhead_monotonic_nanoseconds()
+    guard now >= nextReport else { return }
+    nextReport = now + Self.reportNanoseconds
+    input.reportPosition()
+    server.beginEpoch(UInt32(truncatingIfNeeded: input.producerEpoch))
+    let statistics = server.statistics
+    control.set(PublishCounter.eventsRead, eventsRead)
+    control.set(PublishCounter.clients, UInt64(statistics.clients))
+    control.set(PublishCounter.clientsAccepted, statistics.accepted)
+    control.set(PublishCounter.clientsRefused, statistics.refusedFull + statistics.refusedRequest)
+    control.set(
+      PublishCounter.clientsEvicted, statistics.evictedSlow + statistics.evictedIdle + statistics.evictedProtocol)
+    control.set(PublishCounter.framesSent, statistics.framesSent)
+    control.set(PublishCounter.bytesSent, statistics.bytesSent)
+    control.set(PublishCounter.snapshotsServed, statistics.snapshotsTaken)
+    control.set(PublishCounter.inputLaps, inputLaps)
+    control.set(PublishCounter.replicaMismatches, replica.mismatches)
+    control.set(PublishCounter.liveOrders, replica.liveOrders)
+    control.beat()
+  }
+}
