@@ -35,7 +35,8 @@ constexpr size_t maximum_dots = 1000;
 
 size_t skip_string(std::string_view text, size_t position) {
   const char quote = text[position];
-  const bool triple = text.size() - position >= 3 && text[position + 1] == quote && text[position + 2] == quote;
+  const bool triple =
+      text.size() - position >= 3 && text[position + 1] == quote && text[position + 2] == quote;
   position += triple ? 3 : 1;
   size_t run = 0;
   while (position < text.size()) {

@@ -350,6 +350,10 @@ final class TopologyTests: XCTestCase {
     XCTAssertEqual(codes(deep), ["E001"])
     XCTAssertTrue(codes("a = " + String(repeating: "[", count: 100_000)).contains("E001"))
     XCTAssertTrue(codes("a = " + String(repeating: "{a=", count: 100_000)).contains("E001"))
+    // As deep as is read: it must still fit on the stack.
+    let parts = Array(repeating: "a", count: 1000).joined(separator: ".")
+    let lists = String(repeating: "[", count: 250)
+    XCTAssertTrue(codes("[\(parts)]\nb = \(lists)\(lists.map { _ in "]" }.joined())").contains("E002"))
     // Dots in texts and comments do not nest.
     let dots = String(repeating: ".", count: 5000)
     XCTAssertEqual(
