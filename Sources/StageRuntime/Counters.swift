@@ -66,6 +66,8 @@ public enum BookCounter: Int, StageCounter {
   case messagesReplayed
   /// Sequence numbers whose state a restart could not rebuild.
   case stateLostMessages
+  /// Records of the merged ring that came again or out of order; never applied.
+  case outOfOrderInput
 }
 
 /// Counters of the publish stage.

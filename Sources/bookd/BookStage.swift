@@ -39,6 +39,7 @@ struct BookStage: ~Copyable {
   private var newestStamp: UInt64 = 0
   private var hasCaughtUp: Bool
   private var nextReport: UInt64 = 0
+  private var outOfOrder: UInt64 = 0
 
   init(process: borrowing StageProcess) {
     let topology = process.topology
@@ -126,7 +127,10 @@ struct BookStage: ~Copyable {
     switch kind {
     case MergedRecord.Kind.message where bytes >= MergedRecord.messageHeaderBytes:
       let sequence = buffer.load(as: UInt64.self)
-      if sequence != nextExpected { declareLoss(before: sequence) }
+      if sequence != nextExpected {
+        guard sequence > nextExpected else { return refuse(sequence) }
+        declareLoss(before: sequence)
+      }
       newestStamp = buffer.load(fromByteOffset: 8, as: UInt64.self)
       builder.apply(
         sequence: sequence, receiveTime: newestStamp,
@@ -139,7 +143,10 @@ struct BookStage: ~Copyable {
     case MergedRecord.Kind.gap where bytes >= MergedRecord.gapBytes:
       let first = buffer.load(as: UInt64.self)
       let last = buffer.load(fromByteOffset: 8, as: UInt64.self)
-      if first != nextExpected { declareLoss(before: first) }
+      if first != nextExpected {
+        guard first > nextExpected else { return refuse(first) }
+        declareLoss(before: first)
+      }
       builder.gap(
         first: first, last: last,
         reason: UInt8(truncatingIfNeeded: buffer.load(fromByteOffset: 16, as: UInt64.self)), receiveTime: 0,
@@ -148,7 +155,10 @@ struct BookStage: ~Copyable {
       if first > publishedThrough { output.put(events) }
     case MergedRecord.Kind.endOfSession where bytes >= MergedRecord.sessionBytes:
       let next = buffer.load(as: UInt64.self)
-      if next != nextExpected { declareLoss(before: next) }
+      if next != nextExpected {
+        guard next > nextExpected else { return refuse(next) }
+        declareLoss(before: next)
+      }
       builder.endOfSession(next: next, receiveTime: newestStamp, into: &events)
       if next > publishedThrough { output.put(events) }
       endSession()
@@ -159,11 +169,6 @@ struct BookStage: ~Copyable {
   /// The merged stream is gapless, so a jump in it means that this reader lost part of it: it was lapped, or it
   /// was started when the ring had gone on. Publishes the range as lost; all books are stale from here on.
   private mutating func declareLoss(before sequence: UInt64) {
-    guard sequence > nextExpected else {
-      // A number that was applied already (a new session starts over): not in this version.
-      nextExpected = sequence
-      return
-    }
     let reason: GapReason = applied == 0 && publishedThrough > 0 ? .restartWithoutState : .ringOverrun
     builder.gap(
       first: nextExpected, last: sequence &- 1, reason: reason.rawValue, receiveTime: 0, into: &events)
@@ -174,6 +179,16 @@ struct BookStage: ~Copyable {
       stateLost = sequence &- 1
     }
     nextExpected = sequence
+  }
+
+  /// A number that was applied already. Merge never repeats one, so this is a broken invariant (or, in this version,
+  /// a second session on a running set): the record is not applied, and the count shows on every surface.
+  private mutating func refuse(_ sequence: UInt64) {
+    if outOfOrder == 0 {
+      narrate("bookd: merged stream repeats sequence \(sequence), expected \(nextExpected): not applied")
+    }
+    outOfOrder += 1
+    control.set(BookCounter.outOfOrderInput, outOfOrder)
   }
 
   /// The rebuild has reached the newest event that was out. From here on events are published again.

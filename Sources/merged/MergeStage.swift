@@ -34,6 +34,9 @@ struct MergeStage: ~Copyable {
   private var heartbeats: UInt64 = 0
   private var inputLaps: UInt64 = 0
   private var nextAction: UInt64 = 0
+  /// The first number that this incarnation has to deliver, and whether it is still on its way there.
+  private let resumedAt: UInt64
+  private var isCatchingUp: Bool
 
   init(process: borrowing StageProcess) {
     let topology = process.topology
@@ -65,6 +68,8 @@ struct MergeStage: ~Copyable {
     }
     let resumed = output.resume()
     arbiter = LineArbiter(configuration: configuration, firstSequence: resumed.next)
+    resumedAt = resumed.next
+    isCatchingUp = resumed.next > 1
     if let session = resumed.session { arbiter.adopt(session: session) }
     if resumed.next > 1 {
       narrate("\(process.component): continuing at sequence \(resumed.next), found on its own ring")
@@ -96,6 +101,7 @@ struct MergeStage: ~Copyable {
   /// Takes what is there from both lines and the retransmission socket. False when there was nothing.
   private mutating func turn() -> Bool {
     let now = bulkhead_monotonic_nanoseconds()
+    if isCatchingUp, arbiter.nextSequence != resumedAt { isCatchingUp = false }
     var packets = take(.lineA, now)
     packets += take(.lineB, now)
     packets += takeAnswers(now)
@@ -123,7 +129,9 @@ struct MergeStage: ~Copyable {
           source, stamp: buffer.load(as: UInt64.self), now)
         packets += 1
       case .record: malformed += 1
-      case .lapped: inputLaps += 1
+      case .lapped:
+        // A successor starts at the oldest records, which go while it reads. Only what was still to come counts.
+        if !isCatchingUp { inputLaps += 1 }
       case .empty: return packets
       }
     }

@@ -83,6 +83,7 @@ struct RunReport {
     counts = [
       ("messagesLost", lost), ("eventsPublished", auditor.events), ("ringLaps", ringLaps),
       ("identityViolations", auditor.identityViolations),
+      ("outOfOrderInput", view.value("bookd", BookCounter.outOfOrderInput)),
       ("duplicateMessages", view.value("merged", MergeCounter.duplicateMessages)),
       ("malformedPackets", view.value("merged", MergeCounter.malformedPackets)),
       ("gapsDetected", view.value("merged", MergeCounter.gapsDetected)),
@@ -127,6 +128,8 @@ struct RunReport {
     if auditor.identityViolations > 0 {
       wrong.append("\(auditor.identityViolations) events out of order, repeated or missing")
     }
+    let repeated = view.value("bookd", BookCounter.outOfOrderInput)
+    if repeated > 0 { wrong.append("the merged stream repeated \(repeated) records (not applied)") }
     if auditor.laps > 0 { wrong.append("the auditor was lapped \(auditor.laps) times: nothing to compare") }
     for gap in auditor.gaps.prefix(20) {
       missing.append("sequences \(gap.first)...\(gap.last) lost: \(GapReason(rawValue: gap.reason)?.name ?? "?")")
