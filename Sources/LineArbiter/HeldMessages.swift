@@ -58,6 +58,11 @@ struct HeldMessages: ~Copyable {
       start: entry + Self.unitBytes, count: Int(entry.load(fromByteOffset: 12, as: UInt16.self)))
   }
 
+  /// At least half of the memory is free.
+  var isHalfEmpty: Bool {
+    @_noLocks get { 2 &* used <= capacity }
+  }
+
   /// Copies a message into the ring. The slot must be empty.
   /// - Returns: false when there is no room.
   @_noLocks

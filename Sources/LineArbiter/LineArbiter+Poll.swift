@@ -4,7 +4,8 @@
 ///            hold time over                 timeout, attempts left
 ///  missing ─────────────────► in flight ◄───────────────────────────► due
 ///     │                        │   │  ▲                                │
-///     │ retransmission off:    │   │  └─ prompt, attempts from 0 ──────┤ part answered
+///     │ retransmission off:    │   │  └─ prompt, attempts from 0 ──────┤ part answered (parked while
+///     │                        │   │                                   │ there is no room to hold it)
 ///     │ hold time over         │   │ timeout, no attempt left          │
 ///     ▼                        │   ▼                                   │
 ///  given up ◄── at the head ───┼─ exhausted (a late answer still fills)│
@@ -44,10 +45,6 @@ extension LineArbiter {
     }
 
     refreshRequests(now)
-    if headIsMissing && requests.count == requests.capacity && requests.index(of: expected) == nil {
-      // The head must never wait for those behind it: they are asked for again later.
-      evictHighestRequest()
-    }
     if headIsMissing, let head = requests.index(of: expected),
       case .exhausted = requests.entries[head].state
     {
@@ -56,7 +53,7 @@ extension LineArbiter {
     return request(now)
   }
 
-  /// Drops requests that have nothing missing left, narrows the others, and applies timeouts.
+  /// Drops requests that have nothing missing left, and applies answers and timeouts to the others.
   @inline(__always)
   private mutating func refreshRequests(_ now: UInt64) {
     var index = 0
@@ -66,12 +63,18 @@ extension LineArbiter {
         requests.remove(index)
         continue
       }
-      entry.pointee.first = first
-      if entry.pointee.hasProgressed {
-        entry.pointee.hasProgressed = false
+      let isAnswered = entry.pointee.isAnswered
+      entry.pointee.isAnswered = false
+      if case .parked = entry.pointee.state {
+        if first == expected || held.isHalfEmpty {
+          entry.pointee.attempts = 0
+          entry.pointee.state = .due
+          entry.pointee.dueAt = now
+        }
+      } else if isAnswered {
         entry.pointee.attempts = 0
         entry.pointee.state = .due
-        entry.pointee.dueAt = later(entry.pointee.progressAt, by: settings.partialAnswer)
+        entry.pointee.dueAt = later(entry.pointee.answeredAt, by: settings.partialAnswer)
       }
       if case .inFlight = entry.pointee.state, now >= entry.pointee.dueAt {
         tally.timeouts &+= 1
@@ -94,14 +97,15 @@ extension LineArbiter {
       case .due where entry.dueAt > now: next = min(next, entry.dueAt)
       case .due:
         if repeated < 0 || entry.first < requests.entries[repeated].first { repeated = index }
-      case .exhausted: break
+      case .parked, .exhausted: break
       }
       index &+= 1
     }
     let fresh = firstUnrequested(now, &next)
-    let useFresh =
-      fresh != nil && requests.count < requests.capacity
-      && (repeated < 0 || fresh!.first < requests.entries[repeated].first)
+    var useFresh = false
+    if let fresh, hasRoom(for: fresh.first) {
+      useFresh = repeated < 0 || fresh.first < requests.entries[repeated].first
+    }
     guard useFresh || repeated >= 0 else { return rest(until: next) }
     if requests.hasRequested {
       let earliest = later(requests.lastRequestAt, by: settings.interval)
@@ -118,7 +122,9 @@ extension LineArbiter {
   @inline(__always)
   private mutating func send(_ index: Int, _ now: UInt64) -> Action {
     let entry = requests.entries + index
-    // A line may have filled the middle of it since: what lies behind gets a request of its own.
+    // Lines may have filled some of it since: what lies behind the first run gets a request of its own.
+    entry.pointee.first =
+      firstMissing(from: entry.pointee.first, through: entry.pointee.last) ?? entry.pointee.first
     entry.pointee.last = min(entry.pointee.last, runEnd(entry.pointee.first))
     if entry.pointee.attempts > 0 { tally.retries &+= 1 }
     entry.pointee.dueAt = later(
@@ -170,15 +176,15 @@ extension LineArbiter {
     return nil
   }
 
+  /// One place in the table is kept for the head of the stream. Those behind it may be ripe before it (they
+  /// came and could not be held), and they are given up only after it: they must never keep it waiting.
   @inline(__always)
-  private mutating func evictHighestRequest() {
-    var highest = 0
-    var index = 1
-    while index < requests.count {
-      if requests.entries[index].first > requests.entries[highest].first { highest = index }
-      index &+= 1
-    }
-    requests.remove(highest)
+  private func hasRoom(for first: UInt64) -> Bool {
+    if requests.count &+ 1 < requests.capacity { return true }
+    guard requests.count < requests.capacity,
+      let head = firstMissing(from: expected, through: .max)
+    else { return false }
+    return head == first || requests.index(of: head) != nil
   }
 
   /// The first number of `first...last` that is missing.

@@ -95,6 +95,7 @@ extension LineArbiter {
   ) -> Acceptance {
     guard held.store(sequence, bytes, stamp: stamp) else {
       if sequence >= known { openGap(through: sequence, now: examinedAt, certain: true) }
+      if !examinedSource.isLine { requests.park(from: sequence) }
       tally.notHeld &+= 1
       return .notHeld
     }
@@ -200,6 +201,7 @@ extension LineArbiter {
       rejectionCounts[IgnoreReason.notRequested.index] &+= 1
       return .ignore(.notRequested)
     }
+    requests.noteAnswer(first: wanted.first, last: wanted.last, now: now)
     return examine(.retransmission, wanted.first, wanted.last &+ 1, now)
   }
 
@@ -239,7 +241,6 @@ extension LineArbiter {
       if lines[0].nextSequence > sequence { lines[0].missedAlone &+= 1 }
     case .retransmission:
       tally.filledByRetransmission &+= 1
-      requests.noteProgress(at: sequence, now: examinedAt)
     }
   }
 

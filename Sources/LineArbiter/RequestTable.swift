@@ -8,20 +8,23 @@ struct OutstandingRequest {
     case inFlight
     /// To be asked again at `dueAt`.
     case due
+    /// Answered, but there was no room to hold it: asked again when there is, or when it is at the head.
+    case parked
     /// No attempt is left: given up as soon as the stream's head is there. May still be filled.
     case exhausted
   }
 
+  /// As it was last asked for: lines may have filled some of it since.
   @usableFromInline var first: UInt64
   @usableFromInline var last: UInt64
   @usableFromInline var dueAt: UInt64
-  /// Requests since the last useful answer.
+  /// Requests since the last answer.
   @usableFromInline var attempts: UInt32
   @usableFromInline var state: State
-  /// When an answer last filled some of it; only meaningful while `hasProgressed`.
-  @usableFromInline var progressAt: UInt64
-  /// An answer has filled some of it since it was last looked at.
-  @usableFromInline var hasProgressed: Bool
+  /// When an answer last had some of it; only meaningful while `isAnswered`.
+  @usableFromInline var answeredAt: UInt64
+  /// An answer has had some of it since it was last looked at.
+  @usableFromInline var isAnswered: Bool
 
   @_noLocks
   init(first: UInt64, last: UInt64) {
@@ -30,8 +33,8 @@ struct OutstandingRequest {
     dueAt = 0
     attempts = 0
     state = .due
-    progressAt = 0
-    hasProgressed = false
+    answeredAt = 0
+    isAnswered = false
   }
 }
 
@@ -109,11 +112,41 @@ struct RequestTable: ~Copyable {
     return lowest
   }
 
-  /// An answer has brought a missing message.
+  /// An answer has come that covers `first...last`. It counts for every request that it touches, even if
+  /// lines have brought the same since: the service answers, and the rest can be asked for. This cannot go on
+  /// for ever without progress, for each further request covers only what is missing then.
   @_noLocks
-  mutating func noteProgress(at sequence: UInt64, now: UInt64) {
+  mutating func noteAnswer(first: UInt64, last: UInt64, now: UInt64) {
+    planIsStale = true
+    var index = 0
+    while index < count {
+      if entries[index].first <= last && first <= entries[index].last {
+        entries[index].answeredAt = now
+        entries[index].isAnswered = true
+      }
+      index &+= 1
+    }
+  }
+
+  /// A message of an answer found no room. From there on the request is parked. What is in front of it stays
+  /// as it is, for that is not known to be available. Without a place for the parked part it is dropped, and
+  /// asked for when there is one.
+  @_noLocks
+  mutating func park(from sequence: UInt64) {
     guard let index = index(of: sequence) else { return }
-    entries[index].progressAt = now
-    entries[index].hasProgressed = true
+    if case .parked = entries[index].state { return }
+    var parked = entries[index]
+    parked.first = sequence
+    parked.state = .parked
+    if sequence == entries[index].first {
+      entries[index] = parked
+      return
+    }
+    entries[index].last = sequence &- 1
+    // The last place is for the head of the stream.
+    if count &+ 1 < capacity {
+      entries[count] = parked
+      count &+= 1
+    }
   }
 }

@@ -370,11 +370,9 @@ final class GapTests: XCTestCase {
     XCTAssertEqual(stage.requests.map(\.first), [1, 51], "nothing beyond the window is asked for")
     XCTAssertEqual(stage.requests.map(\.count), [50, 14])
     var now: UInt64 = 200
-    while !stage.requests.isEmpty && stage.arbiter.nextSequence < 111 && now < 2_000 {
-      let request = stage.requests.last!
+    while stage.arbiter.nextSequence < 111 && now < 2_000 {
       stage.receive(.retransmission, stage.arbiter.nextSequence, 14, now: now)
       stage.run(from: now, through: now + 20)
-      _ = request
       now += 20
     }
     stage.receive(.lineA, 111, 1, now: now)
@@ -451,6 +449,54 @@ final class GapTests: XCTestCase {
     let asked = stage.requests.flatMap { Array($0.first..<$0.first + UInt64($0.count)) }
     XCTAssertEqual(Set(asked).count, asked.count, "nothing is asked for twice")
     XCTAssertTrue(Set(asked).isDisjoint(with: [4, 5, 6, 15, 25, 35, 36]))
+  }
+
+  func testAnAnswerThatALineForestalledIsNoFailure() {
+    var configuration = online()
+    configuration.requestAttempts = 1
+    let stage = StageHarness(configuration)
+    stage.receive(.lineA, 8, 1, now: 0)
+    stage.resolve(now: 100)
+    stage.receive(.lineB, 1, 3, now: 150)
+    stage.receive(.retransmission, 1, 2, now: 200)
+    stage.resolve(now: 200)
+    XCTAssertEqual(stage.requests.last, Request(first: 4, count: 4, at: 200))
+    stage.receive(.retransmission, 1, 2, now: 210)
+    stage.resolve(now: 210)
+    XCTAssertEqual(stage.requests.count, 2, "the same answer again is of no interest")
+    stage.receive(.retransmission, 4, 4, now: 300)
+    stage.assertOutput(1, 8)
+  }
+
+  func testAnswersThatFindNoRoomAreParkedAndNotGivenUp() {
+    var configuration = online()
+    configuration.heldBytes = 4_096
+    configuration.requestMessages = 2
+    configuration.requestAttempts = 2
+    configuration.requestsInFlight = 8
+    let stage = StageHarness(configuration)
+    let large = [UInt8](repeating: 7, count: 1_000)  // four fit
+    stage.receive(.lineA, 7, [large, large, large], now: 0)
+    stage.run(through: 130)
+    XCTAssertEqual(stage.requests.map(\.first), [1, 3, 5])
+    // The answers to those behind the head: one message fits.
+    stage.receive(.retransmission, 3, [large, large], now: 130)
+    stage.receive(.retransmission, 5, [large, large], now: 130)
+    XCTAssertEqual(stage.arbiter.counters.notHeld, 3)
+    stage.assertSound()
+    stage.run(from: 130, through: 2_000)
+    XCTAssertEqual(stage.requests.dropFirst(3).map(\.first), [1], "only the head is asked for again")
+    stage.receive(.retransmission, 1, [large, large], now: 2_000)
+    XCTAssertEqual(stage.arbiter.nextSequence, 4)
+    stage.run(from: 2_000, through: 2_010)
+    XCTAssertEqual(stage.requests.dropFirst(4).map(\.first), [4])
+    stage.receive(.retransmission, 4, [large], now: 2_011)
+    stage.run(from: 2_011, through: 2_020)
+    XCTAssertEqual(stage.requests.dropFirst(5).map(\.first), [5])
+    stage.receive(.retransmission, 5, [large, large], now: 2_021)
+    XCTAssertEqual(stage.arbiter.nextSequence, 10)
+    XCTAssertEqual(stage.arbiter.counters.givenUp, 0)
+    stage.assertSound()
   }
 
   func testTheHeadIsNeverKeptWaitingByThoseBehindIt() {
