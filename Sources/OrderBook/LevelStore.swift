@@ -64,6 +64,7 @@ struct LevelStore: ~Copyable {
   let capacity: Int
   let sideCount: Int
   private(set) var liveCount = 0
+  var compactionCount: Int { arrays.compactionCount }
 
   /// One record beyond the capacity: a replace makes the new level before the old one goes.
   private static func recordsBytes(_ levels: Int) -> Int {

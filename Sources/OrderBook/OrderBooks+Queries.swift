@@ -4,6 +4,10 @@ extension OrderBooks {
   /// Live price levels over all instruments and both sides.
   public var levelCount: Int { levels.liveCount }
 
+  /// How often the memory of the sorted level arrays was compacted: each time a pause linear in
+  /// ``BookCapacity/levels``.
+  public var compactionCount: Int { levels.compactionCount }
+
   /// Live orders on one side of one book; 0 for an instrument out of range.
   public func orderCount(instrument: UInt32, side: BookSide) -> Int {
     guard let number = sideNumber(instrument, side) else { return 0 }

@@ -21,7 +21,7 @@ struct SortedArrayPool: ~Copyable {
   private let unitCount: Int
   /// Units from here on were never handed out since the last compaction.
   private var untouched = 0
-  private(set) var compactions = 0
+  private(set) var compactionCount = 0
 
   private static func unitCount(levels: Int, sides: Int) -> Int { levels + sides }
 
@@ -174,7 +174,7 @@ struct SortedArrayPool: ~Copyable {
     }
     untouched = to
     for sizeClass in 0..<Self.sizeClasses { freePieces[sizeClass] = Self.none }
-    compactions += 1
+    compactionCount += 1
   }
 
   /// Whether the arrays and the free pieces cover the handed-out units exactly once; else what is wrong.
