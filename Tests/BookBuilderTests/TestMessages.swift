@@ -33,7 +33,7 @@ enum TestMessage {
     message.put(reference)
     message.put(String(side), width: 1)
     message.put(shares)
-    message.put("TEST\(locate)", width: 8)
+    message.put("T\(locate)", width: 8)
     message.put(price)
     if attributed { message.put("FIRM", width: 4) }
     return message.bytes
