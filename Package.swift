@@ -94,5 +94,7 @@ let package = Package(
     .testTarget(
       name: "TopologyTests", dependencies: ["Topology"], exclude: ["Fixtures"], swiftSettings: strict),
     tests("PublishWireTests", ["PublishWire", "StageRecords", "pubd", "bulkhead"]),
+    tests("MoldUDP64Tests", ["FeedWire"]),
+    tests("FeedSimTests", ["FeedSim", "FeedWire"]),
   ]
 )

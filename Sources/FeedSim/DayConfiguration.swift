@@ -64,7 +64,7 @@ struct DaySchedule {
       + 2 * closingCrosses(instruments: max(instruments, 0))
   }
 
-  /// First message of the roster, of the free flow, of the close (S M), of the deletes after S E; last message.
+  // First message of the roster, of the free flow, of the close (S M), of the deletes after S E; the last.
   let rosterFrom: UInt64
   let flowFrom: UInt64
   let closeFrom: UInt64

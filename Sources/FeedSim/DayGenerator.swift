@@ -5,8 +5,8 @@
 /// cancels 2 %, hidden trades 1 %, and now and then a halt, an imbalance, a broken trade …). Instruments
 /// are drawn by popularity. Prices revert to an anchor. Orders join near the touch without locking the
 /// book. Executions hit the oldest order at the best price. Most orders live for a few thousand messages, the
-/// rest for long; the number of live orders rises to a plateau. Time runs in bursts. References are unique, and
-/// increase with gaps within each of four partitions (reference modulo 4 = locate modulo 4).
+/// rest for long; the number of live orders rises to a plateau. Time runs in bursts. References are unique
+/// and increase with gaps within each of four partitions (reference modulo 4 = locate modulo 4).
 ///
 /// Memory is fixed at the start, in proportion to the plateau and the instruments. Not thread-safe.
 public struct DayGenerator: ~Copyable {

@@ -185,7 +185,7 @@ extension ITCHMessageWriter {
     return 35
   }
 
-  /// `P`: a trade against hidden liquidity; the book does not change. The reference is sent as 0, the side as `B`.
+  /// `P`: a trade against hidden liquidity; the book does not change. Reference and side are 0 and `B`.
   @inlinable @inline(__always) @discardableResult
   public static func trade(
     _ message: ITCHHeader, shares: UInt32, stock: UInt64, price: UInt32, match: UInt64,

@@ -32,8 +32,8 @@ public enum MessageFileError: Error, Equatable, CustomStringConvertible {
   }
 }
 
-/// All messages of a session, ready to be sent, and sent again: one contiguous buffer of blocks (u16 big-endian
-/// length, then the message), which is at once the file format and what follows a MoldUDP64 header.
+/// All messages of a session, ready to be sent, and sent again: one contiguous buffer of blocks (u16
+/// big-endian length, then the message), which is at once the file format and the body of a packet.
 ///
 /// Message number i, from 0, has the sequence number i + 1.
 public struct MessageStore: ~Copyable {

@@ -16,7 +16,7 @@ public struct SeededRandom: Sendable {
   ///   - stream: tells apart streams that share a seed (line A, line B, the day)
   public init(seed: UInt64, stream: UInt64 = 0) {
     var mixer = SplitMix64(state: seed)
-    // A stream is another starting point of the mixer, itself mixed so that neighbours have nothing in common.
+    // A stream is another starting point of the mixer, mixed so that neighbours have nothing in common.
     if stream != 0 { mixer = SplitMix64(state: mixer.next() ^ SplitMix64.mix(stream)) }
     state0 = mixer.next()
     state1 = mixer.next()

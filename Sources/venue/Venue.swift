@@ -3,8 +3,8 @@ import FeedSim
 import FeedWire
 import Glibc
 
-/// The simulated exchange: one loop that sends both lines, answers requests, keeps idle lines alive, and waits
-/// where its receivers ask it to. Decisions are FeedSim's; this is the wiring.
+/// The simulated exchange: one loop that sends both lines, answers requests, keeps idle lines alive, and
+/// waits where its receivers ask it to. Decisions are FeedSim's; this is the wiring.
 final class Venue {
   private let options: VenueOptions
   private let store: MessageStore
@@ -144,7 +144,7 @@ final class Venue {
   /// nothing is left to do.
   ///
   /// - Parameters:
-  ///   - wanted: what the followed processes must have handled before more can be sent, if that is what is missing
+  ///   - wanted: what the followed processes must have handled before more can be sent, if waited for
   ///   - paced: the message that the rate does not let out yet, if that is what is missing
   private func idle(blockedUntil wanted: UInt64?, pacedTo paced: UInt64?, _ now: UInt64) throws -> Bool {
     let isDone = lines.allSatisfy { $0.offered == store.count }
