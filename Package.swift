@@ -96,5 +96,8 @@ let package = Package(
     tests("PublishWireTests", ["PublishWire", "StageRecords", "pubd", "bulkhead"]),
     tests("MoldUDP64Tests", ["FeedWire"]),
     tests("FeedSimTests", ["FeedSim", "FeedWire"]),
+    tests(
+      "PublishWireTests",
+      ["PublishWire", "StageRecords", "FeedSim", "OrderBook", "BookBuilder", "pubd", "bulkhead"]),
   ]
 )

@@ -1,3 +1,4 @@
+import CLinux
 import CWebSockets
 import Glibc
 import PublishWire
@@ -58,7 +59,7 @@ final class PublishServer {
     protocols[0].per_session_data_size = MemoryLayout<UnsafeMutableRawPointer?>.size
     protocols[0].rx_buffer_size = 4096
     try listen()
-    let now = monotonicNanoseconds()
+    let now = bulkhead_monotonic_nanoseconds()
     nextHeartbeat = now &+ configuration.heartbeatNanoseconds
     nextScan = now
   }
@@ -155,7 +156,7 @@ final class PublishServer {
   func setInputState(_ state: InputState) {
     guard state != inputState else { return }
     inputState = state
-    let time = realtimeNanoseconds()
+    let time = bulkhead_realtime_nanoseconds()
     for client in clients where client.closing == nil {
       client.stream.status(sequence: sequence, serverTime: time, input: state)
     }
@@ -181,7 +182,7 @@ final class PublishServer {
   func service(timeoutMilliseconds: Int) {
     precondition(batch.isEmpty, "service runs between two messages")
     guard let context else { return }
-    let now = monotonicNanoseconds()
+    let now = bulkhead_monotonic_nanoseconds()
     if now >= nextScan { scan(now) }
     for client in clients { prepare(client) }
     if timeoutMilliseconds > 0 {
@@ -213,7 +214,7 @@ final class PublishServer {
     nextScan = now &+ Self.scanNanoseconds
     let beat = now >= nextHeartbeat
     if beat { nextHeartbeat = now &+ configuration.heartbeatNanoseconds }
-    let time = beat ? realtimeNanoseconds() : 0
+    let time = beat ? bulkhead_realtime_nanoseconds() : 0
     // Cutting a session removes it from `clients`: walk a copy.
     for client in Array(clients) {
       if client.closing != nil {
@@ -236,7 +237,7 @@ final class PublishServer {
   private func close(_ client: PublishClient, _ code: CloseCode) {
     guard client.closing == nil else { return }
     client.closing = code
-    client.closeDeadline = monotonicNanoseconds() &+ configuration.closeGraceNanoseconds
+    client.closeDeadline = bulkhead_monotonic_nanoseconds() &+ configuration.closeGraceNanoseconds
     client.stream.queue.removeAll()
     switch code {
     case .consumerTooSlow: counters.evictedSlow &+= 1
@@ -260,13 +261,13 @@ final class PublishServer {
   /// Announces the end, waits up to `milliseconds` for the queues to drain, closes every session.
   func shutdown(milliseconds: Int = 500) {
     guard context != nil else { return }
-    let deadline = monotonicNanoseconds() &+ UInt64(max(milliseconds, 0)) &* 1_000_000
+    let deadline = bulkhead_monotonic_nanoseconds() &+ UInt64(max(milliseconds, 0)) &* 1_000_000
     for client in clients where client.closing == nil { client.stream.send(.shutdown) }
-    while monotonicNanoseconds() < deadline, clients.contains(where: { !$0.stream.queue.isEmpty }) {
+    while bulkhead_monotonic_nanoseconds() < deadline, clients.contains(where: { !$0.stream.queue.isEmpty }) {
       service(timeoutMilliseconds: 5)
     }
     disconnectAll(.goingAway)
-    while monotonicNanoseconds() < deadline, !clients.isEmpty { service(timeoutMilliseconds: 5) }
+    while bulkhead_monotonic_nanoseconds() < deadline, !clients.isEmpty { service(timeoutMilliseconds: 5) }
     destroyContext()
   }
 
@@ -301,7 +302,7 @@ final class PublishServer {
         configuration.hello,
         heartbeatMilliseconds: Int(clamping: configuration.heartbeatNanoseconds / 1_000_000),
         maximumSubscriptions: configuration.limits.subscriptions))
-    let client = PublishClient(connection: connection, stream: stream, now: monotonicNanoseconds())
+    let client = PublishClient(connection: connection, stream: stream, now: bulkhead_monotonic_nanoseconds())
     clients.append(client)
     counters.accepted &+= 1
     requestWrite(client)
@@ -357,7 +358,7 @@ final class PublishServer {
       written += bytes
       if lws_send_pipe_choked(client.connection) != 0 { break }
     }
-    if written > 0 { client.lastProgress = monotonicNanoseconds() }
+    if written > 0 { client.lastProgress = bulkhead_monotonic_nanoseconds() }
     prepare(client)
     return 0
   }

@@ -13,19 +13,6 @@ func setWebSocketLogging() {
   }
 }
 
-/// CLOCK_MONOTONIC in nanoseconds.
-func monotonicNanoseconds() -> UInt64 { clockNanoseconds(CLOCK_MONOTONIC) }
-
-/// Nanoseconds since the Unix epoch.
-func realtimeNanoseconds() -> UInt64 { clockNanoseconds(CLOCK_REALTIME) }
-
-private func clockNanoseconds(_ clock: clockid_t) -> UInt64 {
-  var time = timespec()
-  clock_gettime(clock, &time)
-  return UInt64(truncatingIfNeeded: time.tv_sec) &* 1_000_000_000
-    &+ UInt64(truncatingIfNeeded: time.tv_nsec)
-}
-
 /// Sets an integer socket option; a refusal leaves the system's default.
 func setOption(_ socket: Int32, _ level: Int32, _ option: Int32, _ value: Int32) {
   var value = value

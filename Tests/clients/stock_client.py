@@ -61,6 +61,7 @@ class StockClient:
         self.last_seq = None
         self.chain = None
         self.violations = []
+        self.stale_inconsistencies = 0
         self.last_event = {}  # instrument -> (sequence, index): nothing may come twice or out of order
         self.orders = {}  # (instrument, reference) -> Order
         self.arrivals = 0
@@ -77,6 +78,13 @@ class StockClient:
         self.errors = []
         self.shutdown = False
         self.waits_for_symbols = set()
+
+    def inconsistency(self, text, flags):
+        """The book does not fit an event: wrong in a trusted book, to be expected in a stale one."""
+        if flags & STALE or self.trust.get(0):
+            self.stale_inconsistencies += 1
+        else:
+            self.violation(text)
 
     def violation(self, text):
         if len(self.violations) < 20:
@@ -169,7 +177,7 @@ class StockClient:
         if kind == ADD:
             reference, price, quantity = struct.unpack_from("<QqQ", data, body)
             if (instrument, reference) in self.orders:
-                self.violation(f"order {reference} of {instrument} added twice")
+                self.inconsistency(f"order {reference} of {instrument} added twice", flags)
             self.arrivals += 1
             self.orders[instrument, reference] = Order(
                 instrument, flags & SELL, price, quantity, self.arrivals)
@@ -177,20 +185,20 @@ class StockClient:
             reference = struct.unpack_from("<Q", data, body)[0]
             order = self.orders.get((instrument, reference))
             if order is None:
-                self.violation(f"event of kind {kind} for unknown order {reference} of {instrument}")
+                self.inconsistency(f"kind {kind} for unknown order {reference} of {instrument}", flags)
                 return
             if kind == DELETE:
                 price, quantity = struct.unpack_from("<qQ", data, body + 8)
                 if (price, quantity) != (order.price, order.quantity):
-                    self.violation(f"order {reference} deleted with {quantity}@{price}, had "
-                                   f"{order.quantity}@{order.price}")
+                    self.inconsistency(f"order {reference} deleted with {quantity}@{price}, had "
+                                       f"{order.quantity}@{order.price}", flags)
                 del self.orders[instrument, reference]
             elif kind == REDUCE:
                 remaining, reduced = struct.unpack_from("<QQ", data, body + 8)
-                self.leave(order, reference, remaining, reduced)
+                self.leave(order, reference, remaining, reduced, flags)
             else:
                 price, executed, remaining, match = struct.unpack_from("<qQQQ", data, body + 8)
-                self.leave(order, reference, remaining, executed)
+                self.leave(order, reference, remaining, executed, flags)
         elif kind == DEFINITION:
             self.symbols[instrument] = data[body : body + 8].decode("ascii", "replace").rstrip()
         elif kind == TRUST:
@@ -200,9 +208,10 @@ class StockClient:
         elif kind == END_OF_SESSION:
             self.ended = True
 
-    def leave(self, order, reference, remaining, taken):
+    def leave(self, order, reference, remaining, taken, flags):
         if order.quantity != remaining + taken:
-            self.violation(f"order {reference} had {order.quantity}, {taken} went, {remaining} are left")
+            self.inconsistency(
+                f"order {reference} had {order.quantity}, {taken} went, {remaining} are left", flags)
         order.quantity = remaining
         if remaining == 0:
             del self.orders[order.instrument, reference]
@@ -285,6 +294,7 @@ class StockClient:
             "snapshot_orders": self.snapshot_orders,
             "first_seq": self.first_seq, "last_seq": self.last_seq, "chain_seq": self.chain,
             "violations": len(self.violations), "first_violations": self.violations[:3],
+            "stale_inconsistencies": self.stale_inconsistencies,
             "orders_live": len(self.orders), "instruments": len(self.symbols),
             "book_digest": self.book_digest(), "stale": sorted(i for i, t in self.trust.items() if t),
             "gaps": len(self.gaps), "heartbeats": self.heartbeats, "caught_up": self.caught_up,

@@ -1,0 +1,116 @@
+import BookBuilder
+import OrderBook
+import PublishWire
+import StageRecords
+
+/// The publisher's own books, rebuilt from the events that it publishes, as the source of snapshots.
+///
+/// Give it every event of the book ring, in order, beside ``PublishServer/publish(kind:event:)``.
+final class ReplicaSnapshotSource: SnapshotSource {
+  /// The books behind the last event.
+  private(set) var replica: BookReplica
+  /// Set once the replica has read its way to the present; until then no snapshot is given.
+  var isCaughtUp = false
+
+  private var numbers: [UInt64: UInt32] = [:]
+  /// 24-byte definition bodies and 8-byte trading states, by instrument; zero = none.
+  private let definitions: UnsafeMutableRawPointer
+  private let tradingStates: UnsafeMutableRawPointer
+  private let capacity = InstrumentTable.capacity
+  private var limit: UInt32 = 1
+
+  /// Maps the books' memory; traps when it cannot be had (see BookReplica).
+  init(capacity: BookCapacity) {
+    replica = BookReplica(capacity: capacity)
+    definitions = .allocate(byteCount: self.capacity * 24, alignment: 8)
+    definitions.initializeMemory(as: UInt8.self, repeating: 0, count: self.capacity * 24)
+    tradingStates = .allocate(byteCount: self.capacity * 8, alignment: 8)
+    tradingStates.initializeMemory(as: UInt8.self, repeating: 0, count: self.capacity * 8)
+    numbers.reserveCapacity(16_384)
+  }
+
+  deinit {
+    definitions.deallocate()
+    tradingStates.deallocate()
+  }
+
+  /// Applies one event: its kind and its header and body.
+  @discardableResult
+  func apply(kind: UInt8, event: UnsafeRawBufferPointer) -> ReplicaOutcome {
+    let outcome = replica.apply(kind: kind, event: event)
+    guard case .applied = outcome, let base = event.baseAddress else { return outcome }
+    // An applied event has a header, a place for its instrument and the body of its kind.
+    let instrument = BookEventHeader(from: base).instrument
+    if instrument >= limit { limit = instrument + 1 }
+    switch BookEventKind(rawValue: kind) {
+    case .definition: define(instrument, base + BookEventHeader.bytes)
+    case .tradingState:
+      (tradingStates + Int(instrument) * 8).copyMemory(from: base + BookEventHeader.bytes, byteCount: 8)
+    default: break
+    }
+    return outcome
+  }
+
+  private func define(_ instrument: UInt32, _ body: UnsafeRawPointer) {
+    let place = definitions + Int(instrument) * 24
+    let old = place.load(as: UInt64.self)
+    let symbol = body.loadUnaligned(as: UInt64.self)
+    if old != symbol, numbers[old] == instrument { numbers[old] = nil }
+    numbers[symbol] = instrument
+    place.copyMemory(from: body, byteCount: 24)
+  }
+
+  // MARK: SnapshotSource
+
+  var isReady: Bool { isCaughtUp && replica.isMessageComplete }
+  var instrumentLimit: UInt32 { limit }
+  func instrument(symbol: UInt64) -> UInt32? { numbers[symbol] }
+
+  func orderCount(instrument: UInt32) -> Int {
+    replica.books.orderCount(instrument: instrument, side: .bid)
+      + replica.books.orderCount(instrument: instrument, side: .ask)
+  }
+
+  func exists(instrument: UInt32) -> Bool {
+    guard instrument < limit else { return false }
+    return replica.instruments.symbolField(instrument) != nil || orderCount(instrument: instrument) > 0
+  }
+
+  func definition(instrument: UInt32, into body: UnsafeMutableRawPointer) -> Bool {
+    copy(definitions, 24, instrument, body)
+  }
+
+  func tradingState(instrument: UInt32, into body: UnsafeMutableRawPointer) -> Bool {
+    copy(tradingStates, 8, instrument, body)
+  }
+
+  private func copy(
+    _ table: UnsafeMutableRawPointer, _ bytes: Int, _ instrument: UInt32, _ body: UnsafeMutableRawPointer
+  ) -> Bool {
+    guard instrument < limit, Int(instrument) < capacity else { return false }
+    let place = table + Int(instrument) * bytes
+    // Both bodies start with a byte that is never zero: a symbol's first letter, a source letter.
+    guard place.load(as: UInt8.self) != 0 else { return false }
+    body.copyMemory(from: place, byteCount: bytes)
+    return true
+  }
+
+  /// A replica that met an event which did not fit may differ from the books that made the events: its
+  /// snapshots say stale from then on.
+  func trust(instrument: UInt32) -> (state: UInt8, reason: UInt8) {
+    let state = replica.instruments.trustState(instrument)
+    if state == .live, replica.mismatchCount > 0 {
+      return (TrustState.stale.rawValue, TrustReason.gap.rawValue)
+    }
+    return (state.rawValue, replica.instruments.trustReason(instrument).rawValue)
+  }
+
+  func forEachOrder(instrument: UInt32, _ body: (SnapshotOrder) -> Void) {
+    replica.books.forEachOrder(instrument: instrument) { order, _ in
+      body(
+        SnapshotOrder(
+          isSell: order.side == .ask, price: order.price, quantity: order.quantity, reference: order.reference
+        ))
+    }
+  }
+}
