@@ -93,7 +93,6 @@ let package = Package(
     // Its fixtures are read where they lie, so that failing ones can be written anew.
     .testTarget(
       name: "TopologyTests", dependencies: ["Topology"], exclude: ["Fixtures"], swiftSettings: strict),
-    tests("PublishWireTests", ["PublishWire", "StageRecords", "pubd", "bulkhead"]),
     tests("MoldUDP64Tests", ["FeedWire"]),
     tests("FeedSimTests", ["FeedSim", "FeedWire"]),
     tests(

@@ -21,7 +21,9 @@ final class PublishStage {
   private let control: ControlPage
   private var input: RingConsumer
   private let server: PublishServer
-  private let replica: ReplicaSource
+  private let source: ReplicaSnapshotSource
+  /// The replica saw the session's first event and every one since, and agrees with all of them.
+  private var isReplicaWhole: Bool
   private let buffer: UnsafeMutableRawPointer
   private var backoff: IdleBackoff
   private var newest: BookEventHeader?
@@ -41,10 +43,11 @@ final class PublishStage {
     control.setState(.warming)
     // From the oldest event in any case: the replica is complete only if it saw the first.
     input = process.consumer("book", start: .oldest)
-    replica = ReplicaSource(
+    isReplicaWhole = input.nextPosition == 0
+    source = ReplicaSnapshotSource(
       capacity: BookCapacity(
         orders: topology.capacity.orders, levels: topology.capacity.levels,
-        instruments: topology.capacity.instruments), isComplete: input.nextPosition == 0)
+        instruments: topology.capacity.instruments))
     buffer = UnsafeMutableRawPointer.allocate(byteCount: input.maximumRecordBytes + 64, alignment: 64)
     buffer.initializeMemory(as: UInt8.self, repeating: 0, count: input.maximumRecordBytes + 64)
     backoff = IdleBackoff(strategy: process.idleStrategy)
@@ -58,7 +61,7 @@ final class PublishStage {
     configuration.limits.queueBytes = topology.publish.clientQueueBytes
     configuration.heartbeatNanoseconds = topology.publish.heartbeatNanoseconds
     do throws(PublishServerError) {
-      server = try PublishServer(configuration: configuration, snapshotSource: replica)
+      server = try PublishServer(configuration: configuration, snapshotSource: source)
     } catch {
       fail(
         "\(process.component): cannot listen on \(configuration.listen):\(configuration.port): is the port taken?",
@@ -66,7 +69,7 @@ final class PublishStage {
     }
     control.set(PublishCounter.port, UInt64(server.port))
     control.set(PublishCounter.sessionEnded, 0)
-    if !replica.isReady {
+    if !isReplicaWhole {
       narrate("\(process.component): the book ring no longer holds the first event; snapshots are refused")
     }
   }
@@ -81,6 +84,7 @@ final class PublishStage {
   func run() {
     control.setState(.catchingUp)
     while turn() > 0 {}
+    source.isCaughtUp = isReplicaWhole
     control.setState(.ready)
     while true {
       let events = turn()
@@ -115,7 +119,7 @@ final class PublishStage {
         count += 1
       case .lapped:
         inputLaps += 1
-        replica.isReady = false
+        distrustReplica()
         server.disconnectAll(.continuityLost)
       case .empty:
         // A message's events become visible at once, so the ring never ends within one.
@@ -139,7 +143,7 @@ final class PublishStage {
   /// One event. Returns true when it was the last of its message.
   @inline(__always)
   private func take(_ kind: UInt8, _ event: UnsafeRawBufferPointer) -> Bool {
-    replica.apply(kind: kind, event: event)
+    if case .mismatch = source.apply(kind: kind, event: event) { distrustReplica() }
     server.publish(kind: kind, event: event)
     eventsRead &+= 1
     guard let base = event.baseAddress, event.count >= BookEventHeader.bytes else { return true }
@@ -151,12 +155,18 @@ final class PublishStage {
     return true
   }
 
+  /// From here on no snapshot is given: a request is refused rather than served from books that may be wrong.
+  private func distrustReplica() {
+    isReplicaWhole = false
+    source.isCaughtUp = false
+  }
+
   /// The session is over: the digest of the replica goes to the control page.
   private func endSession() {
     sessionEnded = false
     nextReport = 0
     report()
-    control.set(PublishCounter.bookDigest, replica.contentDigest())
+    control.set(PublishCounter.bookDigest, source.replica.books.contentDigest())
     control.set(PublishCounter.sessionEnded, 1)
   }
 
@@ -178,8 +188,8 @@ final class PublishStage {
     control.set(PublishCounter.bytesSent, statistics.bytesSent)
     control.set(PublishCounter.snapshotsServed, statistics.snapshotsTaken)
     control.set(PublishCounter.inputLaps, inputLaps)
-    control.set(PublishCounter.replicaMismatches, replica.mismatches)
-    control.set(PublishCounter.liveOrders, replica.liveOrders)
+    control.set(PublishCounter.replicaMismatches, source.replica.mismatchCount)
+    control.set(PublishCounter.liveOrders, UInt64(source.replica.books.orderCount))
     control.beat()
   }
 }
