@@ -14,6 +14,9 @@ struct MergedOutput: ~Copyable {
   /// Receive stamp of the newest message put.
   private(set) var newestStamp: UInt64 = 0
   private var ended = false
+  /// The number that has to come next. Checked on every record: rather a trap and a successor that reads the truth
+  /// from the ring than one repeated or missing number on it.
+  private var next: UInt64 = 1
 
   init(producer: consuming RingProducer) {
     self.producer = producer
@@ -28,14 +31,18 @@ struct MergedOutput: ~Copyable {
     buffer.storeBytes(of: producer.inputPosition(0), toByteOffset: 64, as: UInt64.self)
     buffer.storeBytes(of: producer.inputPosition(1), toByteOffset: 72, as: UInt64.self)
     session = SessionIdentifier(from: buffer + 64)
-    let first = buffer.load(as: UInt64.self)
-    switch newest.kind {
-    case MergedRecord.Kind.message: return (first &+ 1, session)
-    case MergedRecord.Kind.gap: return (buffer.load(fromByteOffset: 8, as: UInt64.self) &+ 1, session)
-    case MergedRecord.Kind.endOfSession:
-      ended = true
-      return (max(1, first), session)
-    default: return (max(1, first), session)
+    ended = newest.kind == MergedRecord.Kind.endOfSession
+    next = Self.numberAfter(newest.kind, buffer)
+    return (next, session)
+  }
+
+  /// The sequence number that follows a record of the merged ring.
+  private static func numberAfter(_ kind: UInt8, _ record: UnsafeMutableRawPointer) -> UInt64 {
+    let first = record.load(as: UInt64.self)
+    switch kind {
+    case MergedRecord.Kind.message: return first &+ 1
+    case MergedRecord.Kind.gap: return record.load(fromByteOffset: 8, as: UInt64.self) &+ 1
+    default: return max(1, first)
     }
   }
 
@@ -46,6 +53,8 @@ struct MergedOutput: ~Copyable {
       // No ITCH message is that long; a block that is becomes an empty message, which the book rejects and counts.
       return put(sequence: sequence, message: UnsafeRawBufferPointer(start: nil, count: 0), stamp: stamp)
     }
+    precondition(sequence == next, "merged would repeat or skip a sequence number")
+    next = sequence &+ 1
     let payload = producer.reserve(bytes: bytes)
     payload.storeBytes(of: sequence, as: UInt64.self)
     payload.storeBytes(of: stamp, toByteOffset: 8, as: UInt64.self)
@@ -59,6 +68,8 @@ struct MergedOutput: ~Copyable {
   }
 
   mutating func publishGap(first: UInt64, last: UInt64, reason: UInt8) {
+    precondition(first == next && last >= first, "merged would lose more or less than it declares")
+    next = last &+ 1
     let payload = producer.reserve(bytes: MergedRecord.gapBytes)
     payload.storeBytes(of: first, as: UInt64.self)
     payload.storeBytes(of: last, toByteOffset: 8, as: UInt64.self)
@@ -77,6 +88,7 @@ struct MergedOutput: ~Copyable {
     }
     session = identifier
     ended = false
+    next = first
     putSession(identifier, MergedRecord.Kind.sessionStart, sequence: first)
   }
 
