@@ -31,9 +31,11 @@ public enum RingError: Error, Sendable, Equatable, CustomStringConvertible {
     case .notARing(let path):
       return "\(path): not a ring, or never finished by its creator; remove it and start the set again"
     case .layoutVersion(let path, let found, let expected):
-      return "\(path): layout version \(found), this program reads version \(expected); use the tools of that build"
+      return
+        "\(path): layout version \(found), this program reads version \(expected); use the tools of that build"
     case .header(let path, let field, let found, let expected):
-      return "\(path): header field `\(field)` is \(found), expected \(expected); the ring is damaged, make it anew"
+      return
+        "\(path): header field `\(field)` is \(found), expected \(expected); the ring is damaged, make it anew"
     case .configuration(let path, let found, let expected):
       return
         "\(path): made for configuration \(hex(found)), this process runs \(hex(expected)); restart the whole set"
@@ -44,7 +46,8 @@ public enum RingError: Error, Sendable, Equatable, CustomStringConvertible {
 
   private static func remedy(operation: String, errno: Int32) -> String {
     switch errno {
-    case ENOSPC, ENOMEM: "; make /dev/shm larger (mount -o remount,size=…) or the rings smaller (`cells` in the topology)"
+    case ENOSPC, ENOMEM:
+      "; make /dev/shm larger (mount -o remount,size=…) or the rings smaller (`cells` in the topology)"
     case EACCES, EPERM:
       operation == "mlock"
         ? "; raise the locked-memory limit or set host.lock_memory = false"

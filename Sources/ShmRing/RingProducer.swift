@@ -129,7 +129,8 @@ public struct RingProducer: ~Copyable {
 
   /// Walks the visible records from `start`, a record boundary, to the first that is not.
   static func findFrontier(
-    from start: UInt64, data: UnsafeMutableRawPointer, cellMask: UInt64, lapShift: UInt64, segmentCells: UInt64
+    from start: UInt64, data: UnsafeMutableRawPointer, cellMask: UInt64, lapShift: UInt64,
+    segmentCells: UInt64
   ) -> UInt64 {
     var position = start
     // At most one ring's worth can lie ahead of the published word; the bound also ends a walk over garbage.

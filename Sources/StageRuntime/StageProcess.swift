@@ -55,7 +55,8 @@ public struct StageProcess: ~Copyable {
       exit(ExitCode.success)
     }
     guard let component = options.component else {
-      fail("\(program): --component NAME is missing (for instance --component \(program))", code: ExitCode.usage)
+      fail(
+        "\(program): --component NAME is missing (for instance --component \(program))", code: ExitCode.usage)
     }
     let directory = topology.host.directory
     let hash = UInt64(topology.hash, radix: 16) ?? 0
@@ -113,7 +114,8 @@ public struct StageProcess: ~Copyable {
   /// The sockets that the supervisor handed over (the LISTEN_FDS convention): descriptors 3, 4, …
   public static func inheritedSockets() -> [Int32] {
     guard let pid = getenv("LISTEN_PID"), let count = getenv("LISTEN_FDS"),
-      Int32(String(cString: pid)) == getpid(), let number = Int32(String(cString: count)), (1...16).contains(number)
+      Int32(String(cString: pid)) == getpid(), let number = Int32(String(cString: count)),
+      (1...16).contains(number)
     else { return [] }
     return (0..<number).map { 3 + $0 }
   }

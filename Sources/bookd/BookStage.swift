@@ -66,7 +66,8 @@ struct BookStage: ~Copyable {
     control.set(BookCounter.sessionEnded, 0)
     if publishedThrough > 0 {
       narrate(
-        "\(process.component): rebuilding from the merged ring; events are out through sequence \(publishedThrough)")
+        "\(process.component): rebuilding from the merged ring; events are out through sequence \(publishedThrough)"
+      )
     }
   }
 
@@ -231,7 +232,8 @@ struct BookStage: ~Copyable {
     control.set(BookCounter.wrongInstrument, counters.rejected(.wrongInstrument))
     control.set(
       BookCounter.capacityRejects,
-      counters.rejected(.ordersFull) + counters.rejected(.levelsFull) + counters.rejected(.instrumentOutOfRange))
+      counters.rejected(.ordersFull) + counters.rejected(.levelsFull)
+        + counters.rejected(.instrumentOutOfRange))
     control.set(
       BookCounter.malformedMessages,
       counters.rejected(.emptyMessage) + counters.rejected(.unknownType) + counters.rejected(.wrongLength)

@@ -100,7 +100,9 @@ struct EventOutput: ~Copyable {
     events &+= 2
   }
 
-  private mutating func commit(_ kind: BookEventKind, _ header: BookEventHeader, _ body: (UInt64, UInt64, UInt64)) {
+  private mutating func commit(
+    _ kind: BookEventKind, _ header: BookEventHeader, _ body: (UInt64, UInt64, UInt64)
+  ) {
     let payload = producer.reserve(bytes: BookEventHeader.bytes + 24)
     payload.storeBytes(of: header, as: BookEventHeader.self)
     payload.storeBytes(of: body.0, toByteOffset: 32, as: UInt64.self)

@@ -12,7 +12,9 @@ enum CommandTable {
 
   static var commands: [Command] {
     [
-      Command(name: "run", summary: "bring up a set in the foreground, with a simulated venue if wanted", run: runCommand),
+      Command(
+        name: "run", summary: "bring up a set in the foreground, with a simulated venue if wanted",
+        run: runCommand),
       Command(name: "status", summary: "show the running sets, verdict first", run: statusCommand),
       Command(name: "book", summary: "build books from an ITCH file in one process", run: bookCommand),
       Command(name: "watch", summary: "draw one symbol's ladder, as a client of pubd", run: watchCommand),
@@ -47,7 +49,8 @@ enum CommandTable {
     for command in commands {
       text += "\n  " + command.name + String(repeating: " ", count: 10 - command.name.count) + command.summary
     }
-    return text + "\n\n`bulkhead COMMAND --help` explains a command. Exit codes: 0 good, 1 not good, 3 not running,"
+    return text
+      + "\n\n`bulkhead COMMAND --help` explains a command. Exit codes: 0 good, 1 not good, 3 not running,"
       + "\n64 usage, 65 malformed input, 69 unavailable, 70 invariant broken, 78 configuration."
   }
 }

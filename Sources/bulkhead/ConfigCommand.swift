@@ -29,7 +29,9 @@ func configCommand(_ arguments: [String]) -> Int32 {
     if argument == "--set", index + 1 < arguments.count {
       index += 1
       overrides.append(
-        DaemonArguments.parseOverride(arguments[index]) { fail("bulkhead config: \($0)", code: ExitCode.usage) })
+        DaemonArguments.parseOverride(arguments[index]) {
+          fail("bulkhead config: \($0)", code: ExitCode.usage)
+        })
     } else if argument.hasPrefix("-") || path != nil {
       narrate("bulkhead config: unexpected argument `\(argument)`\n\(help)")
       return ExitCode.usage

@@ -40,7 +40,8 @@ struct JSONText {
     let sign = thousandths < 0 ? "-" : ""
     raw(
       key,
-      sign + String(abs(thousandths / 1000)) + "." + String(repeating: "0", count: 3 - fraction.count) + fraction)
+      sign + String(abs(thousandths / 1000)) + "." + String(repeating: "0", count: 3 - fraction.count)
+        + fraction)
   }
 
   /// A string in an array.

@@ -35,7 +35,8 @@ func statusCommand(_ arguments: [String]) -> Int32 {
   let sets = SetStatus.discover(runDirectory: runDirectory, name: name)
   guard !sets.isEmpty else {
     if json { print("{\"schema\":\"bulkhead.status\",\"version\":1,\"sets\":[]}") }
-    narrate(name.map { "no set \"\($0)\" in \(runDirectory)" } ?? "no set runs here (looked in \(runDirectory))")
+    narrate(
+      name.map { "no set \"\($0)\" in \(runDirectory)" } ?? "no set runs here (looked in \(runDirectory))")
     return ExitCode.notRunning
   }
   if json {
@@ -114,7 +115,10 @@ struct SetStatus {
       ("retransmissionRequests", view.value("merged", MergeCounter.requestsSent)),
       ("clients", view.value("pubd", PublishCounter.clients)),
       ("publishPort", view.value("pubd", PublishCounter.port)),
-      ("kernelDrops", view.value("rxd@a", ReceiverCounter.kernelDrops) + view.value("rxd@b", ReceiverCounter.kernelDrops)),
+      (
+        "kernelDrops",
+        view.value("rxd@a", ReceiverCounter.kernelDrops) + view.value("rxd@b", ReceiverCounter.kernelDrops)
+      ),
     ]
     let notReady = stages.filter { !$0.isAlive || $0.state != .ready }
     if stages.allSatisfy({ !$0.isAlive }) {
@@ -143,13 +147,16 @@ struct SetStatus {
     }
     var lines = ["\(verdict.rawValue)  \(instance): \(reason)"]
     lines.append(
-      "configuration \(configuration)  watchdogd \(supervisor.isAlive ? "process \(supervisor.pid)" : "dead")")
+      "configuration \(configuration)  watchdogd \(supervisor.isAlive ? "process \(supervisor.pid)" : "dead")"
+    )
     lines.append("")
     lines.append("PROCESS  PID      STATE        EPOCH  BEAT         RESTARTS  SEQUENCE")
     for stage in stages {
       lines.append(
-        column(stage.name, 9) + column(String(stage.pid), 9) + column(stage.isAlive ? stage.state.name : "dead", 13)
-          + column(String(stage.epoch), 7) + column(duration(stage.beatAge), 13) + column(String(stage.restarts), 10)
+        column(stage.name, 9) + column(String(stage.pid), 9)
+          + column(stage.isAlive ? stage.state.name : "dead", 13)
+          + column(String(stage.epoch), 7) + column(duration(stage.beatAge), 13)
+          + column(String(stage.restarts), 10)
           + grouped(stage.appliedSequence))
     }
     lines.append("")

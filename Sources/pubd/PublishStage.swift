@@ -183,7 +183,8 @@ final class PublishStage {
     control.set(PublishCounter.clientsAccepted, statistics.accepted)
     control.set(PublishCounter.clientsRefused, statistics.refusedFull + statistics.refusedRequest)
     control.set(
-      PublishCounter.clientsEvicted, statistics.evictedSlow + statistics.evictedIdle + statistics.evictedProtocol)
+      PublishCounter.clientsEvicted,
+      statistics.evictedSlow + statistics.evictedIdle + statistics.evictedProtocol)
     control.set(PublishCounter.framesSent, statistics.framesSent)
     control.set(PublishCounter.bytesSent, statistics.bytesSent)
     control.set(PublishCounter.snapshotsServed, statistics.snapshotsTaken)

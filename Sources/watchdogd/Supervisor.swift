@@ -81,7 +81,8 @@ final class Supervisor {
 
   /// Starts the set, keeps it running until asked to stop, stops it. Does not return on failure to start.
   func run() {
-    narrate("watchdogd: set \"\(topology.host.instance)\", configuration \(topology.hash), files in \(directory)")
+    narrate(
+      "watchdogd: set \"\(topology.host.instance)\", configuration \(topology.hash), files in \(directory)")
     openSockets()
     for component in components where component.pid == 0 {
       start(component)
@@ -145,7 +146,8 @@ final class Supervisor {
       if let cause = component.reapIfDead() {
         narrate("watchdogd: \(component.name) did not become READY: \(cause)")
         stopAll()
-        exit(cause == .permanent(code: ExitCode.configuration) ? ExitCode.configuration : ExitCode.unavailable)
+        exit(
+          cause == .permanent(code: ExitCode.configuration) ? ExitCode.configuration : ExitCode.unavailable)
       }
       if bulkhead_monotonic_nanoseconds() > deadline {
         narrate("watchdogd: \(component.name) is not READY after 20 s")

@@ -68,7 +68,9 @@ final class RingAttachTests: XCTestCase {
     truncate(fixture.path, 100)
     XCTAssertThrowsError(try consumerOnly(fixture)) { XCTAssertTrue("\($0)".contains("not a ring"), "\($0)") }
     unlink(fixture.path)
-    XCTAssertThrowsError(try consumerOnly(fixture)) { XCTAssertTrue("\($0)".contains("no such ring"), "\($0)") }
+    XCTAssertThrowsError(try consumerOnly(fixture)) {
+      XCTAssertTrue("\($0)".contains("no such ring"), "\($0)")
+    }
   }
 
   private func consumerOnly(_ fixture: RingFixture) throws { _ = try fixture.consumer() }
@@ -97,7 +99,9 @@ final class RingAttachTests: XCTestCase {
     XCTAssertNotEqual(access(path, F_OK), 0)
   }
 
-  private func makeOnly(path: String, bytes: Int) throws { _ = try SharedFile.create(path: path, byteCount: bytes) }
+  private func makeOnly(path: String, bytes: Int) throws {
+    _ = try SharedFile.create(path: path, byteCount: bytes)
+  }
 }
 
 final class ConflatedTableTests: XCTestCase {
@@ -112,7 +116,9 @@ final class ConflatedTableTests: XCTestCase {
     defer { value.deallocate(); found.deallocate() }
     XCTAssertEqual(reader.load(key: 3, into: found), .absent)
     for number in 1...5 as ClosedRange<UInt64> {
-      for word in 0..<7 { value.storeBytes(of: number &+ UInt64(word), toByteOffset: word * 8, as: UInt64.self) }
+      for word in 0..<7 {
+        value.storeBytes(of: number &+ UInt64(word), toByteOffset: word * 8, as: UInt64.self)
+      }
       XCTAssertTrue(writer.store(key: 3, value: value))
     }
     XCTAssertEqual(reader.load(key: 3, into: found), .value)

@@ -18,7 +18,9 @@ final class StreamRingTests: XCTestCase {
     XCTAssertEqual(consumer.poll(into: buffer), .empty)
     for length in [0, 1, 8, 55, 56, 57, 120, 121, 1000] {
       let payload = producer.reserve(bytes: length)
-      for index in 0..<length { payload.storeBytes(of: UInt8(index & 0xFF), toByteOffset: index, as: UInt8.self) }
+      for index in 0..<length {
+        payload.storeBytes(of: UInt8(index & 0xFF), toByteOffset: index, as: UInt8.self)
+      }
       producer.commit(kind: 7, bytes: length)
       XCTAssertEqual(consumer.poll(into: buffer), .empty, "visible before publish")
       producer.publish()

@@ -30,7 +30,8 @@ final class SupervisionTests: XCTestCase {
     XCTAssertEqual(component.died(.killed, now: 1), .restart)
     XCTAssertEqual(component.died(.trap(signal: 4), now: 2), .restart)
     XCTAssertEqual(component.died(.killed, now: 3), .halt(reason: "2 restarts within 1 s are used up"))
-    var never = ComponentSupervision(neverRestarts: true, budget: RestartBudget(limit: 2, windowNanoseconds: 1))
+    var never = ComponentSupervision(
+      neverRestarts: true, budget: RestartBudget(limit: 2, windowNanoseconds: 1))
     XCTAssertEqual(never.died(.killed, now: 1), .halt(reason: "restart policy is halt"))
   }
 

@@ -105,7 +105,8 @@ public struct RingGeometry: Sendable, Equatable {
     while segment < recordCells { segment *= 2 }
     guard segment * 4 <= cellCount else {
       throw .geometry(
-        "\(cellCount) cells cannot hold records of \(maximumRecordBytes) bytes: wants at least \(segment * 4) cells")
+        "\(cellCount) cells cannot hold records of \(maximumRecordBytes) bytes: wants at least \(segment * 4) cells"
+      )
     }
     self.cellCount = cellCount
     segmentCells = segment

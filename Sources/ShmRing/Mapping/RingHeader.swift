@@ -39,7 +39,8 @@ public struct RingIdentity: Sendable, Equatable {
     base.storeBytes(of: UInt64(geometry.cellCount), toByteOffset: RingLayout.cellCountOffset, as: UInt64.self)
     base.storeBytes(
       of: UInt64(geometry.segmentCells), toByteOffset: RingLayout.segmentCellsOffset, as: UInt64.self)
-    base.storeBytes(of: UInt64(RingLayout.headerBytes), toByteOffset: RingLayout.dataOffsetOffset, as: UInt64.self)
+    base.storeBytes(
+      of: UInt64(RingLayout.headerBytes), toByteOffset: RingLayout.dataOffsetOffset, as: UInt64.self)
     base.storeBytes(of: UInt64(fileBytes), toByteOffset: RingLayout.fileBytesOffset, as: UInt64.self)
     base.storeBytes(
       of: configurationHash, toByteOffset: RingLayout.configurationHashOffset, as: UInt64.self)
@@ -77,7 +78,9 @@ public struct RingIdentity: Sendable, Equatable {
       throw refuse("kind", UInt64(word32(RingLayout.kindOffset)), "1, 2 or 3")
     }
     let cellBytes = word32(RingLayout.cellBytesOffset)
-    guard cellBytes == UInt32(RingLayout.cellBytes) else { throw refuse("cell bytes", UInt64(cellBytes), "64") }
+    guard cellBytes == UInt32(RingLayout.cellBytes) else {
+      throw refuse("cell bytes", UInt64(cellBytes), "64")
+    }
     let cells = word64(RingLayout.cellCountOffset)
     guard cells <= UInt64(RingLayout.cellCountRange.upperBound),
       RingLayout.cellCountRange.contains(Int(cells)), cells & (cells - 1) == 0

@@ -81,7 +81,9 @@ struct Auditor: ~Copyable {
       newestSequence = header.sequence
       control.setAppliedSequence(header.sequence)
       let now = bulkhead_realtime_nanoseconds()
-      if header.receiveTime != 0, now > header.receiveTime { control.latency.record(now - header.receiveTime) }
+      if header.receiveTime != 0, now > header.receiveTime {
+        control.latency.record(now - header.receiveTime)
+      }
       control.beat()
     }
     return count
@@ -103,9 +105,14 @@ struct Auditor: ~Copyable {
     case BookEventKind.gap.rawValue where event.count >= BookEventHeader.bytes + 24:
       let body = base + BookEventHeader.bytes
       let gap = DeclaredGap(
-        first: body.loadUnaligned(as: UInt64.self), last: body.loadUnaligned(fromByteOffset: 8, as: UInt64.self),
+        first: body.loadUnaligned(as: UInt64.self),
+        last: body.loadUnaligned(fromByteOffset: 8, as: UInt64.self),
         reason: UInt8(truncatingIfNeeded: body.loadUnaligned(fromByteOffset: 16, as: UInt64.self)))
-      if header.index >= BookEventHeader.restartNoticeIndex { restartGaps.append(gap) } else { gaps.append(gap) }
+      if header.index >= BookEventHeader.restartNoticeIndex {
+        restartGaps.append(gap)
+      } else {
+        gaps.append(gap)
+      }
     case BookEventKind.trust.rawValue where event.count >= BookEventHeader.bytes + 24:
       staleMarks += 1
       if header.instrument == 0, channelStaleSince == nil { channelStaleSince = header.sequence }

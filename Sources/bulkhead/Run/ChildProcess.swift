@@ -22,7 +22,9 @@ final class ChildProcess {
     var output: Int32 = -1
     if let outputPath {
       output = open(outputPath, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0o644)
-      if output < 0 { fail("cannot write \(outputPath): \(String(cString: strerror(errno)))", code: ExitCode.failure) }
+      if output < 0 {
+        fail("cannot write \(outputPath): \(String(cString: strerror(errno)))", code: ExitCode.failure)
+      }
     }
     var strings: [UnsafeMutablePointer<CChar>?] = arguments.map { strdup($0) } + [nil]
     defer { for text in strings { free(text) } }

@@ -55,8 +55,10 @@ struct RunOptions {
     """
 
   private static let names = [
-    "--topology", "--set", "--replay", "--generate", "--seed", "--instruments", "--rate", "--impair", "--impair-seed",
-    "--lines", "--retransmission", "--retransmit-loss", "--window", "--json", "--quiet", "--no-verify", "--keep",
+    "--topology", "--set", "--replay", "--generate", "--seed", "--instruments", "--rate", "--impair",
+    "--impair-seed",
+    "--lines", "--retransmission", "--retransmit-loss", "--window", "--json", "--quiet", "--no-verify",
+    "--keep",
     "--timeout", "--help",
   ]
 

@@ -118,7 +118,8 @@ struct RunReport {
 
   /// Weighs the evidence. What the stream itself declares makes a run incomplete; what it did not declare, wrong.
   private static func judge(
-    session: RunSession, view: SetView, auditor: borrowing Auditor, expected: ExpectedResult?, exitReason: String,
+    session: RunSession, view: SetView, auditor: borrowing Auditor, expected: ExpectedResult?,
+    exitReason: String,
     ringLaps: UInt64, supervisorStatus: Int32
   ) -> (Verdict, [String]) {
     if case .none = session.options.source { return (.stopped, []) }
@@ -132,7 +133,8 @@ struct RunReport {
     if repeated > 0 { wrong.append("the merged stream repeated \(repeated) records (not applied)") }
     if auditor.laps > 0 { wrong.append("the auditor was lapped \(auditor.laps) times: nothing to compare") }
     for gap in auditor.gaps.prefix(20) {
-      missing.append("sequences \(gap.first)...\(gap.last) lost: \(GapReason(rawValue: gap.reason)?.name ?? "?")")
+      missing.append(
+        "sequences \(gap.first)...\(gap.last) lost: \(GapReason(rawValue: gap.reason)?.name ?? "?")")
     }
     if auditor.gaps.count > 20 { missing.append("… and \(auditor.gaps.count - 20) more gaps") }
     for gap in auditor.restartGaps {
@@ -147,7 +149,8 @@ struct RunReport {
         )
       }
       for (stage, digest) in [
-        ("bookd", view.value("bookd", BookCounter.bookDigest)), ("pubd", view.value("pubd", PublishCounter.bookDigest)),
+        ("bookd", view.value("bookd", BookCounter.bookDigest)),
+        ("pubd", view.value("pubd", PublishCounter.bookDigest)),
       ] where digest != expected.bookDigest {
         wrong.append(
           "\(stage)'s book digest \(hexadecimal(digest)), expected \(hexadecimal(expected.bookDigest))")
@@ -170,7 +173,8 @@ struct RunReport {
       let comparison = expected == nil ? "" : "; stream and books equal the offline reference"
       return
         "CORRECT: \(grouped(messagesApplied)) messages in \(duration(wallNanoseconds)) (\(grouped(rate))/s), nothing lost\(comparison)"
-    case .incomplete: return "INCOMPLETE: \(grouped(messagesApplied)) of \(grouped(messagesSent)) messages applied"
+    case .incomplete:
+      return "INCOMPLETE: \(grouped(messagesApplied)) of \(grouped(messagesSent)) messages applied"
     case .stopped: return "STOPPED: \(exitReason)"
     case .wrong: return "WRONG: \(reasons.first ?? exitReason)"
     }
@@ -178,11 +182,13 @@ struct RunReport {
 
   private var text: [String] {
     var result: [String] = []
-    result.append("line   packets      bytes          kernel drops  duplicate packets  messages missing on it")
+    result.append(
+      "line   packets      bytes          kernel drops  duplicate packets  messages missing on it")
     for line in lines {
       result.append(
         column(line.name, 7) + column(grouped(line.packets), 13) + column(grouped(line.bytes), 15)
-          + column(grouped(line.kernelDrops), 14) + column(grouped(line.duplicates), 19) + grouped(line.missing))
+          + column(grouped(line.kernelDrops), 14) + column(grouped(line.duplicates), 19)
+          + grouped(line.missing))
     }
     result.append("")
     result.append("receive stamp to    batches      p50          p99          p99.9        p99.99       max")

@@ -139,7 +139,8 @@ final class RunSession {
   /// Packets that may be on their way to one receiver: a quarter of what its socket's buffer surely holds. The kernel
   /// charges a datagram of up to 1,400 bytes with 4,352 bytes.
   private var windowPackets: Int {
-    let granted = topology.stages.filter { $0.program == "rxd" }
+    let granted =
+      topology.stages.filter { $0.program == "rxd" }
       .map { view.value($0.name, ReceiverCounter.receiveBufferBytes) }.min() ?? 0
     return max(8, Int(granted) / 4_352 / 2)
   }
@@ -156,7 +157,9 @@ final class RunSession {
     guard auditor.endOfSession != nil else { return }
     let deadline = bulkhead_monotonic_nanoseconds() + Self.settleNanoseconds
     while bulkhead_monotonic_nanoseconds() < deadline, !bulkhead_stop_requested() {
-      if view.value("bookd", BookCounter.sessionEnded) == 1, view.value("pubd", PublishCounter.sessionEnded) == 1 {
+      if view.value("bookd", BookCounter.sessionEnded) == 1,
+        view.value("pubd", PublishCounter.sessionEnded) == 1
+      {
         return
       }
       usleep(2000)

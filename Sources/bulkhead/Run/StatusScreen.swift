@@ -25,10 +25,13 @@ struct StatusScreen {
     let rate = lastShown == 0 ? 0 : (sequence &- lastSequence) * 1_000_000_000 / max(1, now - lastShown)
     lastShown = now
     lastSequence = sequence
-    let down = view.stages().filter { !$0.isAlive || $0.state != .ready }.map { "\($0.name) \($0.state.name)" }
+    let down = view.stages().filter { !$0.isAlive || $0.state != .ready }.map {
+      "\($0.name) \($0.state.name)"
+    }
     let gaps = view.value("merged", MergeCounter.gapsOpen)
     var line = "\(grouped(sequence)) applied · \(grouped(rate))/s · \(grouped(auditor.events)) events"
-    line += " · gaps open \(gaps), filled \(view.value("merged", MergeCounter.gapsFilledByLine) + view.value("merged", MergeCounter.gapsFilledByRetransmission))"
+    line +=
+      " · gaps open \(gaps), filled \(view.value("merged", MergeCounter.gapsFilledByLine) + view.value("merged", MergeCounter.gapsFilledByRetransmission))"
     line += ", lost \(view.value("merged", MergeCounter.gapsUnrecoverable))"
     if auditor.channelStaleSince != nil { line += " · STALE" }
     if !down.isEmpty { line += " · " + down.joined(separator: ", ") }

@@ -1,0 +1,49 @@
+# Two commands matter: `make run` and `make test`. Each installs what is missing, builds, and does its job.
+
+RELEASE = swift build -c release --static-swift-stdlib
+BIN = .build/release
+# The demonstration: a generated day, both lines losing packets, everything refilled.
+DEMO = --generate 1000000 --seed 7 --instruments 1000 --impair 'A:loss=1%;B:loss=1%'
+
+.PHONY: build run test unit-test pipeline-test check format bench clean help
+
+help:
+	@echo "make run    build and run the demonstration: a generated day over two lossy lines"
+	@echo "make test   build, check and test everything"
+	@echo "make build  build the programs into $(BIN)"
+	@echo "make bench  throughput of the whole set on this machine"
+	@echo "make format format the sources"
+
+build:
+	@scripts/bootstrap
+	$(RELEASE)
+
+run: build
+	$(BIN)/bulkhead run $(DEMO)
+
+test: build check unit-test pipeline-test
+
+# Style, imports and the embedded configuration.
+check:
+	swift format lint --strict --recursive Package.swift Sources Tests
+	scripts/check-imports
+	scripts/embed-topology --check
+
+# Everything but the tests that need the release programs; built for debugging, so that every assertion is on.
+unit-test:
+	swift build --build-tests
+	swift test --skip-build --skip PipelineTests
+
+# Real processes: the release programs, started, killed and judged.
+pipeline-test: build
+	swift build --build-tests
+	BULKHEAD_BIN=$(CURDIR)/$(BIN) swift test --skip-build --filter PipelineTests
+
+bench: build
+	scripts/bench-pipeline
+
+format:
+	swift format --in-place --recursive Package.swift Sources Tests
+
+clean:
+	rm -rf .build
