@@ -12,9 +12,9 @@ public struct ArbiterConfiguration: Equatable, Sendable {
 
   /// Whether missing ranges are asked for at all.
   public var retransmissionEnabled = true
-  /// How long the first request of a range waits for its answer; more than 0 with retransmission on.
+  /// How long the first request of a range waits for its answer: 1 ns...1 h with retransmission on.
   public var requestTimeoutNanoseconds: UInt64 = 50_000_000
-  /// How much longer each further attempt waits: attempt n (from 1) waits timeout + (n - 1) × backoff.
+  /// How much longer each further attempt waits: attempt n (from 1) waits timeout + (n - 1) × backoff. At most 1 h.
   public var requestBackoffNanoseconds: UInt64 = 50_000_000
   /// Unanswered requests for a range before it is given up: 1...1,000. Progress starts the count again.
   public var requestAttempts = 5
@@ -52,7 +52,11 @@ public struct ArbiterConfiguration: Equatable, Sendable {
     }
     if heldBytes < 4_096 || heldBytes > 4 << 30 { return .heldBytes }
     if gapTableEntries < 4 || gapTableEntries > 65_536 { return .gapTableEntries }
-    if retransmissionEnabled && requestTimeoutNanoseconds == 0 { return .requestTimeoutNanoseconds }
+    let hour: UInt64 = 3_600_000_000_000
+    if retransmissionEnabled && requestTimeoutNanoseconds == 0 || requestTimeoutNanoseconds > hour {
+      return .requestTimeoutNanoseconds
+    }
+    if requestBackoffNanoseconds > hour { return .requestBackoffNanoseconds }
     if requestAttempts < 1 || requestAttempts > 1_000 { return .requestAttempts }
     if requestMessages < 1 || requestMessages > 65_534 { return .requestMessages }
     if requestsInFlight < 1 || requestsInFlight > 64 { return .requestsInFlight }
@@ -73,6 +77,7 @@ public enum ArbiterConfigurationError: String, Error, Sendable {
   case heldBytes
   case gapTableEntries
   case requestTimeoutNanoseconds
+  case requestBackoffNanoseconds
   case requestAttempts
   case requestMessages
   case requestsInFlight

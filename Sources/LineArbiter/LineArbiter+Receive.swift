@@ -187,7 +187,8 @@ extension LineArbiter {
     return .ignore(reason)
   }
 
-  /// An answer is used only where it covers a request that is outstanding.
+  /// An answer is used only where it covers a request that is outstanding: ``accept(sequence:bytes:stamp:)``
+  /// sees to that message by message.
   @inline(__always)
   private mutating func receiveAnswer(
     _ line: UnsafeMutablePointer<LineStatistics>, _ first: UInt64, _ end: UInt64, _ now: UInt64
@@ -196,13 +197,12 @@ extension LineArbiter {
     line.pointee.packets &+= 1
     line.pointee.messages &+= end &- first
     line.pointee.nextSequence = max(line.pointee.nextSequence, end)
-    guard let wanted = requests.overlap(first: first, last: end &- 1) else {
+    guard requests.noteAnswer(first: first, last: end &- 1, now: now) else {
       tally.notRequested &+= end &- first
       rejectionCounts[IgnoreReason.notRequested.index] &+= 1
       return .ignore(.notRequested)
     }
-    requests.noteAnswer(first: wanted.first, last: wanted.last, now: now)
-    return examine(.retransmission, wanted.first, wanted.last &+ 1, now)
+    return examine(.retransmission, first, end, now)
   }
 
   @inline(__always)

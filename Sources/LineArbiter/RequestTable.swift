@@ -72,23 +72,6 @@ struct RequestTable: ~Copyable {
     entries[index] = entries[count]
   }
 
-  /// The part of `first...last` from the lowest to the highest number that an outstanding request covers.
-  @_noLocks
-  func overlap(first: UInt64, last: UInt64) -> (first: UInt64, last: UInt64)? {
-    var low = UInt64.max
-    var high: UInt64 = 0
-    var index = 0
-    while index < count {
-      let request = entries[index]
-      if request.first <= last && first <= request.last {
-        low = min(low, max(first, request.first))
-        high = max(high, min(last, request.last))
-      }
-      index &+= 1
-    }
-    return low <= high ? (low, high) : nil
-  }
-
   /// The index of the request that covers `sequence`.
   @_noLocks
   func index(of sequence: UInt64) -> Int? {
@@ -115,17 +98,21 @@ struct RequestTable: ~Copyable {
   /// An answer has come that covers `first...last`. It counts for every request that it touches, even if
   /// lines have brought the same since: the service answers, and the rest can be asked for. This cannot go on
   /// for ever without progress, for each further request covers only what is missing then.
+  /// - Returns: whether it touches any request.
   @_noLocks
-  mutating func noteAnswer(first: UInt64, last: UInt64, now: UInt64) {
-    planIsStale = true
+  mutating func noteAnswer(first: UInt64, last: UInt64, now: UInt64) -> Bool {
+    var isWanted = false
     var index = 0
     while index < count {
       if entries[index].first <= last && first <= entries[index].last {
         entries[index].answeredAt = now
         entries[index].isAnswered = true
+        isWanted = true
+        planIsStale = true
       }
       index &+= 1
     }
+    return isWanted
   }
 
   /// A message of an answer found no room. From there on the request is parked. What is in front of it stays

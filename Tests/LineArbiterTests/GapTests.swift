@@ -458,6 +458,7 @@ final class GapTests: XCTestCase {
     stage.receive(.lineA, 8, 1, now: 0)
     stage.resolve(now: 100)
     stage.receive(.lineB, 1, 3, now: 150)
+    XCTAssertEqual(stage.resolve(now: 150), .wait(until: 1_100))
     stage.receive(.retransmission, 1, 2, now: 200)
     stage.resolve(now: 200)
     XCTAssertEqual(stage.requests.last, Request(first: 4, count: 4, at: 200))

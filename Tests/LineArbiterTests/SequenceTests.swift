@@ -97,6 +97,19 @@ final class SequenceTests: XCTestCase {
     XCTAssertEqual(stage.arbiter.counters.duplicatesHeld, 2)
   }
 
+  func testACopyOfAHeldMessageThatIsDueButNotDrainedYet() {
+    let stage = StageHarness(offline())
+    stage.receive(.lineA, 2, 3, now: 1)
+    XCTAssertEqual(
+      stage.arbiter.poll(now: 101), .giveUp(first: 1, last: 1, reason: .retransmissionOff))
+    stage.receive(.lineB, 2, 2, now: 102)
+    XCTAssertEqual(stage.acceptances, [.duplicate, .duplicate])
+    XCTAssertEqual(stage.output, [])
+    stage.drain()
+    XCTAssertEqual(stage.output, (2...4).map { .message($0, messageBytes($0)) })
+    stage.assertSound()
+  }
+
   func testWhatComesAfterItWasGivenUpIsLateAndNotDelivered() {
     let stage = StageHarness(offline())
     stage.receive(.lineA, 1, 5, now: 10)
@@ -322,6 +335,8 @@ final class SequenceTests: XCTestCase {
     XCTAssertEqual(problem { $0.heldBytes = 0 }, .heldBytes)
     XCTAssertEqual(problem { $0.gapTableEntries = 3 }, .gapTableEntries)
     XCTAssertEqual(problem { $0.requestTimeoutNanoseconds = 0 }, .requestTimeoutNanoseconds)
+    XCTAssertEqual(problem { $0.requestTimeoutNanoseconds = .max }, .requestTimeoutNanoseconds)
+    XCTAssertEqual(problem { $0.requestBackoffNanoseconds = .max }, .requestBackoffNanoseconds)
     XCTAssertEqual(problem { $0.requestAttempts = 0 }, .requestAttempts)
     XCTAssertEqual(problem { $0.requestMessages = 65_535 }, .requestMessages)
     XCTAssertEqual(problem { $0.requestsInFlight = 65 }, .requestsInFlight)
