@@ -15,7 +15,7 @@ public enum ITCH50 {
     case systemEvent = 0x53  // S
     case stockDirectory = 0x52  // R
     case stockTradingAction = 0x48  // H
-    case regSHORestriction = 0x59  // Y
+    case shortSaleRestriction = 0x59  // Y
     case marketParticipantPosition = 0x4C  // L
     case marketWideBreakerLevels = 0x56  // V
     case marketWideBreakerStatus = 0x57  // W

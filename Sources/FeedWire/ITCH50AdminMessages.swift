@@ -81,9 +81,9 @@ extension ITCH50 {
 
   /// `Y`: Short sale price test restriction.
   @frozen
-  public struct RegSHORestriction: ITCH50View {
+  public struct ShortSaleRestriction: ITCH50View {
     public let base: UnsafeRawPointer
-    @inlinable public static var messageType: MessageType { .regSHORestriction }
+    @inlinable public static var messageType: MessageType { .shortSaleRestriction }
     @inlinable public init(base: UnsafeRawPointer) { self.base = base }
 
     /// Symbol.

@@ -153,7 +153,7 @@ final class ITCH50Tests: XCTestCase {
       XCTAssertEqual($0.market, 19)
       XCTAssertEqual($0.action, 20)
     }
-    view("Y", ITCH50.RegSHORestriction.self) {
+    view("Y", ITCH50.ShortSaleRestriction.self) {
       XCTAssertEqual($0.stock, letters(11))
       XCTAssertEqual($0.action, 19)
     }
