@@ -1,1 +1,241 @@
-func watchCommand(_ arguments: [String]) -> Int32 { 1 }
+import CLinux
+import Glibc
+import PublishWire
+import StageRuntime
+
+/// What `bulkhead watch` was asked for.
+struct WatchOptions: Equatable {
+  var symbol = ""
+  var address = PublisherAddress("ws://127.0.0.1:9443")
+  var url = "ws://127.0.0.1:9443\(PublishSchema.path)"
+  var depth = 10
+  /// Print one ladder and end.
+  var once = false
+  /// No terminal control even on a terminal.
+  var plain = false
+
+  static let usage =
+    "usage: bulkhead watch SYMBOL [--url ws://HOST:PORT/v1/stream] [--depth N] [--once] [--plain]"
+
+  /// Reads the arguments after `watch`; the error is a line for the user.
+  static func parse(_ arguments: [String]) -> Result<WatchOptions, WatchUsageError> {
+    var options = WatchOptions()
+    var rest = arguments[...]
+    func value(_ option: String) -> Result<String, WatchUsageError> {
+      guard let value = rest.popFirst() else {
+        return .failure(WatchUsageError(line: "\(option) needs a value"))
+      }
+      return .success(value)
+    }
+    while let argument = rest.popFirst() {
+      switch argument {
+      case "--once": options.once = true
+      case "--plain": options.plain = true
+      case "--url":
+        guard case .success(let url) = value(argument), let address = PublisherAddress(url) else {
+          return .failure(WatchUsageError(line: "--url needs ws://HOST[:PORT][/PATH]"))
+        }
+        options.address = address
+        options.url = url
+      case "--depth":
+        guard case .success(let text) = value(argument), let depth = Int(text), (1...1000).contains(depth)
+        else {
+          return .failure(WatchUsageError(line: "--depth needs a number from 1 to 1000"))
+        }
+        options.depth = depth
+      case _ where argument.hasPrefix("-"):
+        return .failure(WatchUsageError(line: "unknown option \(argument)"))
+      default:
+        guard options.symbol.isEmpty, PackedSymbol.pack(argument.utf8) != nil else {
+          return .failure(WatchUsageError(line: "one symbol of 1 to 8 printable ASCII characters is needed"))
+        }
+        options.symbol = argument
+      }
+    }
+    guard !options.symbol.isEmpty else { return .failure(WatchUsageError(line: "a symbol is needed")) }
+    return .success(options)
+  }
+}
+
+/// A line that says what is wrong with the arguments.
+struct WatchUsageError: Error, Equatable { let line: String }
+
+/// `bulkhead watch`: follows one book as any client would, over the publisher's WebSocket.
+/// - Parameter arguments: what stands behind `watch`.
+/// - Returns: 0; 1 when the publisher refuses; 3 when nothing answers; 64 for wrong arguments.
+func watchCommand(_ arguments: [String]) -> Int32 {
+  switch WatchOptions.parse(arguments) {
+  case .failure(let error):
+    narrate("bulkhead watch: \(error.line)\n\(WatchOptions.usage)")
+    return ExitCode.usage
+  case .success(let options):
+    guard let address = options.address, let connection = WatchConnection(address) else {
+      narrate("bulkhead watch: the WebSocket library does not start")
+      return ExitCode.unavailable
+    }
+    return WatchSession(options, connection).run()
+  }
+}
+
+/// The running command: one connection after the other, one picture after the other.
+private final class WatchSession {
+  private let options: WatchOptions
+  private let connection: WatchConnection
+  private var book = WatchBook()
+  private let isScreen: Bool
+  private let start = bulkhead_monotonic_nanoseconds()
+  private var heartbeat: UInt64 = 1_000_000_000
+  private var lastEvent: UInt64 = 0
+  private var hasSnapshot = false
+  private var wasConnected = false
+  private var nextAttempt: UInt64 = 0
+  private var nextPicture: UInt64 = 0
+  private var waitingFor: String? = "connecting"
+  private var refusal: String?
+  /// The connection is of no use; it is ended outside its own callbacks.
+  private var mustDrop = false
+  private static let second: UInt64 = 1_000_000_000
+
+  init(_ options: WatchOptions, _ connection: WatchConnection) {
+    self.options = options
+    self.connection = connection
+    isScreen = !options.plain && !options.once && isatty(1) == 1
+  }
+
+  func run() -> Int32 {
+    bulkhead_install_stop_handler()
+    connection.onMessage = { [unowned self] in take($0) }
+    defer { connection.onMessage = { _ in } }
+    if isScreen { put("\u{1B}[?1049h\u{1B}[?25l") }
+    let code = loop()
+    if isScreen { put("\u{1B}[?25h\u{1B}[?1049l") }
+    if let refusal { narrate("bulkhead watch: \(refusal)") }
+    return code
+  }
+
+  private func loop() -> Int32 {
+    while !bulkhead_stop_requested() {
+      let now = bulkhead_monotonic_nanoseconds()
+      if !connection.isOpen, now >= nextAttempt {
+        nextAttempt = now + Self.second
+        connection.open()
+      }
+      connection.service(milliseconds: 50)
+      if refusal != nil { return ExitCode.failure }
+      if options.once, hasSnapshot {
+        draw()
+        return ExitCode.success
+      }
+      let patience = (options.once && wasConnected ? 10 : 5) * Self.second
+      if !wasConnected || options.once, bulkhead_monotonic_nanoseconds() - start > patience {
+        refusal =
+          wasConnected
+          ? "no snapshot of \(options.symbol): \(waitingFor ?? "no answer")"
+          : "nothing answers at \(options.url)"
+        return ExitCode.notRunning
+      }
+      abandonUselessConnection()
+      pace()
+    }
+    return ExitCode.success
+  }
+
+  private func pace() {
+    let now = bulkhead_monotonic_nanoseconds()
+    guard !options.once, wasConnected, now >= nextPicture else { return }
+    nextPicture = now + (isScreen ? Self.second / 10 : Self.second)
+    draw()
+  }
+
+  /// Heartbeats come whatever the market does: a connection without them is dead and is made anew.
+  private func abandonUselessConnection() {
+    if mustDrop {
+      mustDrop = false
+      return connection.drop()
+    }
+    guard connection.isOpen, wasConnected, let silent = silence, silent > 5 * heartbeat else { return }
+    connection.drop()
+    waitingFor = "connecting again"
+  }
+
+  /// Nanoseconds since anything came; nil before the first message.
+  private var silence: UInt64? {
+    let now = bulkhead_monotonic_nanoseconds()
+    return connection.lastHeard == 0 || now < connection.lastHeard ? nil : now - connection.lastHeard
+  }
+
+  private func take(_ message: WatchConnection.Message) {
+    switch message {
+    case .frame(let frame):
+      let before = book.events
+      book.take(frame)
+      if book.events != before { lastEvent = bulkhead_monotonic_nanoseconds() }
+    case .reply(let reply): take(reply)
+    case .ended(let reason):
+      hasSnapshot = false
+      waitingFor = "\(reason); connecting again"
+    }
+  }
+
+  private func take(_ reply: ControlReply) {
+    switch reply {
+    case .hello(_, _, _, let milliseconds):
+      wasConnected = true
+      book = WatchBook()
+      if (1...3_600_000).contains(milliseconds) { heartbeat = UInt64(milliseconds) * 1_000_000 }
+      waitingFor = "waiting for the snapshot"
+      connection.send(
+        #"{"op":"subscribe","id":1,"symbols":["\#(Self.escaped(options.symbol))"],"#
+          + #""channels":["orders","trades","status","defs"],"start":"snapshot"}"#)
+    case .subscribed(_, let unresolved):
+      if !unresolved.isEmpty { waitingFor = "\(options.symbol) is not defined yet" }
+    case .caughtUp:
+      // Without the symbol there is nothing to catch up with: the definition brings the snapshot.
+      if book.instrument != nil {
+        hasSnapshot = true
+        waitingFor = nil
+      }
+    case .error(let code, let text):
+      if code == ControlError.Code.snapshotUnavailable.rawValue {
+        waitingFor = text
+        mustDrop = true
+      } else {
+        refusal = "refused: \(code): \(text)"
+      }
+    case .shutdown: waitingFor = "the publisher shuts down"
+    case .other: break
+    }
+  }
+
+  private func draw() {
+    let now = bulkhead_monotonic_nanoseconds()
+    let lost = silence.flatMap { $0 > heartbeat * 5 / 2 || !connection.isOpen ? Double($0) / 1e9 : nil }
+    let lines = WatchScreen.lines(
+      book,
+      WatchScreen.Contact(
+        symbol: options.symbol, eventAge: lastEvent == 0 ? nil : Double(now - lastEvent) / 1e9, lostFor: lost,
+        waitingFor: waitingFor),
+      depth: options.depth)
+    if isScreen {
+      put("\u{1B}[H" + lines.map { $0 + "\u{1B}[K\r\n" }.joined() + "\u{1B}[J")
+    } else {
+      put(lines.joined(separator: "\n") + "\n\n")
+    }
+  }
+
+  private static func escaped(_ text: String) -> String {
+    text.map { $0 == "\"" || $0 == "\\" ? "\\\($0)" : String($0) }.joined()
+  }
+
+  private func put(_ text: String) {
+    var text = text
+    text.withUTF8 { bytes in
+      var sent = 0
+      while sent < bytes.count, let base = bytes.baseAddress {
+        let count = write(1, base + sent, bytes.count - sent)
+        if count <= 0 { return }
+        sent += count
+      }
+    }
+  }
+}

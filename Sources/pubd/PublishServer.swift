@@ -77,7 +77,8 @@ final class PublishServer {
     context = configuration.listen.withCString { address -> OpaquePointer? in
       var info = lws_context_creation_info()
       info.port = Int32(truncatingIfNeeded: configuration.port)
-      info.iface = address
+      // No interface means every address of the machine.
+      info.iface = configuration.listen == "0.0.0.0" ? nil : address
       info.protocols = UnsafePointer(protocols)
       info.gid = -1
       info.uid = -1
