@@ -311,21 +311,37 @@ static uint64_t nanoseconds_of(clockid_t clock) {
 uint64_t bulkhead_monotonic_nanoseconds(void) { return nanoseconds_of(CLOCK_MONOTONIC); }
 uint64_t bulkhead_realtime_nanoseconds(void) { return nanoseconds_of(CLOCK_REALTIME); }
 
-uint64_t bulkhead_process_start_time(pid_t pid) {
-  char path[64], text[1024];
+// Reads /proc/PID/stat and returns the text from field `number` on, or NULL. Fields are counted from 1.
+static char *stat_field(pid_t pid, int number, char *text, size_t size) {
+  char path[64];
   snprintf(path, sizeof path, "/proc/%d/stat", (int)pid);
   int fd = open(path, O_RDONLY | O_CLOEXEC);
-  if (fd < 0) return 0;
-  ssize_t length = read(fd, text, sizeof text - 1);
+  if (fd < 0) return NULL;
+  ssize_t length = read(fd, text, size - 1);
   close(fd);
-  if (length <= 0) return 0;
+  if (length <= 0) return NULL;
   text[length] = 0;
-  // The command name may hold anything, also spaces and brackets: count fields from its last bracket.
+  // The command name, field 2, may hold anything, also spaces and brackets: count fields from its last bracket.
   char *field = strrchr(text, ')');
+  if (!field) return NULL;
+  int current = 2;
+  for (field++; *field && current < number; field++)
+    if (*field == ' ') current++;
+  return field;
+}
+
+uint64_t bulkhead_process_start_time(pid_t pid) {
+  char text[1024];
+  char *field = stat_field(pid, 22, text, sizeof text);
+  return field ? strtoull(field, NULL, 10) : 0;
+}
+
+uint64_t bulkhead_process_cpu_milliseconds(pid_t pid) {
+  char text[1024];
+  char *field = stat_field(pid, 14, text, sizeof text);
   if (!field) return 0;
-  int number = 2;
-  for (field++; *field && number < 22; field++)
-    if (*field == ' ') number++;
-  // A zombie still has a start time; callers that ask "alive?" use a pidfd.
-  return strtoull(field, NULL, 10);
+  uint64_t user = strtoull(field, &field, 10);
+  uint64_t kernel = strtoull(field, NULL, 10);
+  long ticks = sysconf(_SC_CLK_TCK);
+  return (user + kernel) * 1000 / (uint64_t)(ticks > 0 ? ticks : 100);
 }

@@ -23,6 +23,7 @@ public enum MergeCounter: Int, StageCounter {
   case heartbeats
   case malformedPackets
   case foreignSessionPackets
+  /// Missing ranges, and how those that have ended did.
   case gapsDetected
   case gapsFilledByLine
   case gapsFilledByRetransmission
@@ -39,6 +40,8 @@ public enum MergeCounter: Int, StageCounter {
   /// Messages that this line alone did not have when the other did.
   case missingOnA
   case missingOnB
+  case messagesFilledByLine
+  case messagesFilledByRetransmission
 }
 
 /// Counters of the book stage.

@@ -34,6 +34,10 @@ struct MergeStage: ~Copyable {
   private var heartbeats: UInt64 = 0
   private var inputLaps: UInt64 = 0
   private var nextAction: UInt64 = 0
+  /// Ended ranges looked at so far, and how many a line or the retransmission service filled.
+  private var tallied: UInt64 = 0
+  private var filledByLine: UInt64 = 0
+  private var filledByRetransmission: UInt64 = 0
   /// The first number that this incarnation has to deliver, and whether it is still on its way there.
   private let resumedAt: UInt64
   private var isCatchingUp: Bool
@@ -106,6 +110,7 @@ struct MergeStage: ~Copyable {
     packets += take(.lineB, now)
     packets += takeAnswers(now)
     if packets > 0 || now >= nextAction { resolve(now) }
+    if arbiter.finishedGapCount != tallied { tallyFinishedGaps() }
     guard packets > 0 else { return false }
     if arbiter.isComplete { output.publishEndOfSession(next: arbiter.nextSequence) }
     output.publishBatch()
@@ -241,6 +246,18 @@ struct MergeStage: ~Copyable {
     }
   }
 
+  /// Counts the ranges that have ended since the last look, by how they ended. The arbiter keeps the last 256.
+  private mutating func tallyFinishedGaps() {
+    while tallied < arbiter.finishedGapCount {
+      switch arbiter.finishedGap(tallied)?.outcome {
+      case .filledByLineA, .filledByLineB: filledByLine += 1
+      case .filledByRetransmission: filledByRetransmission += 1
+      default: break
+      }
+      tallied += 1
+    }
+  }
+
   // MARK: Waiting and reporting
 
   private mutating func park() {
@@ -292,8 +309,10 @@ struct MergeStage: ~Copyable {
     control.set(MergeCounter.foreignSessionPackets, a.foreignSession &+ b.foreignSession)
     control.set(MergeCounter.gapsDetected, counters.gaps)
     control.set(MergeCounter.gapsOpen, UInt64(arbiter.openGapCount))
-    control.set(MergeCounter.gapsFilledByLine, counters.filledByLineA &+ counters.filledByLineB)
-    control.set(MergeCounter.gapsFilledByRetransmission, counters.filledByRetransmission)
+    control.set(MergeCounter.gapsFilledByLine, filledByLine)
+    control.set(MergeCounter.gapsFilledByRetransmission, filledByRetransmission)
+    control.set(MergeCounter.messagesFilledByLine, counters.filledByLineA &+ counters.filledByLineB)
+    control.set(MergeCounter.messagesFilledByRetransmission, counters.filledByRetransmission)
     control.set(MergeCounter.gapsUnrecoverable, output.gaps)
     control.set(MergeCounter.messagesLost, counters.givenUp)
     control.set(MergeCounter.requestsSent, counters.requests)

@@ -65,5 +65,7 @@ uint64_t bulkhead_monotonic_nanoseconds(void);
 uint64_t bulkhead_realtime_nanoseconds(void);
 // Start time of a process in clock ticks since boot (field 22 of /proc/PID/stat), 0 if it does not exist.
 uint64_t bulkhead_process_start_time(pid_t pid);
+// Processor time that a process has used, in user and kernel mode together, in milliseconds; 0 if it does not exist.
+uint64_t bulkhead_process_cpu_milliseconds(pid_t pid);
 
 #endif

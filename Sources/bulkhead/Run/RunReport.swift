@@ -36,6 +36,8 @@ struct RunReport {
   private let gaps, restartGaps: [DeclaredGap]
   private let counts: [(key: String, value: UInt64)]
   private let streamDigest, bookDigest, publishDigest: UInt64
+  /// Milliseconds of processor time of each process, from its start.
+  private let processorTimes: [(name: String, milliseconds: UInt64)]
   private let messagesSent, messagesApplied, wallNanoseconds: UInt64
 
   var exitCode: Int32 {
@@ -49,13 +51,14 @@ struct RunReport {
   init(
     session: RunSession, view: SetView, auditor: borrowing Auditor, stages: [SetView.StageStatus],
     expected: ExpectedResult?, venueOutput: String, exitReason: String, wallNanoseconds: UInt64,
-    supervisorStatus: Int32
+    processorTimes: [(name: String, milliseconds: UInt64)], supervisorStatus: Int32
   ) {
     instance = session.topology.host.instance
     configuration = session.topology.hash
     self.exitReason = exitReason
     self.expected = expected
     self.wallNanoseconds = wallNanoseconds
+    self.processorTimes = processorTimes
     venueJSON = venueOutput.split(separator: "\n").last { $0.hasPrefix("{") }.map(String.init) ?? "null"
     lines = zip(session.topology.channel.lines, [MergeCounter.duplicatePacketsA, .duplicatePacketsB]).map {
       line, duplicates in
@@ -89,6 +92,8 @@ struct RunReport {
       ("gapsDetected", view.value("merged", MergeCounter.gapsDetected)),
       ("gapsFilledByLine", view.value("merged", MergeCounter.gapsFilledByLine)),
       ("gapsFilledByRetransmission", view.value("merged", MergeCounter.gapsFilledByRetransmission)),
+      ("messagesFilledByLine", view.value("merged", MergeCounter.messagesFilledByLine)),
+      ("messagesFilledByRetransmission", view.value("merged", MergeCounter.messagesFilledByRetransmission)),
       ("gapsUnrecoverable", UInt64(auditor.gaps.count)),
       ("retransmissionRequests", view.value("merged", MergeCounter.requestsSent)),
       ("rejects", view.value("bookd", BookCounter.rejects)),
@@ -200,6 +205,8 @@ struct RunReport {
     }
     result.append("")
     for (key, value) in counts where value > 0 { result.append(column(key, 30) + grouped(value)) }
+    let times = processorTimes.map { "\($0.name) \($0.milliseconds) ms" }
+    result.append(column("processor time", 30) + times.joined(separator: ", "))
     for restart in restarts where restart.count > 0 {
       result.append(column("restarts of \(restart.name)", 30) + grouped(restart.count))
     }
@@ -267,6 +274,9 @@ struct RunReport {
             json.field("max", latency.maximum)
           }
         }
+      }
+      json.object("processorMilliseconds") { json in
+        for time in processorTimes { json.field(time.name, time.milliseconds) }
       }
       json.field("wallSeconds", Double(wallNanoseconds) / 1e9)
       json.field("messagesPerSecond", messagesApplied * 1_000_000_000 / max(1, wallNanoseconds))

@@ -169,18 +169,22 @@ final class RunSession {
   private func finish() -> Int32 {
     while auditor.turn() > 0 {}
     screen.finish()
+    let stages = view.stages()
+    var processorTimes = stages.map { ($0.name, bulkhead_process_cpu_milliseconds($0.pid)) }
+    processorTimes.append(("reader", bulkhead_process_cpu_milliseconds(getpid())))
     if let venue {
+      processorTimes.append(("venue", bulkhead_process_cpu_milliseconds(venue.pid)))
       venue.signal(SIGTERM)
       _ = venue.waitForEnd(seconds: 5)
     }
-    let stages = view.stages()
     supervisor.signal(SIGTERM)
     let supervisorStatus = supervisor.waitForEnd(seconds: 60)
     let expected = options.verify ? expectedResult() : nil
     let report = RunReport(
       session: self, view: view, auditor: auditor, stages: stages, expected: expected,
       venueOutput: readText(venueOutputPath) ?? "", exitReason: exitReason,
-      wallNanoseconds: flowEndedAt - flowStartedAt, supervisorStatus: supervisorStatus)
+      wallNanoseconds: flowEndedAt - flowStartedAt, processorTimes: processorTimes,
+      supervisorStatus: supervisorStatus)
     report.print(json: options.json)
     if !options.keep {
       InstanceFiles.remove(directory: topology.host.directory, runDirectory: topology.host.runDirectory)
