@@ -39,6 +39,8 @@ struct RunReport {
   /// Milliseconds of processor time of each process, from its start.
   private let processorTimes: [(name: String, milliseconds: UInt64)]
   private let messagesSent, messagesApplied, wallNanoseconds: UInt64
+  /// From the first event that the reader saw to the end of the session.
+  private let flowNanoseconds: UInt64
 
   var exitCode: Int32 {
     switch verdict {
@@ -51,13 +53,14 @@ struct RunReport {
   init(
     session: RunSession, view: SetView, auditor: borrowing Auditor, stages: [SetView.StageStatus],
     expected: ExpectedResult?, venueOutput: String, exitReason: String, wallNanoseconds: UInt64,
-    processorTimes: [(name: String, milliseconds: UInt64)], supervisorStatus: Int32
+    flowNanoseconds: UInt64, processorTimes: [(name: String, milliseconds: UInt64)], supervisorStatus: Int32
   ) {
     instance = session.topology.host.instance
     configuration = session.topology.hash
     self.exitReason = exitReason
     self.expected = expected
     self.wallNanoseconds = wallNanoseconds
+    self.flowNanoseconds = flowNanoseconds
     self.processorTimes = processorTimes
     venueJSON = venueOutput.split(separator: "\n").last { $0.hasPrefix("{") }.map(String.init) ?? "null"
     lines = zip(session.topology.channel.lines, [MergeCounter.duplicatePacketsA, .duplicatePacketsB]).map {
@@ -171,13 +174,15 @@ struct RunReport {
     if json { Swift.print(jsonText) }
   }
 
+  /// Messages a second through the whole flow.
+  private var rate: UInt64 { messagesApplied * 1_000_000_000 / max(1, flowNanoseconds) }
+
   private var verdictLine: String {
-    let rate = messagesApplied * 1_000_000_000 / max(1, wallNanoseconds)
     switch verdict {
     case .correct:
       let comparison = expected == nil ? "" : "; stream and books equal the offline reference"
       return
-        "CORRECT: \(grouped(messagesApplied)) messages in \(duration(wallNanoseconds)) (\(grouped(rate))/s), nothing lost\(comparison)"
+        "CORRECT: \(grouped(messagesApplied)) messages in \(duration(flowNanoseconds)) (\(grouped(rate))/s), nothing lost\(comparison)"
     case .incomplete:
       return "INCOMPLETE: \(grouped(messagesApplied)) of \(grouped(messagesSent)) messages applied"
     case .stopped: return "STOPPED: \(exitReason)"
@@ -279,7 +284,8 @@ struct RunReport {
         for time in processorTimes { json.field(time.name, time.milliseconds) }
       }
       json.field("wallSeconds", Double(wallNanoseconds) / 1e9)
-      json.field("messagesPerSecond", messagesApplied * 1_000_000_000 / max(1, wallNanoseconds))
+      json.field("flowSeconds", Double(flowNanoseconds) / 1e9)
+      json.field("messagesPerSecond", rate)
       json.raw("venue", venueJSON)
     }
     return json.text

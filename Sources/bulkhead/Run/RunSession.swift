@@ -21,6 +21,8 @@ final class RunSession {
   private let startedAt: UInt64
   private var flowStartedAt: UInt64 = 0
   private var flowEndedAt: UInt64 = 0
+  /// When the reader saw the first event: the flow is timed from here, so that the venue's preparation is left out.
+  private var firstEventAt: UInt64 = 0
   private var screen: StatusScreen
   private var exitReason = "end of session"
 
@@ -78,8 +80,13 @@ final class RunSession {
     flowStartedAt = bulkhead_monotonic_nanoseconds()
     let deadline = flowStartedAt + options.timeoutSeconds * 1_000_000_000
     while auditor.endOfSession == nil || venue == nil {
-      if auditor.turn() == 0 { auditor.park(nanoseconds: Self.parkNanoseconds) }
+      let events = auditor.turn()
       let now = bulkhead_monotonic_nanoseconds()
+      if events == 0 {
+        auditor.park(nanoseconds: Self.parkNanoseconds)
+      } else if firstEventAt == 0 {
+        firstEventAt = now
+      }
       screen.show(view, auditor, now: now)
       if bulkhead_stop_requested() {
         exitReason = "stopped by signal"
@@ -183,7 +190,8 @@ final class RunSession {
     let report = RunReport(
       session: self, view: view, auditor: auditor, stages: stages, expected: expected,
       venueOutput: readText(venueOutputPath) ?? "", exitReason: exitReason,
-      wallNanoseconds: flowEndedAt - flowStartedAt, processorTimes: processorTimes,
+      wallNanoseconds: flowEndedAt - flowStartedAt,
+      flowNanoseconds: firstEventAt == 0 ? 0 : flowEndedAt - firstEventAt, processorTimes: processorTimes,
       supervisorStatus: supervisorStatus)
     report.print(json: options.json)
     if !options.keep {
