@@ -5,8 +5,8 @@ import XCTest
 
 /// Whatever the bytes are, nothing traps and nothing is lost count of.
 final class HostileInputTests: XCTestCase {
-  /// A million messages in tiny books: random bytes, right types with random fields, mutated real lives. The
-  /// small reference space makes them meet.
+  /// A million messages in tiny books: random bytes, right types with random fields, lengths off by one. The
+  /// few references, prices and instruments make them meet.
   func testAMillionHostileMessagesNeverTrap() {
     let types: [UInt8] = Array("SRHYLVWKJhAFECXDUPQBINO".utf8)
     let lengths = [
