@@ -46,7 +46,7 @@ struct BookRun: ~Copyable {
     let input = try BookInput(options.file)
     var ladder: BookLadder?
     if let symbol = options.symbol {
-      let instrument = try Self.instrument(of: symbol, in: input.bytes)
+      let instrument = try Self.instrument(of: symbol, in: input.bytes, of: options.file)
       ladder = try BookLadder(
         symbol: symbol, instrument: instrument, depth: options.depth, csvPath: options.csv)
     }
@@ -58,13 +58,13 @@ struct BookRun: ~Copyable {
     self.events = events
     digest = StreamDigest()
     batch = EventBatch()
-    builder = BookBuilder(capacity: options.capacity, channel: 0)
+    builder = BookBuilder(capacity: options.capacity, channel: options.channel)
   }
 
   /// Applies every message, numbered from 1.
   mutating func applyAll() throws(BookFailure) {
     let start = Self.now()
-    var messages = BookMessages(input.bytes)
+    var messages = BookMessages(input.bytes, file: options.file)
     while let message = try messages.next() {
       typeCounts[Int(message[0])] += 1
       builder.apply(sequence: UInt64(messages.count), receiveTime: 0, message: message, into: &batch)
@@ -73,6 +73,10 @@ struct BookRun: ~Copyable {
       if ladder != nil { try ladder?.note(index: messages.count - 1, message, builder.books) }
     }
     messageCount = messages.count
+    // The file is a whole session: its end is an event too, as it is when a venue announces it.
+    builder.endOfSession(next: UInt64(messageCount) + 1, receiveTime: 0, into: &batch)
+    digest.update(batch)
+    if events != nil { try writeEvents() }
     try events?.finish()
     try ladder?.finish()
     if messageCount > 0 { nanosecondsPerMessage = Double(Self.now() - start) / Double(messageCount) }
@@ -99,10 +103,10 @@ struct BookRun: ~Copyable {
 
   /// The instrument number of a symbol: by its directory message, else by an order of it.
   private static func instrument(
-    of symbol: String, in bytes: UnsafeRawBufferPointer
+    of symbol: String, in bytes: UnsafeRawBufferPointer, of file: String
   ) throws(BookFailure) -> UInt32 {
     var fields: [UInt64: UInt32] = [:]
-    var messages = BookMessages(bytes)
+    var messages = BookMessages(bytes, file: file)
     while let message = try messages.next() {
       guard let base = message.baseAddress else { continue }
       let locate = UInt32(ITCH50.Header(base: base).locate)
@@ -124,11 +128,15 @@ struct BookRun: ~Copyable {
 /// Walks a file of messages behind two length bytes each.
 struct BookMessages {
   private let bytes: UnsafeRawBufferPointer
+  private let file: String
   private var offset = 0
   /// Messages walked.
   private(set) var count = 0
 
-  init(_ bytes: UnsafeRawBufferPointer) { self.bytes = bytes }
+  init(_ bytes: UnsafeRawBufferPointer, file: String) {
+    self.bytes = bytes
+    self.file = file
+  }
 
   /// The next message, which is one of ITCH 5.0, or nil at the end of the file.
   mutating func next() throws(BookFailure) -> UnsafeRawBufferPointer? {
@@ -152,6 +160,6 @@ struct BookMessages {
   }
 
   private func damaged(_ text: String) -> BookFailure {
-    BookFailure(code: 65, text: "byte \(offset): \(text)")
+    BookFailure(code: 65, text: "\(file): byte \(offset): \(text)")
   }
 }

@@ -18,6 +18,8 @@ struct BookOptions {
   var isJSON = false
   var isHelp = false
   var capacity = BookCapacity()
+  /// Part of each event's identity, and so of the stream digest.
+  var channel: UInt8 = 1
 
   static let help = """
     usage: bulkhead book FILE [options]
@@ -31,13 +33,14 @@ struct BookOptions {
       --events OUT       write the canonical encodings of all events (docs/DIGESTS.md)
       --digest           print nothing but the digests
       --json             print the summary as JSON
+      --channel N        channel number in the events, as in the topology (1)
       --orders N         capacity in live orders (2000000)
       --levels N         capacity in live price levels (600000)
       --instruments N    instrument numbers below N have a book (65536)
     """
 
   private static let names = [
-    "--symbol", "--depth", "--csv", "--events", "--digest", "--json", "--orders", "--levels",
+    "--symbol", "--depth", "--csv", "--events", "--digest", "--json", "--channel", "--orders", "--levels",
     "--instruments", "--help",
   ]
 
@@ -90,6 +93,7 @@ struct BookOptions {
     case "--csv": csv = value
     case "--events": events = value
     case "--depth": depth = try Self.number(name, value, 1...1_000)
+    case "--channel": channel = UInt8(try Self.number(name, value, 0...255))
     case "--orders": capacity.orders = try Self.number(name, value, 1...BookCapacity.ordersMax)
     case "--levels": capacity.levels = try Self.number(name, value, 1...BookCapacity.levelsMax)
     default: capacity.instruments = try Self.number(name, value, 1...BookCapacity.instrumentsMax)

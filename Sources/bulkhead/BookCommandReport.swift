@@ -72,8 +72,8 @@ extension BookRun {
 
   private var digestLines: [String] {
     [
-      "events \(digest.eventCount)", "stream \(Self.hexadecimal(digest.value))",
-      "book \(Self.hexadecimal(builder.books.contentDigest()))",
+      "events \(digest.eventCount)", "streamDigest \(hexadecimal(digest.value))",
+      "bookDigest \(hexadecimal(builder.books.contentDigest()))",
     ]
   }
 
@@ -125,48 +125,54 @@ extension BookRun {
 
   private func json(isDigestOnly: Bool) -> String {
     let counters = builder.counters
-    var members = [
-      "\"events\":\(digest.eventCount)", "\"stream\":\"\(Self.hexadecimal(digest.value))\"",
-      "\"book\":\"\(Self.hexadecimal(builder.books.contentDigest()))\"",
-    ]
-    if isDigestOnly { return "{\(members.joined(separator: ","))}" }
-    let types = ITCH50.MessageType.allCases.map {
-      "\"\(Self.letter($0))\":\(typeCounts[Int($0.rawValue)])"
+    var json = JSONText()
+    json.object { json in
+      json.field("schema", "bulkhead.book")
+      json.field("version", 1)
+      json.field("events", digest.eventCount)
+      json.field("streamDigest", hexadecimal(digest.value))
+      json.field("bookDigest", hexadecimal(builder.books.contentDigest()))
+      if isDigestOnly { return }
+      json.field("messages", messageCount)
+      json.object("types") { json in
+        for type in ITCH50.MessageType.allCases {
+          json.field(String(Self.letter(type)), typeCounts[Int(type.rawValue)])
+        }
+      }
+      json.field("applied", counters.applied)
+      json.field("rejected", counters.rejected)
+      json.object("rejections") { json in
+        for reason in MessageRejection.allCases { json.field(reason.name, counters.rejected(reason)) }
+      }
+      json.field("instruments", builder.instruments.definedCount)
+      json.field("stale", builder.instruments.staleCount)
+      json.field("orders", builder.books.orderCount)
+      json.field("levels", builder.books.levelCount)
+      json.field("crossed", counters.crossed)
+      json.field("locked", counters.locked)
+      json.field("nanosecondsPerMessage", Int(nanosecondsPerMessage))
+      if let ladder { write(ladder, to: &json) }
     }
-    let reasons = MessageRejection.allCases.map { "\"\($0.name)\":\(counters.rejected($0))" }
-    members += [
-      "\"messages\":\(messageCount)", "\"types\":{\(types.joined(separator: ","))}",
-      "\"applied\":\(counters.applied)", "\"rejected\":\(counters.rejected)",
-      "\"rejections\":{\(reasons.joined(separator: ","))}",
-      "\"instruments\":\(builder.instruments.definedCount)", "\"stale\":\(builder.instruments.staleCount)",
-      "\"orders\":\(builder.books.orderCount)", "\"levels\":\(builder.books.levelCount)",
-      "\"crossed\":\(counters.crossed)", "\"locked\":\(counters.locked)",
-      "\"nanosecondsPerMessage\":\(Int(nanosecondsPerMessage))",
-    ]
-    if let ladder {
-      let isLive = builder.instruments.trustState(ladder.instrument) == .live
-      members.append(
-        """
-        "symbol":{"name":"\(Self.escaped(ladder.symbol))","instrument":\(ladder.instrument),"live":\(isLive),\
-        "bids":[\(Self.json(ladder.levels(.bid)))],"asks":[\(Self.json(ladder.levels(.ask)))]}
-        """)
+    return json.text
+  }
+
+  private func write(_ ladder: BookLadder, to json: inout JSONText) {
+    json.object("symbol") { json in
+      json.field("name", ladder.symbol)
+      json.field("instrument", UInt64(ladder.instrument))
+      json.field("live", builder.instruments.trustState(ladder.instrument) == .live)
+      for (key, side) in [("bids", BookSide.bid), ("asks", BookSide.ask)] {
+        json.array(key) { json in
+          for level in ladder.levels(side) {
+            json.object { json in
+              json.raw("price", String(level.price))
+              json.field("size", level.size)
+              json.field("orders", UInt64(level.orders))
+            }
+          }
+        }
+      }
     }
-    return "{\(members.joined(separator: ","))}"
-  }
-
-  private static func json(_ levels: [BookLevel]) -> String {
-    levels.map { "{\"price\":\($0.price),\"size\":\($0.size),\"orders\":\($0.orders)}" }
-      .joined(separator: ",")
-  }
-
-  /// Symbols are printable ASCII (others are refused before), so two characters need an escape.
-  private static func escaped(_ text: String) -> String {
-    String(text.flatMap { $0 == "\"" || $0 == "\\" ? ["\\", $0] : [$0] })
-  }
-
-  private static func hexadecimal(_ value: UInt64) -> String {
-    let digits = String(value, radix: 16)
-    return String(repeating: "0", count: 16 - digits.count) + digits
   }
 
   private static func letter(_ type: ITCH50.MessageType) -> Character {
