@@ -148,7 +148,6 @@ final class PublishServer {
     }
     for client in clients where client.closing == nil {
       client.stream.append(batch)
-      if client.stream.overflowed { close(client, .consumerTooSlow) }
     }
     batch.removeAll()
   }
@@ -196,6 +195,7 @@ final class PublishServer {
     }
   }
 
+  /// What is due for one client between two messages: its snapshots, its eviction, a chance to write.
   private func prepare(_ client: PublishClient) {
     if client.closing == nil {
       client.stream.takeSnapshots(source: snapshotSource, sequence: sequence)
@@ -229,7 +229,6 @@ final class PublishServer {
         close(client, .badRequest)
       } else if beat {
         client.stream.heartbeat(sequence: sequence, serverTime: time, input: inputState)
-        if client.stream.overflowed { close(client, .consumerTooSlow) }
       }
     }
   }
