@@ -1,6 +1,7 @@
 import StageRecords
 
-/// Fixed sizes of one client.
+/// Fixed sizes of one client. Values out of range are brought into it: a queue has at least 65,536 bytes, a frame
+/// 4096 bytes to 32,768 bytes or a quarter of the queue.
 public struct SubscriberLimits: Sendable, Equatable {
   /// Bytes of the outbound queue; when they are full the client is too slow.
   public var queueBytes: Int
@@ -63,6 +64,10 @@ public final class SubscriberStream {
   var frameIsOpen = false
 
   public init(limits: SubscriberLimits, epoch: UInt32) {
+    // Fields may have been set one by one: bring them into range together.
+    let limits = SubscriberLimits(
+      queueBytes: limits.queueBytes, frameBytes: limits.frameBytes, instruments: limits.instruments,
+      subscriptions: limits.subscriptions)
     self.limits = limits
     self.epoch = epoch
     queue = OutboundQueue(capacity: limits.queueBytes)

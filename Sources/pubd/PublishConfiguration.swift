@@ -63,6 +63,6 @@ struct PublishStatistics: Equatable {
   var requestErrors: UInt64 = 0
   var snapshotsTaken: UInt64 = 0
   var eventsQueued: UInt64 = 0
-  /// Events that could not be framed (each closes every subscribed session).
-  var malformedEvents: UInt64 = 0
+  /// Messages that could not be passed on whole (each closes every session).
+  var malformedMessages: UInt64 = 0
 }

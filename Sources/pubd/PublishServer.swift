@@ -82,7 +82,7 @@ final class PublishServer {
       info.protocols = UnsafePointer(protocols)
       info.gid = -1
       info.uid = -1
-      // Handshakes must be done in five seconds; dead peers are found by TCP keepalive.
+      // Bounds the handshake (some ten seconds in all); dead peers are found by TCP keepalive.
       info.timeout_secs = 5
       info.keepalive_timeout = 5
       info.ka_time = 10
@@ -139,17 +139,19 @@ final class PublishServer {
 
   @inline(never)
   private func distribute() {
-    if batchFailed {
-      // What cannot be passed on whole must not look whole.
-      batchFailed = false
-      counters.malformedEvents &+= 1
-      batch.removeAll()
-      return disconnectAll(.continuityLost)
-    }
+    if batchFailed { return loseContinuity() }
     for client in clients where client.closing == nil {
       client.stream.append(batch)
     }
     batch.removeAll()
+  }
+
+  /// A message that cannot be passed on whole must not look whole.
+  private func loseContinuity() {
+    batchFailed = false
+    batch.removeAll()
+    counters.malformedMessages &+= 1
+    disconnectAll(.continuityLost)
   }
 
   /// Tells every client when the state of the publisher's own input changes.
@@ -162,8 +164,10 @@ final class PublishServer {
     }
   }
 
-  /// Closes every session: with ``CloseCode/continuityLost`` after the publisher was lapped.
+  /// Closes every session: with ``CloseCode/continuityLost`` after the publisher was lapped. What there is of
+  /// an unfinished message is forgotten.
   func disconnectAll(_ code: CloseCode) {
+    batch.removeAll()
     for client in clients { close(client, code) }
   }
 
@@ -177,11 +181,12 @@ final class PublishServer {
   // MARK: The sockets
 
   /// Moves bytes: accepts, reads requests, takes snapshots, writes queues, sends heartbeats, closes who must go.
-  /// Call it between two messages only.
+  /// Call it between two messages only: a message that is under way is taken for cut off, and every session is
+  /// closed with ``CloseCode/continuityLost``.
   /// - Parameter timeoutMilliseconds: longest wait for something to do; 0 polls.
   func service(timeoutMilliseconds: Int) {
-    precondition(batch.isEmpty, "service runs between two messages")
     guard let context else { return }
+    if !batch.isEmpty { loseContinuity() }
     let now = bulkhead_monotonic_nanoseconds()
     if now >= nextScan { scan(now) }
     for client in clients { prepare(client) }

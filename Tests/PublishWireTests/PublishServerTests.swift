@@ -31,7 +31,7 @@ final class PublishServerTests: XCTestCase {
       let instruments = (1...UInt32(8)).map { $0 * 7 }
       for instrument in instruments { publish(market.define(instrument), server) }
       for _ in 0..<3000 { publish(market.step(instruments), server) }
-      let client = try PythonClient(port: server.port, ["--symbols", symbols])
+      let client = try PythonClient(port: server.port, ["--symbols", symbols, "--fragments"])
       serve(server, "subscription") { server.statistics.subscribers == 1 }
       for step in 0..<20_000 {
         publish(market.step(instruments), server)
@@ -180,7 +180,7 @@ final class PublishServerTests: XCTestCase {
     XCTAssertEqual(report["close_code"] as? Int, 4007)
     XCTAssertGreaterThan(report["heartbeats"] as? Int ?? 0, 4)
     XCTAssertEqual(report["violations"] as? Int, 0)
-    XCTAssertEqual(server.statistics.malformedEvents, 1)
+    XCTAssertEqual(server.statistics.malformedMessages, 1)
   }
 
   func testAPortInUseIsAnError() throws {

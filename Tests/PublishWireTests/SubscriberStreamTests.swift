@@ -342,6 +342,17 @@ final class SubscriberStreamTests: XCTestCase {
     XCTAssertEqual(stream.queue.used, used, "nothing follows a hole")
   }
 
+  func testLimitsSetOneByOneAreBroughtIntoRange() {
+    var limits = SubscriberLimits()
+    limits.queueBytes = 1
+    limits.frameBytes = 1 << 30
+    limits.instruments = -5
+    let stream = SubscriberStream(limits: limits, epoch: 1)
+    XCTAssertEqual(stream.queue.capacity, 65_536)
+    XCTAssertEqual(stream.limits.frameBytes, 16_384)
+    XCTAssertEqual(stream.limits.instruments, 1)
+  }
+
   func testAMessageLongerThanAFrameIsCutAndMarked() {
     let stream = SubscriberStream(limits: SubscriberLimits(queueBytes: 256 << 10, frameBytes: 4096), epoch: 1)
     let market = FakeMarket(seed: 6)

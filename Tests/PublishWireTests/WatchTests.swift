@@ -106,6 +106,44 @@ final class WatchTests: XCTestCase {
     connection.onMessage = { _ in }
   }
 
+  /// A message that never ends (its writer is broken) closes sessions; it neither traps nor passes for whole.
+  func testAnUnfinishedMessageClosesEverySession() throws {
+    let market = FakeMarket(seed: 22)
+    var configuration = PublishConfiguration(
+      hello: HelloFields(server: "t", instance: "u", channel: 0, epoch: 7, configurationHash: "0"))
+    configuration.port = 0
+    let server = try PublishServer(configuration: configuration, snapshotSource: market)
+    let address = try XCTUnwrap(PublisherAddress("ws://127.0.0.1:\(server.port)/v1/stream"))
+    let connection = try XCTUnwrap(WatchConnection(address))
+    var ends: [String] = []
+    var frames = 0
+    connection.onMessage = { message in
+      switch message {
+      case .frame(let frame): frames += Int(frame.header.count)
+      case .reply(.hello):
+        connection.send(#"{"op":"subscribe","id":1,"symbols":"*","channels":["orders"],"start":"live"}"#)
+      case .reply: break
+      case .ended(let reason): ends.append(reason)
+      }
+    }
+    connection.open()
+    for _ in 0..<2000 where server.statistics.subscribers == 0 {
+      server.service(timeoutMilliseconds: 0)
+      connection.service(milliseconds: 1)
+    }
+    XCTAssertEqual(server.statistics.subscribers, 1)
+    let order = event(.orderAdd, 1, [1, 1_234_500, 300])
+    order.bytes.withUnsafeBytes { server.publish(kind: order.kind, event: $0) }
+    for _ in 0..<2000 where ends.isEmpty {
+      server.service(timeoutMilliseconds: 0)
+      connection.service(milliseconds: 1)
+    }
+    XCTAssertEqual(ends, ["closed with 4007 continuity_lost"])
+    XCTAssertEqual(frames, 0)
+    XCTAssertEqual(server.statistics.malformedMessages, 1)
+    connection.onMessage = { _ in }
+  }
+
   /// Frames of one subscriber, taken by a book.
   private func watched(_ messages: [[FakeEvent]], market: FakeMarket) -> WatchBook {
     let stream = SubscriberStream(limits: SubscriberLimits(), epoch: 1)

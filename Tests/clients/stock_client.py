@@ -263,7 +263,9 @@ class StockClient:
             self.text(json.loads(await asyncio.wait_for(socket.recv(), 10)))
             request = {"op": "subscribe", "id": 1, "symbols": options.symbols,
                        "channels": options.channels, "start": options.start}
-            await socket.send(options.request or json.dumps(request))
+            text = options.request or json.dumps(request)
+            # A list of texts goes out as one message in as many fragments.
+            await socket.send([text[:9], text[9:20], text[20:]] if options.fragments else text)
             if options.sleep:
                 await asyncio.sleep(options.sleep)
             try:
@@ -310,6 +312,7 @@ def arguments():
     parser.add_argument("--channels", default="orders,defs", help="a list with commas")
     parser.add_argument("--start", default="snapshot", choices=["live", "snapshot"])
     parser.add_argument("--request", help="send this text in place of the subscribe request")
+    parser.add_argument("--fragments", action="store_true", help="send the request in three fragments")
     parser.add_argument("--seconds", type=float, default=0, help="end after this long; 0 = no limit")
     parser.add_argument("--until-seq", type=int, default=0, help="end once complete up to this sequence")
     parser.add_argument("--until-error", action="store_true", help="end at the first error message")
