@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
@@ -84,6 +85,8 @@ int bulkhead_pin_to_cores(const int *cores, int count) {
   if (sched_setaffinity(0, sizeof set, &set) != 0) return -errno;
   return 0;
 }
+
+int bulkhead_become_subreaper(void) { return prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) != 0 ? -errno : 0; }
 
 bool bulkhead_wait_exited(int status) { return WIFEXITED(status); }
 int bulkhead_wait_exit_code(int status) { return WEXITSTATUS(status); }
@@ -332,8 +335,13 @@ static char *stat_field(pid_t pid, int number, char *text, size_t size) {
 
 uint64_t bulkhead_process_start_time(pid_t pid) {
   char text[1024];
-  char *field = stat_field(pid, 22, text, sizeof text);
-  return field ? strtoull(field, NULL, 10) : 0;
+  char *state = stat_field(pid, 3, text, sizeof text);
+  // A zombie has ended; that nobody has waited for it yet changes nothing.
+  if (!state || *state == 'Z' || *state == 'X') return 0;
+  char *field = state;
+  for (int current = 3; *field && current < 22; field++)
+    if (*field == ' ') current++;
+  return strtoull(field, NULL, 10);
 }
 
 uint64_t bulkhead_process_cpu_milliseconds(pid_t pid) {

@@ -64,6 +64,10 @@ struct WatchUsageError: Error, Equatable { let line: String }
 /// - Parameter arguments: what stands behind `watch`.
 /// - Returns: 0; 1 when the publisher refuses; 3 when nothing answers; 64 for wrong arguments.
 func watchCommand(_ arguments: [String]) -> Int32 {
+  if arguments.contains("--help") || arguments.contains("-h") {
+    print(WatchOptions.usage)
+    return ExitCode.success
+  }
   switch WatchOptions.parse(arguments) {
   case .failure(let error):
     narrate("bulkhead watch: \(error.line)\n\(WatchOptions.usage)")

@@ -27,6 +27,8 @@ int bulkhead_pin_to_cores(const int *cores, int count);
 // negative. Returns the pid, or -errno of the step that failed.
 pid_t bulkhead_spawn(const char *path, char *const arguments[], char *const environment[], const int *descriptors,
                      int descriptor_count, int log_descriptor);
+// Makes this process the parent of descendants whose own parent dies.
+int bulkhead_become_subreaper(void);
 bool bulkhead_wait_exited(int status);
 int bulkhead_wait_exit_code(int status);
 int bulkhead_wait_signal(int status);
@@ -63,7 +65,7 @@ int bulkhead_open_udp_client(uint32_t address, uint16_t port);
 // CPU time and memory of this process.
 uint64_t bulkhead_monotonic_nanoseconds(void);
 uint64_t bulkhead_realtime_nanoseconds(void);
-// Start time of a process in clock ticks since boot (field 22 of /proc/PID/stat), 0 if it does not exist.
+// Start time of a process in clock ticks since boot (field 22 of /proc/PID/stat), 0 if it does not exist or is a zombie.
 uint64_t bulkhead_process_start_time(pid_t pid);
 // Processor time that a process has used, in user and kernel mode together, in milliseconds; 0 if it does not exist.
 uint64_t bulkhead_process_cpu_milliseconds(pid_t pid);

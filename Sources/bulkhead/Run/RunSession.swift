@@ -31,6 +31,8 @@ final class RunSession {
     topology = DaemonArguments.loadTopology(path: options.topologyPath, overrides: options.overrides)
     Self.checkSource(options)
     bulkhead_install_stop_handler()
+    // Stages whose watchdogd was killed become children of this process, which waits for them at the end.
+    _ = bulkhead_become_subreaper()
     startedAt = bulkhead_monotonic_nanoseconds()
     var arguments: [String] = []
     if let path = options.topologyPath { arguments += ["--topology", path] }
@@ -186,6 +188,7 @@ final class RunSession {
     }
     supervisor.signal(SIGTERM)
     let supervisorStatus = supervisor.waitForEnd(seconds: 60)
+    while waitpid(-1, nil, WNOHANG) > 0 {}
     let expected = options.verify ? expectedResult() : nil
     let report = RunReport(
       session: self, view: view, auditor: auditor, stages: stages, expected: expected,
