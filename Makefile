@@ -2,6 +2,8 @@
 
 RELEASE = swift build -c release --static-swift-stdlib
 BIN = .build/release
+# The interpreter that sees the distribution's packages, wherever another python3 comes first on the PATH.
+export BULKHEAD_PYTHON ?= /usr/bin/python3
 # The demonstration: a generated day, both lines losing packets, everything refilled.
 DEMO = --generate 1000000 --seed 7 --instruments 1000 --impair 'A:loss=1%;B:loss=1%'
 
