@@ -38,6 +38,7 @@ unit-test:
 
 # Real processes: the release programs, started, killed and judged.
 pipeline-test: build
+	scripts/check-binaries $(BIN)
 	swift build --build-tests
 	BULKHEAD_BIN=$(CURDIR)/$(BIN) swift test --skip-build --filter PipelineTests
 

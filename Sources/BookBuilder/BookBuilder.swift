@@ -25,7 +25,7 @@ public struct BookBuilder: ~Copyable {
   }
 
   /// Applies one venue message. `events` is cleared first and then holds what the message caused; it stays
-  /// empty when the message was rejected and its instrument was stale already.
+  /// empty when the message has no bytes, or was rejected and its instrument was stale already.
   /// - Parameters:
   ///   - sequence: venue sequence number, the events' identity.
   ///   - receiveTime: copied into the events, ns since the Unix epoch.
@@ -40,7 +40,9 @@ public struct BookBuilder: ~Copyable {
     var event = BookEventHeader(
       sequence: sequence, venueTime: 0, receiveTime: receiveTime, instrument: 0, channel: channel)
     guard let base = message.baseAddress, message.count > 0 else {
-      return reject(.emptyMessage, event, into: &events)
+      // A block without bytes is legal: it takes a number and says nothing.
+      counters.applied &+= 1
+      return
     }
     let type = base.load(as: UInt8.self)
     let expected = ITCH50.expectedLength(type)

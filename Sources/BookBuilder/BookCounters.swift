@@ -3,7 +3,6 @@ import StageRecords
 
 /// Why a venue message was not applied.
 public enum MessageRejection: UInt8, Sendable, CaseIterable {
-  case emptyMessage = 0
   case unknownType = 1
   case wrongLength = 2
   /// A side that is neither buy nor sell, no shares, or an order message without an instrument.
@@ -32,7 +31,7 @@ public enum MessageRejection: UInt8, Sendable, CaseIterable {
   /// What the trust event says about it.
   public var trustReason: TrustReason {
     switch self {
-    case .emptyMessage, .unknownType, .wrongLength, .impossibleField: .malformedMessage
+    case .unknownType, .wrongLength, .impossibleField: .malformedMessage
     case .unknownReference: .unknownReference
     case .duplicateReference: .duplicateReference
     case .quantityExceeded: .quantityExceeded
@@ -44,7 +43,6 @@ public enum MessageRejection: UInt8, Sendable, CaseIterable {
   /// The name used in every text and JSON output.
   public var name: String {
     switch self {
-    case .emptyMessage: "empty message"
     case .unknownType: "unknown type"
     case .wrongLength: "wrong length"
     case .impossibleField: "impossible field"

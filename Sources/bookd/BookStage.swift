@@ -236,7 +236,7 @@ struct BookStage: ~Copyable {
         + counters.rejected(.instrumentOutOfRange))
     control.set(
       BookCounter.malformedMessages,
-      counters.rejected(.emptyMessage) + counters.rejected(.unknownType) + counters.rejected(.wrongLength)
+      counters.rejected(.unknownType) + counters.rejected(.wrongLength)
         + counters.rejected(.impossibleField))
     control.set(BookCounter.liveOrders, UInt64(builder.books.orderCount))
     control.set(BookCounter.liveLevels, UInt64(builder.books.levelCount))

@@ -50,8 +50,9 @@ struct MergedOutput: ~Copyable {
   mutating func put(sequence: UInt64, message: UnsafeRawBufferPointer, stamp: UInt64) {
     let bytes = MergedRecord.messageHeaderBytes &+ message.count
     guard bytes <= producer.recordBytesLimit else {
-      // No ITCH message is that long; a block that is becomes an empty message, which the book rejects and counts.
-      return put(sequence: sequence, message: UnsafeRawBufferPointer(start: nil, count: 0), stamp: stamp)
+      // No venue message is that long. Its beginning goes on under its number, and the book rejects and counts it.
+      return put(
+        sequence: sequence, message: UnsafeRawBufferPointer(rebasing: message.prefix(64)), stamp: stamp)
     }
     precondition(sequence == next, "merged would repeat or skip a sequence number")
     next = sequence &+ 1

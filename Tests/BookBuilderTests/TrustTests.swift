@@ -57,8 +57,19 @@ final class TrustTests: XCTestCase {
     }
   }
 
+  /// A block of length 0 takes a sequence number and changes nothing.
+  func testAnEmptyMessageIsApplied() {
+    var builder = BookBuilder(capacity: BookCapacity(orders: 16, levels: 16, instruments: 4), channel: 1)
+    var batch = EventBatch()
+    builder.apply(
+      sequence: 1, receiveTime: 0, message: UnsafeRawBufferPointer(start: nil, count: 0), into: &batch)
+    XCTAssertEqual(batch.eventCount, 0)
+    XCTAssertEqual(builder.counters.applied, 1)
+    XCTAssertEqual(builder.counters.rejected, 0)
+    XCTAssertEqual(builder.instruments.staleCount, 0)
+  }
+
   func testEveryReasonIsCountedAndContained() {
-    checkRejection([], .emptyMessage, stale: [0])
     checkRejection([0x7A] + [UInt8](repeating: 0, count: 20), .unknownType, stale: [0])
     checkRejection(Array(TestMessage.delete(1).dropLast()), .wrongLength, stale: [0])
     checkRejection(TestMessage.delete(1) + [0], .wrongLength, stale: [0])
