@@ -19,6 +19,9 @@ final class PublishStage {
   private static let reportNanoseconds: UInt64 = 50_000_000
 
   private let control: ControlPage
+  /// The book stage's page: its beat tells a quiet market from a dead stage.
+  private let book: ControlPage
+  private let bookSilenceNanoseconds: UInt64
   private var input: RingConsumer
   private let server: PublishServer
   private let source: ReplicaSnapshotSource
@@ -37,9 +40,12 @@ final class PublishStage {
     do {
       control = try ControlPage.attach(
         directory: process.directory, component: process.component, access: .readWrite)
+      book = try ControlPage.attach(directory: process.directory, component: "bookd", access: .readOnly)
     } catch {
       fail("\(process.component): \(error)", code: ExitCode.unavailable)
     }
+    bookSilenceNanoseconds =
+      topology.stage(named: "bookd")?.ladder.alarmNanoseconds ?? 1_000_000_000
     control.setState(.warming)
     // From the oldest event in any case: the replica is complete only if it saw the first.
     input = process.consumer("book", start: .oldest)
@@ -170,13 +176,24 @@ final class PublishStage {
     control.set(PublishCounter.sessionEnded, 1)
   }
 
+  /// Whether the book stage runs and beats. A restarted one that continues the stream exactly changes nothing for
+  /// the clients but this state, while it lasts; they keep their sessions.
+  private func bookIsLive(_ now: UInt64) -> Bool {
+    switch book.state {
+    case .ready, .draining, .drained: break
+    default: return false
+    }
+    let beat = book.beatTime
+    return (now <= beat || now - beat < bookSilenceNanoseconds) && (book.state != .ready || book.isAlive)
+  }
+
   /// Copies the counts to the control page, a few times a second.
   private func report() {
     let now = bulkhead_monotonic_nanoseconds()
     guard now >= nextReport else { return }
     nextReport = now + Self.reportNanoseconds
     input.reportPosition()
-    server.beginEpoch(UInt32(truncatingIfNeeded: input.producerEpoch))
+    server.setInputState(bookIsLive(now) ? .live : .stale)
     let statistics = server.statistics
     control.set(PublishCounter.eventsRead, eventsRead)
     control.set(PublishCounter.clients, UInt64(statistics.clients))
