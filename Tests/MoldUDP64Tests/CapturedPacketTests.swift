@@ -47,7 +47,9 @@ final class CapturedPacketTests: XCTestCase {
         counts.insert(count)
         XCTAssertEqual(messages.count, count, file.lastPathComponent)
         for message in messages {
-          message.withUnsafeBytes { XCTAssertNil(ITCH50.validate($0), "\(file.lastPathComponent): \(message)") }
+          message.withUnsafeBytes { bytes in
+            XCTAssertNil(ITCH50.validate(bytes), "\(file.lastPathComponent): \(message)")
+          }
           messageCount += 1
           types.insert(try XCTUnwrap(message.first))
         }
