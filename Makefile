@@ -34,13 +34,13 @@ check:
 # Everything but the tests that need the release programs; built for debugging, so that every assertion is on.
 unit-test:
 	swift build --build-tests
-	swift test --skip-build --skip PipelineTests
+	swift test --disable-swift-testing --skip-build --skip PipelineTests
 
 # Real processes: the release programs, started, killed and judged.
 pipeline-test: build
 	scripts/check-binaries $(BIN)
 	swift build --build-tests
-	BULKHEAD_BIN=$(CURDIR)/$(BIN) swift test --skip-build --filter PipelineTests
+	BULKHEAD_BIN=$(CURDIR)/$(BIN) swift test --disable-swift-testing --skip-build --filter PipelineTests
 
 bench: build
 	scripts/bench-pipeline
