@@ -61,6 +61,10 @@ int bulkhead_futex_wait_any(const void *const *words, const uint32_t *expected, 
   }
   long result =
       syscall(SYS_futex_waitv, waiters, count, 0, nanoseconds < 0 ? NULL : &deadline, CLOCK_MONOTONIC);
+  if (result < 0 && errno == ENOSYS) {
+    // A kernel before 5.16: watch the first word, and look at the others often.
+    return bulkhead_futex_wait(words[0], expected[0], nanoseconds < 0 || nanoseconds > 200000 ? 200000 : nanoseconds);
+  }
   return result < 0 ? -errno : 0;
 }
 
@@ -77,6 +81,16 @@ int bulkhead_pidfd_open(pid_t pid) {
   return result < 0 ? -errno : (int)result;
 }
 
+#ifndef SYS_pidfd_getfd
+#define SYS_pidfd_getfd 438
+#endif
+int bulkhead_copy_descriptor(int pidfd, int descriptor) {
+  long result = syscall(SYS_pidfd_getfd, pidfd, descriptor, 0);
+  if (result < 0) return -errno;
+  fcntl((int)result, F_SETFD, FD_CLOEXEC);
+  return (int)result;
+}
+
 int bulkhead_pin_to_cores(const int *cores, int count) {
   cpu_set_t set;
   CPU_ZERO(&set);
@@ -85,6 +99,8 @@ int bulkhead_pin_to_cores(const int *cores, int count) {
   if (sched_setaffinity(0, sizeof set, &set) != 0) return -errno;
   return 0;
 }
+
+int bulkhead_end_with_parent(void) { return prctl(PR_SET_PDEATHSIG, SIGTERM, 0, 0, 0) != 0 ? -errno : 0; }
 
 int bulkhead_become_subreaper(void) { return prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) != 0 ? -errno : 0; }
 
@@ -115,6 +131,7 @@ pid_t bulkhead_spawn(const char *path, char *const arguments[], char *const envi
   if (pid == 0) {
     snprintf(listen_pid + sizeof listen_pid_prefix - 1, sizeof listen_pid - sizeof listen_pid_prefix, "%d",
              (int)getpid());
+    setpgid(0, 0);
     // First out of the way of 3, 4, …, then into place: a descriptor may already be one of the targets.
     int moved[17];
     int error = 0;
@@ -206,10 +223,12 @@ struct bulkhead_receive_batch *bulkhead_receive_batch_make(int count, int datagr
   batch->datagram_bytes = datagram_bytes;
   batch->headers = calloc((size_t)count, sizeof *batch->headers);
   batch->vectors = calloc((size_t)count, sizeof *batch->vectors);
-  batch->bytes = calloc((size_t)count, (size_t)datagram_bytes);
+  batch->bytes = malloc((size_t)count * (size_t)datagram_bytes);
   batch->controls = calloc((size_t)count, control_bytes);
   batch->times = calloc((size_t)count, sizeof *batch->times);
   if (!batch->headers || !batch->vectors || !batch->bytes || !batch->controls || !batch->times) return NULL;
+  // Touched now, so that the loop takes no page fault.
+  memset(batch->bytes, 0, (size_t)count * (size_t)datagram_bytes);
   for (int i = 0; i < count; i++) {
     batch->vectors[i] = (struct iovec){batch->bytes + (size_t)i * (size_t)datagram_bytes, (size_t)datagram_bytes};
     batch->headers[i].msg_hdr.msg_iov = &batch->vectors[i];

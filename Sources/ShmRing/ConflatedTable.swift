@@ -72,6 +72,23 @@ public struct TableWriter: ~Copyable {
   }
 }
 
+extension TableWriter {
+  /// Whether anything was ever stored under `key`.
+  public func hasValue(key: Int) -> Bool {
+    guard key >= 0, key < entryCount else { return false }
+    return SharedWord(file.base + RingLayout.headerBytes + key * RingLayout.cellBytes).loadRelaxed() != 0
+  }
+
+  /// Copies the value that this writer, the only one, stored last. False when there is none.
+  public func copyOwnValue(key: Int, into value: UnsafeMutableRawPointer) -> Bool {
+    guard hasValue(key: key) else { return false }
+    value.copyMemory(
+      from: file.base + RingLayout.headerBytes + key * RingLayout.cellBytes + 8,
+      byteCount: ConflatedTable.valueBytes)
+    return true
+  }
+}
+
 /// What a table look-up found.
 @frozen
 public enum TableRead: Sendable, Equatable {

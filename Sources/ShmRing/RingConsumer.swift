@@ -161,6 +161,8 @@ public struct RingConsumer: ~Copyable {
   mutating func whyNothing() -> RingPoll {
     guard !isStillThere() else { return .empty }
     let from = position
+    // `claimed` is stored before its fence: what lies at the oldest position is ordered by `published`.
+    _ = header.published.loadAcquiring()
     position = oldestRetained
     cursor.laps.addAsOnlyWriter(1)
     cursor.lostCells.addAsOnlyWriter(position &- from)

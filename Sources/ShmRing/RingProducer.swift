@@ -58,6 +58,7 @@ public struct RingProducer: ~Copyable {
       throw .header(path: path, field: "kind", found: UInt64(identity.kind.rawValue), expected: "1 (stream)")
     }
     let header = RingHeader(file.base)
+    try checkPositions(header, identity.geometry, path: path)
     let pid = Int32(truncatingIfNeeded: header.producerPid.loadRelaxed())
     if pid > 0, pid != getpid() {
       // The start time tells a living producer from a stranger who got its number (FM-609).
@@ -78,6 +79,24 @@ public struct RingProducer: ~Copyable {
       sleeperCount: readers.count, readerFiles: pages)
   }
 
+  /// Refuses positions that no producer can have left: they are what a successor computes with.
+  private static func checkPositions(
+    _ header: RingHeader, _ geometry: RingGeometry, path: String
+  ) throws(RingError) {
+    let published = header.published.loadAcquiring()
+    guard published <= 1 << 56 else {
+      throw .header(path: path, field: "published", found: published, expected: "at most 2^56")
+    }
+    let claimed = header.claimed.loadRelaxed()
+    // A batch that was never published may reach up to a whole ring beyond the published word, rounded up.
+    guard claimed % UInt64(geometry.segmentCells) == 0, claimed <= published + 2 * UInt64(geometry.cellCount)
+    else {
+      throw .header(
+        path: path, field: "claimed", found: claimed,
+        expected: "a multiple of \(geometry.segmentCells) not far beyond published, \(published)")
+    }
+  }
+
   private init(
     file: consuming SharedFile, header: RingHeader, geometry: RingGeometry,
     sleepers: UnsafeMutablePointer<SharedWord>, sleeperCount: Int,
@@ -90,7 +109,6 @@ public struct RingProducer: ~Copyable {
     let frontier = Self.findFrontier(
       from: header.published.loadAcquiring(), data: data, cellMask: cellMask, lapShift: lapShift,
       segmentCells: segmentCells)
-    // Both words are kept inside what a producer can have written, so that a damaged header cannot widen a claim.
     let claimed = (frontier / segmentCells + 1) * segmentCells
     self.header = header
     self.data = data
@@ -107,7 +125,7 @@ public struct RingProducer: ~Copyable {
     self.sleeperCount = sleeperCount
     self.readerFiles = readerFiles
     readerFileCount = sleeperCount
-    epoch = header.epoch.loadRelaxed() + 1
+    epoch = header.epoch.loadRelaxed() &+ 1
     header.producerPid.storeRelaxed(UInt64(getpid()))
     header.producerStartTime.storeRelaxed(bulkhead_process_start_time(getpid()))
     header.claimed.storeRelaxed(self.claimed)
@@ -153,6 +171,8 @@ public struct RingProducer: ~Copyable {
   @inlinable public var nextPosition: UInt64 { position }
   /// Whether records were committed that are not published yet.
   @inlinable public var hasOpenBatch: Bool { batchStart != position }
+  /// Whether the open batch has become so long that it should be published: a batch must fit its ring.
+  @inlinable public var batchIsLong: Bool { position &- batchStart >= (cellMask &+ 1) >> 3 }
 
   /// Makes room for one record and returns where its payload goes: `bytes` writable bytes, up to the end of
   /// the last cell. Claims what is about to be overwritten.

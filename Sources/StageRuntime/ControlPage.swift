@@ -105,19 +105,29 @@ public struct ControlPage: ~Copyable {
   public var isAlive: Bool {
     let pid = pid
     guard pid > 0 else { return false }
-    return bulkhead_process_start_time(pid) == startTime && kill(pid, 0) == 0
+    return bulkhead_process_start_time(pid) == startTime
   }
 
   // MARK: The owner's side
 
-  /// Takes the page over for this process: a new epoch, counters kept (they count the component, not the
-  /// incarnation).
+  /// Takes the page over for this process: a new epoch. Counters stay as they are; see ``setTotal(_:_:since:)``.
   public func beginIncarnation() {
+    // The state first: a predecessor's READY must not be read as the new epoch's.
+    setState(.initializing)
     word(0x10).storeRelaxed(UInt64(getpid()))
     word(0x18).storeRelaxed(bulkhead_process_start_time(getpid()))
-    word(0x20).storeReleasing(epoch + 1)
-    setState(.initializing)
+    word(0x20).storeReleasing(epoch &+ 1)
     beat()
+  }
+
+  /// The counters as an earlier incarnation left them.
+  public func counterBase() -> CounterBase {
+    CounterBase(values: (0..<Self.counterCount).map { counter($0).loadRelaxed() })
+  }
+
+  /// Stores a count of the component: what it was before this incarnation, and what this one counted.
+  public func setTotal<Counter: StageCounter>(_ counter: Counter, _ value: UInt64, since base: CounterBase) {
+    set(counter, base.values[counter.rawValue] &+ value)
   }
 
   public func setState(_ state: StageState) { word(0xC0).storeReleasing(state.rawValue) }
@@ -151,6 +161,11 @@ public struct ControlPage: ~Copyable {
   public func add<Counter: StageCounter>(_ counter: Counter, _ amount: UInt64 = 1) {
     self.counter(counter.rawValue).addAsOnlyWriter(amount)
   }
+}
+
+/// Counters as they were when an incarnation began. Those that count events go on from there; gauges do not use it.
+public struct CounterBase: Sendable {
+  let values: [UInt64]
 }
 
 /// Names the counters of one kind of process; the raw value is the index on its control page.

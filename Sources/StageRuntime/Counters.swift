@@ -90,6 +90,8 @@ public enum PublishCounter: Int, StageCounter {
   case bookDigest
   case port
   case liveOrders
+  /// 1 while the replica has seen every event of the session and agrees with all of them.
+  case replicaWhole
 }
 
 /// Counters of the supervisor: restarts of the stages, in the topology's order, from ``firstRestart`` on.

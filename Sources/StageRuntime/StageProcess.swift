@@ -63,7 +63,16 @@ public struct StageProcess: ~Copyable {
     bulkhead_install_stop_handler()
     do {
       let control = try ControlPage.attach(directory: directory, component: component, access: .readWrite)
+      if control.isAlive, control.pid != getpid() {
+        fail("\(component): already runs as process \(control.pid)", code: ExitCode.failure)
+      }
       control.beginIncarnation()
+      // Everything that will be mapped, too: a page that is not there costs the loop a fault.
+      if topology.host.lockMemory, mlockall(Int32(MCL_CURRENT) | Int32(MCL_FUTURE)) != 0 {
+        fail(
+          "\(component): cannot lock memory: \(String(cString: strerror(errno))); raise the locked-memory limit or set host.lock_memory = false",
+          code: ExitCode.configuration)
+      }
       return StageProcess(
         topology: topology, component: component, directory: directory, configurationHash: hash,
         control: control)

@@ -40,6 +40,10 @@ struct BookStage: ~Copyable {
   private var hasCaughtUp: Bool
   private var nextReport: UInt64 = 0
   private var outOfOrder: UInt64 = 0
+  /// A second session has begun on this set, which this version does not follow: everything of it is refused.
+  private var isSessionOver = false
+  /// Counters as the predecessor left them.
+  private let base: CounterBase
 
   init(process: borrowing StageProcess) {
     let topology = process.topology
@@ -49,6 +53,7 @@ struct BookStage: ~Copyable {
     } catch {
       fail("\(process.component): \(error)", code: ExitCode.unavailable)
     }
+    base = control.counterBase()
     control.setState(.warming)
     let capacity = BookCapacity(
       orders: topology.capacity.orders, levels: topology.capacity.levels,
@@ -115,8 +120,8 @@ struct BookStage: ~Copyable {
     output.publish()
     if !hasCaughtUp, nextExpected > publishedThrough { finishCatchingUp() }
     control.setAppliedSequence(nextExpected &- 1)
-    control.set(BookCounter.messagesApplied, applied)
-    control.set(BookCounter.eventsPublished, output.events)
+    control.setTotal(BookCounter.messagesApplied, applied, since: base)
+    control.setTotal(BookCounter.eventsPublished, output.events, since: base)
     let clock = bulkhead_realtime_nanoseconds()
     if newestStamp != 0, clock > newestStamp, hasCaughtUp { control.latency.record(clock - newestStamp) }
     control.beat()
@@ -125,6 +130,7 @@ struct BookStage: ~Copyable {
   /// One record of the merged ring.
   @inline(__always)
   private mutating func take(_ kind: UInt8, _ bytes: Int) {
+    if isSessionOver { return countRefused() }
     switch kind {
     case MergedRecord.Kind.message where bytes >= MergedRecord.messageHeaderBytes:
       let sequence = buffer.load(as: UInt64.self)
@@ -139,8 +145,8 @@ struct BookStage: ~Copyable {
           start: buffer + MergedRecord.messageHeaderBytes, count: bytes &- MergedRecord.messageHeaderBytes),
         into: &events)
       nextExpected = sequence &+ 1
-      applied &+= 1
-      if sequence > publishedThrough { output.put(events) } else { replayed &+= 1 }
+      if sequence > publishedThrough { applied &+= 1 }
+      put(sequence)
     case MergedRecord.Kind.gap where bytes >= MergedRecord.gapBytes:
       let first = buffer.load(as: UInt64.self)
       let last = buffer.load(fromByteOffset: 8, as: UInt64.self)
@@ -153,7 +159,7 @@ struct BookStage: ~Copyable {
         reason: UInt8(truncatingIfNeeded: buffer.load(fromByteOffset: 16, as: UInt64.self)), receiveTime: 0,
         into: &events)
       nextExpected = max(last, first) &+ 1
-      if first > publishedThrough { output.put(events) }
+      put(first)
     case MergedRecord.Kind.endOfSession where bytes >= MergedRecord.sessionBytes:
       let next = buffer.load(as: UInt64.self)
       if next != nextExpected {
@@ -161,25 +167,59 @@ struct BookStage: ~Copyable {
         declareLoss(before: next)
       }
       builder.endOfSession(next: next, receiveTime: newestStamp, into: &events)
-      if next > publishedThrough { output.put(events) }
+      put(next)
       endSession()
+    case MergedRecord.Kind.sessionStart where bytes >= MergedRecord.sessionBytes && nextExpected > 1:
+      // After a merge restart the same session may be announced again, at the number that is due.
+      if buffer.load(as: UInt64.self) < nextExpected { refuseSession() }
     default: break
     }
+  }
+
+  /// Publishes the events of a message, or, while a predecessor's are being replayed, drops them.
+  @inline(__always)
+  private mutating func put(_ sequence: UInt64) {
+    guard sequence > publishedThrough else {
+      replayed &+= 1
+      return
+    }
+    // What a restart has to say comes before the first new event.
+    if !hasCaughtUp { finishCatchingUp() }
+    output.put(events)
+  }
+
+  private mutating func refuseSession() {
+    isSessionOver = true
+    control.setState(.halted)
+    narrate(
+      "bookd: a second session begins after sequence \(nextExpected - 1); this version follows one: halted")
+  }
+
+  private mutating func countRefused() {
+    outOfOrder += 1
+    control.set(BookCounter.outOfOrderInput, outOfOrder)
   }
 
   /// The merged stream is gapless, so a jump in it means that this reader lost part of it: it was lapped, or it
   /// was started when the ring had gone on. Publishes the range as lost; all books are stale from here on.
   private mutating func declareLoss(before sequence: UInt64) {
-    let reason: GapReason = applied == 0 && publishedThrough > 0 ? .restartWithoutState : .ringOverrun
-    builder.gap(
-      first: nextExpected, last: sequence &- 1, reason: reason.rawValue, receiveTime: 0, into: &events)
-    if nextExpected > publishedThrough {
-      output.put(events)
-    } else {
-      // Its place in the stream is past: it is published behind the newest event once the rebuild is done.
-      stateLost = sequence &- 1
-    }
+    var first = nextExpected
     nextExpected = sequence
+    if first <= publishedThrough {
+      // The part whose events are out: only the state is lost. Its place in the stream is past, so it is published
+      // behind the newest event, before the first new one.
+      stateLost = min(publishedThrough, sequence &- 1)
+      builder.gap(
+        first: first, last: stateLost, reason: GapReason.restartWithoutState.rawValue, receiveTime: 0,
+        into: &events)
+      first = stateLost &+ 1
+    }
+    guard first < sequence else { return }
+    if !hasCaughtUp { finishCatchingUp() }
+    builder.gap(
+      first: first, last: sequence &- 1, reason: GapReason.ringOverrun.rawValue, receiveTime: 0, into: &events
+    )
+    output.put(events)
   }
 
   /// A number that was applied already. Merge never repeats one, so this is a broken invariant (or, in this version,
@@ -188,8 +228,7 @@ struct BookStage: ~Copyable {
     if outOfOrder == 0 {
       narrate("bookd: merged stream repeats sequence \(sequence), expected \(nextExpected): not applied")
     }
-    outOfOrder += 1
-    control.set(BookCounter.outOfOrderInput, outOfOrder)
+    countRefused()
   }
 
   /// The rebuild has reached the newest event that was out. From here on events are published again.
@@ -200,7 +239,7 @@ struct BookStage: ~Copyable {
       output.publish()
       narrate("bookd: state of sequences 1...\(stateLost) could not be rebuilt; every book is stale")
     }
-    control.set(BookCounter.messagesReplayed, replayed)
+    control.setTotal(BookCounter.messagesReplayed, replayed, since: base)
     control.set(BookCounter.stateLostMessages, stateLost)
     control.setState(.ready)
   }
@@ -222,9 +261,9 @@ struct BookStage: ~Copyable {
     guard now >= nextReport else { return }
     nextReport = now + Self.reportNanoseconds
     let counters = builder.counters
-    control.set(BookCounter.messagesApplied, applied)
+    control.setTotal(BookCounter.messagesApplied, applied, since: base)
     control.set(BookCounter.messagesLost, counters.lost)
-    control.set(BookCounter.eventsPublished, output.events)
+    control.setTotal(BookCounter.eventsPublished, output.events, since: base)
     control.set(BookCounter.rejects, counters.rejected)
     control.set(BookCounter.unknownReferences, counters.rejected(.unknownReference))
     control.set(BookCounter.duplicateReferences, counters.rejected(.duplicateReference))

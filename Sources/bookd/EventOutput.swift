@@ -56,7 +56,11 @@ struct EventOutput: ~Copyable {
         payload.copyMemory(from: event + EventBatch.prefixBytes, byteCount: bytes)
       }
       producer.commit(kind: kind, bytes: bytes)
-      if kind == BookEventKind.bestPrices.rawValue { store(bestPrices: event + EventBatch.prefixBytes) }
+      if kind == BookEventKind.bestPrices.rawValue {
+        store(bestPrices: event + EventBatch.prefixBytes)
+      } else if kind == BookEventKind.trust.rawValue {
+        store(trust: event + EventBatch.prefixBytes)
+      }
       offset &+= (EventBatch.prefixBytes &+ bytes &+ EventBatch.cellBytes &- 1) & ~(EventBatch.cellBytes &- 1)
     }
     events &+= UInt64(batch.eventCount)
@@ -68,6 +72,25 @@ struct EventOutput: ~Copyable {
   mutating func publish() {
     producer.publish()
     openCells = 0
+  }
+
+  /// The table follows trust too: an instrument's entry takes the flag on, and when the whole channel turns stale
+  /// every entry does. Entry 0 stands for the channel: a reader of an instrument that has no entry yet looks there.
+  private func store(trust event: UnsafeRawPointer) {
+    let header = BookEventHeader(from: event)
+    if header.instrument != 0 { return markStale(Int(header.instrument), header) }
+    for key in 0..<table.entryCount where key == 0 || table.hasValue(key: key) { markStale(key, header) }
+  }
+
+  private func markStale(_ key: Int, _ header: BookEventHeader) {
+    withUnsafeTemporaryAllocation(byteCount: ConflatedTable.valueBytes, alignment: 8) { value in
+      let target = value.baseAddress.unsafelyUnwrapped
+      value.initializeMemory(as: UInt8.self, repeating: 0)
+      _ = table.copyOwnValue(key: key, into: target)
+      target.storeBytes(of: header.sequence, toByteOffset: 32, as: UInt64.self)
+      target.storeBytes(of: UInt64(header.flags), toByteOffset: 48, as: UInt64.self)
+      _ = table.store(key: key, value: target)
+    }
   }
 
   /// Table value: 0 bid price │ 8 bid size │ 16 ask price │ 24 ask size │ 32 sequence │ 40 venue time │ 48 flags.
@@ -97,6 +120,7 @@ struct EventOutput: ~Copyable {
     header.flags |= EventFlags.last
     let trust = UInt64(TrustState.stale.rawValue) | UInt64(TrustReason.gap.rawValue) << 8
     commit(.trust, header, (trust, 1, last))
+    for key in 0..<table.entryCount where key == 0 || table.hasValue(key: key) { markStale(key, header) }
     events &+= 2
   }
 

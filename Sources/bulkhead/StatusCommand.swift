@@ -50,8 +50,10 @@ func statusCommand(_ arguments: [String]) -> Int32 {
   } else {
     for set in sets { for line in set.text { print(line) } }
   }
-  if sets.contains(where: { $0.verdict == .down }) { return ExitCode.notRunning }
-  return sets.allSatisfy { $0.verdict == .live } ? ExitCode.success : ExitCode.failure
+  // A directory that a dead set left behind says nothing about those that run.
+  let running = sets.filter { $0.verdict != .down }
+  if running.isEmpty { return ExitCode.notRunning }
+  return running.allSatisfy { $0.verdict == .live } ? ExitCode.success : ExitCode.failure
 }
 
 /// One set as its control pages show it.
@@ -91,6 +93,9 @@ struct SetStatus {
     return names.sorted()
   }
 
+  /// An idle stage beats at least twenty times a second.
+  private static let beatAgeLimit: UInt64 = 2_000_000_000
+
   /// Flow order of the components that a set can have.
   private static let flowOrder = ["rxd@a", "rxd@b", "merged", "bookd", "pubd"]
 
@@ -112,6 +117,8 @@ struct SetStatus {
       ("staleInstruments", view.value("bookd", BookCounter.staleInstruments)),
       ("rejects", view.value("bookd", BookCounter.rejects)),
       ("gapsOpen", open), ("gapsUnrecoverable", lost),
+      ("foreignSessionPackets", view.value("merged", MergeCounter.foreignSessionPackets)),
+      ("malformedPackets", view.value("merged", MergeCounter.malformedPackets)),
       ("retransmissionRequests", view.value("merged", MergeCounter.requestsSent)),
       ("clients", view.value("pubd", PublishCounter.clients)),
       ("publishPort", view.value("pubd", PublishCounter.port)),
@@ -121,6 +128,7 @@ struct SetStatus {
       ),
     ]
     let notReady = stages.filter { !$0.isAlive || $0.state != .ready }
+    let silent = stages.filter { $0.beatAge > Self.beatAgeLimit }
     if stages.allSatisfy({ !$0.isAlive }) {
       (verdict, reason) = (.down, "no stage runs")
     } else if view.value("bookd", BookCounter.channelStale) == 1 {
@@ -128,6 +136,14 @@ struct SetStatus {
     } else if !notReady.isEmpty {
       let list = notReady.map { "\($0.name) \($0.isAlive ? $0.state.name : "dead")" }.joined(separator: ", ")
       (verdict, reason) = (.degraded, list)
+    } else if !silent.isEmpty {
+      let list = silent.map { "\($0.name) has not beaten for \(duration($0.beatAge))" }.joined(
+        separator: ", ")
+      (verdict, reason) = (.degraded, list)
+    } else if view.value("bookd", BookCounter.outOfOrderInput) > 0 {
+      (verdict, reason) = (
+        .degraded, "bookd refused \(view.value("bookd", BookCounter.outOfOrderInput)) repeated records"
+      )
     } else if !supervisor.isAlive {
       (verdict, reason) = (.degraded, "watchdogd is dead: nothing would be restarted")
     } else if open > 0 {

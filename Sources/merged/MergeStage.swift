@@ -33,6 +33,14 @@ struct MergeStage: ~Copyable {
   private var malformed: UInt64 = 0
   private var heartbeats: UInt64 = 0
   private var inputLaps: UInt64 = 0
+  private var foreignSessions: UInt64 = 0
+  private let startedAt: UInt64
+  private let silenceNanoseconds: UInt64
+  /// Policy for a lost range: go on, or stop the channel.
+  private let haltsOnLoss: Bool
+  private var isHalted = false
+  /// Counters as the predecessor left them.
+  private let base: CounterBase
   private var nextAction: UInt64 = 0
   /// Ended ranges looked at so far, and how many a line or the retransmission service filled.
   private var tallied: UInt64 = 0
@@ -50,11 +58,15 @@ struct MergeStage: ~Copyable {
     } catch {
       fail("\(process.component): \(error)", code: ExitCode.unavailable)
     }
+    base = control.counterBase()
     output = MergedOutput(producer: process.producer("merged"))
     lineA = process.consumer("rx_a", start: .oldest)
     lineB = process.consumer("rx_b", start: .oldest)
     var configuration = ArbiterConfiguration()
     let arbitration = topology.channel.arbitration
+    startedAt = bulkhead_monotonic_nanoseconds()
+    silenceNanoseconds = arbitration.silenceNanoseconds
+    haltsOnLoss = arbitration.unrecoverable == .halt
     configuration.windowMessages = arbitration.windowMessages
     configuration.heldBytes = arbitration.windowMessages * 128
     configuration.holdNanoseconds = arbitration.holdNanoseconds
@@ -73,6 +85,7 @@ struct MergeStage: ~Copyable {
     let resumed = output.resume()
     arbiter = LineArbiter(configuration: configuration, firstSequence: resumed.next)
     resumedAt = resumed.next
+    isHalted = haltsOnLoss && output.endsWithGap
     isCatchingUp = resumed.next > 1
     if let session = resumed.session { arbiter.adopt(session: session) }
     if resumed.next > 1 {
@@ -86,10 +99,10 @@ struct MergeStage: ~Copyable {
 
   /// Runs until asked to stop, then takes what the receivers have left behind.
   mutating func run() {
-    control.setState(.ready)
+    control.setState(isHalted ? .halted : .ready)
     control.beat()
     while true {
-      if turn() {
+      if !isHalted, turn() {
         backoff.reset()
         continue
       }
@@ -98,7 +111,7 @@ struct MergeStage: ~Copyable {
       if backoff.shouldPark() { park() }
     }
     control.setState(.draining)
-    while turn() {}
+    while !isHalted, turn() {}
     housekeep()
   }
 
@@ -170,6 +183,9 @@ struct MergeStage: ~Copyable {
       output.publishSessionStart(identifier, first: arbiter.nextSequence)
       arbiter.adopt(session: identifier)
     case .foreign: return
+    case .changed where !mayChangeSession(now):
+      foreignSessions += 1
+      return
     case .changed:
       arbiter.abandonOpenGaps()
       resolve(now)
@@ -186,6 +202,15 @@ struct MergeStage: ~Copyable {
     case .data(let count):
       deliver(packet, count, source, stamp: stamp, now)
     }
+  }
+
+  /// Whether a packet of a new session may end the current one: when that is over, or when neither line has carried it
+  /// for the time of a line's silence. One stray datagram of another session must not end a feed.
+  private func mayChangeSession(_ now: UInt64) -> Bool {
+    if arbiter.isComplete { return true }
+    guard now &- startedAt > silenceNanoseconds else { return false }
+    let states = arbiter.lineStates(now: now)
+    return !states.lineAIsUp && !states.lineBIsUp
   }
 
   private mutating func deliver(
@@ -233,6 +258,7 @@ struct MergeStage: ~Copyable {
         retransmission.request(session: output.session, first: first, count: count)
       case .giveUp(let first, let last, let reason):
         output.publishGap(first: first, last: last, reason: reason.rawValue)
+        if haltsOnLoss { return halt(first: first, last: last) }
         drainHeld()
       case .wait(let until):
         nextAction = until
@@ -244,6 +270,14 @@ struct MergeStage: ~Copyable {
         return
       }
     }
+  }
+
+  /// The channel's policy for a lost range is to stop: nothing behind the gap goes out.
+  private mutating func halt(first: UInt64, last: UInt64) {
+    isHalted = true
+    control.setState(.halted)
+    narrate(
+      "merged: sequences \(first)...\(last) are lost; halted, as channel.arbitration.unrecoverable says")
   }
 
   /// Counts the ranges that have ended since the last look, by how they ended. The arbiter keeps the last 256.
@@ -295,30 +329,36 @@ struct MergeStage: ~Copyable {
     let counters = arbiter.counters
     let a = arbiter.statistics(of: .lineA)
     let b = arbiter.statistics(of: .lineB)
-    control.set(MergeCounter.packetsA, a.packets)
-    control.set(MergeCounter.packetsB, b.packets)
-    control.set(MergeCounter.packetsRetransmitted, arbiter.statistics(of: .retransmission).packets)
-    control.set(MergeCounter.duplicateMessages, counters.duplicates &+ counters.duplicatesHeld)
-    control.set(MergeCounter.duplicatePacketsA, a.packetsBehind)
-    control.set(MergeCounter.duplicatePacketsB, b.packetsBehind)
-    control.set(MergeCounter.missingOnA, a.missedMessages)
-    control.set(MergeCounter.missingOnB, b.missedMessages)
-    control.set(MergeCounter.messagesPublished, output.messages)
-    control.set(MergeCounter.heartbeats, heartbeats)
-    control.set(MergeCounter.malformedPackets, malformed)
-    control.set(MergeCounter.foreignSessionPackets, a.foreignSession &+ b.foreignSession)
-    control.set(MergeCounter.gapsDetected, counters.gaps)
+    control.setTotal(MergeCounter.packetsA, a.packets, since: base)
+    control.setTotal(MergeCounter.packetsB, b.packets, since: base)
+    control.setTotal(
+      MergeCounter.packetsRetransmitted, arbiter.statistics(of: .retransmission).packets, since: base)
+    control.setTotal(
+      MergeCounter.duplicateMessages, counters.duplicates &+ counters.duplicatesHeld, since: base)
+    control.setTotal(MergeCounter.duplicatePacketsA, a.packetsBehind, since: base)
+    control.setTotal(MergeCounter.duplicatePacketsB, b.packetsBehind, since: base)
+    control.setTotal(MergeCounter.missingOnA, a.missedMessages, since: base)
+    control.setTotal(MergeCounter.missingOnB, b.missedMessages, since: base)
+    control.setTotal(MergeCounter.messagesPublished, output.messages, since: base)
+    control.setTotal(MergeCounter.heartbeats, heartbeats, since: base)
+    control.setTotal(MergeCounter.malformedPackets, malformed, since: base)
+    control.setTotal(
+      MergeCounter.foreignSessionPackets, a.foreignSession &+ b.foreignSession &+ foreignSessions, since: base
+    )
+    control.setTotal(MergeCounter.gapsDetected, counters.gaps, since: base)
     control.set(MergeCounter.gapsOpen, UInt64(arbiter.openGapCount))
-    control.set(MergeCounter.gapsFilledByLine, filledByLine)
-    control.set(MergeCounter.gapsFilledByRetransmission, filledByRetransmission)
-    control.set(MergeCounter.messagesFilledByLine, counters.filledByLineA &+ counters.filledByLineB)
-    control.set(MergeCounter.messagesFilledByRetransmission, counters.filledByRetransmission)
-    control.set(MergeCounter.gapsUnrecoverable, output.gaps)
-    control.set(MergeCounter.messagesLost, counters.givenUp)
-    control.set(MergeCounter.requestsSent, counters.requests)
-    control.set(MergeCounter.requestSendErrors, retransmission.sendErrors)
-    control.set(MergeCounter.lineDisagreements, counters.disagreements)
-    control.set(MergeCounter.inputLaps, inputLaps)
+    control.setTotal(MergeCounter.gapsFilledByLine, filledByLine, since: base)
+    control.setTotal(MergeCounter.gapsFilledByRetransmission, filledByRetransmission, since: base)
+    control.setTotal(
+      MergeCounter.messagesFilledByLine, counters.filledByLineA &+ counters.filledByLineB, since: base)
+    control.setTotal(
+      MergeCounter.messagesFilledByRetransmission, counters.filledByRetransmission, since: base)
+    control.setTotal(MergeCounter.gapsUnrecoverable, output.gaps, since: base)
+    control.setTotal(MergeCounter.messagesLost, counters.givenUp, since: base)
+    control.setTotal(MergeCounter.requestsSent, counters.requests, since: base)
+    control.setTotal(MergeCounter.requestSendErrors, retransmission.sendErrors, since: base)
+    control.setTotal(MergeCounter.lineDisagreements, counters.disagreements, since: base)
+    control.setTotal(MergeCounter.inputLaps, inputLaps, since: base)
     control.beat()
   }
 }

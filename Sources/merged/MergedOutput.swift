@@ -14,6 +14,8 @@ struct MergedOutput: ~Copyable {
   /// Receive stamp of the newest message put.
   private(set) var newestStamp: UInt64 = 0
   private var ended = false
+  /// The newest record found at the start is a gap.
+  private(set) var endsWithGap = false
   /// The number that has to come next. Checked on every record: rather a trap and a successor that reads the truth
   /// from the ring than one repeated or missing number on it.
   private var next: UInt64 = 1
@@ -32,6 +34,7 @@ struct MergedOutput: ~Copyable {
     buffer.storeBytes(of: producer.inputPosition(1), toByteOffset: 72, as: UInt64.self)
     session = SessionIdentifier(from: buffer + 64)
     ended = newest.kind == MergedRecord.Kind.endOfSession
+    endsWithGap = newest.kind == MergedRecord.Kind.gap
     next = Self.numberAfter(newest.kind, buffer)
     return (next, session)
   }
@@ -66,6 +69,7 @@ struct MergedOutput: ~Copyable {
     openMessages &+= 1
     messages &+= 1
     newestStamp = stamp
+    if producer.batchIsLong { publishBatch() }
   }
 
   mutating func publishGap(first: UInt64, last: UInt64, reason: UInt8) {

@@ -172,6 +172,7 @@ final class PublishStage {
     sessionEnded = false
     nextReport = 0
     report()
+    control.set(PublishCounter.replicaWhole, isReplicaWhole ? 1 : 0)
     control.set(PublishCounter.bookDigest, source.replica.books.contentDigest())
     control.set(PublishCounter.sessionEnded, 1)
   }

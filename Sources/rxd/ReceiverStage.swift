@@ -97,6 +97,7 @@ struct ReceiverStage: ~Copyable {
       }
       return 0
     }
+    var taken: UInt64 = 0
     var bytes = 0
     var oldest: UInt64 = 0
     for index in 0..<received {
@@ -108,15 +109,17 @@ struct ReceiverStage: ~Copyable {
       }
       let time = bulkhead_receive_batch_time(batch, index)
       if oldest == 0 { oldest = time }
+      taken += 1
       let payload = producer.reserve(bytes: recordBytes)
       payload.storeBytes(of: time, as: UInt64.self)
       (payload + PacketRecord.headerBytes).copyMemory(
         from: bulkhead_receive_batch_bytes(batch, index), byteCount: length)
       producer.commit(kind: PacketRecord.kind, bytes: recordBytes)
       bytes += length
+      if producer.batchIsLong { producer.publish() }
     }
     producer.publish()
-    control.add(ReceiverCounter.packets, UInt64(received))
+    control.add(ReceiverCounter.packets, taken)
     control.add(ReceiverCounter.bytes, UInt64(bytes))
     control.set(ReceiverCounter.kernelDrops, UInt64(bulkhead_receive_batch_kernel_drops(batch)))
     let now = bulkhead_realtime_nanoseconds()

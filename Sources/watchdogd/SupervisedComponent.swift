@@ -56,8 +56,15 @@ final class SupervisedComponent {
     defer { for text in strings + variables { free(text) } }
     let result = bulkhead_spawn(arguments[0], &strings, &variables, sockets, Int32(sockets.count), -1)
     guard result > 0 else { return result }
+    let descriptor = bulkhead_pidfd_open(result)
+    guard descriptor >= 0 else {
+      // Without a pidfd its death would go unseen: rather not run it.
+      kill(result, SIGKILL)
+      waitpid(result, nil, 0)
+      return descriptor
+    }
     pid = result
-    pidDescriptor = bulkhead_pidfd_open(result)
+    pidDescriptor = descriptor
     return result
   }
 
@@ -74,6 +81,10 @@ final class SupervisedComponent {
     }
     pid = candidate
     pidDescriptor = descriptor
+    guard stage.line != nil else { return }
+    // The line's socket itself, so that a successor of this receiver finds what the kernel has queued in it.
+    let socket = bulkhead_copy_descriptor(descriptor, 3)
+    if socket >= 0 { sockets = [socket] }
   }
 
   /// The cause of death if the process is dead, else nil. Reaps it.

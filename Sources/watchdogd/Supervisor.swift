@@ -20,6 +20,10 @@ final class Supervisor {
   private let control: ControlPage
   private let programDirectory: String
   private let signals: Int32
+  /// Held, with its lock, as long as this process lives: one watchdogd an instance.
+  private let lockDescriptor: Int32
+  /// Stages of an earlier watchdogd run on; a stage that does not start must not take them down.
+  private let isAdopting: Bool
   private var components: [SupervisedComponent] = []
 
   init(topology: Topology, options: DaemonArguments) {
@@ -29,9 +33,10 @@ final class Supervisor {
     programDirectory = Self.directoryOfThisProgram()
     signals = bulkhead_open_signal_descriptor()
     let hash = UInt64(topology.hash, radix: 16) ?? 0
-    let adopting = Self.isInherited(topology: topology, directory: directory, hash: hash)
+    lockDescriptor = Self.lock(topology.host)
+    isAdopting = Self.isInherited(topology: topology, directory: directory, hash: hash)
     do throws(RingError) {
-      if !adopting { try InstanceFiles.create(for: topology, configurationHash: hash) }
+      if !isAdopting { try InstanceFiles.create(for: topology, configurationHash: hash) }
       control = try ControlPage.attach(
         directory: directory, component: InstanceFiles.supervisor, access: .readWrite)
     } catch {
@@ -41,7 +46,23 @@ final class Supervisor {
     for stage in topology.stages {
       components.append(SupervisedComponent(stage: stage, directory: directory))
     }
-    if adopting { adopt() }
+    if isAdopting { adopt() }
+  }
+
+  /// Takes the instance's lock, which the kernel drops with the process.
+  private static func lock(_ host: Topology.Host) -> Int32 {
+    mkdir(host.runDirectory, 0o755)
+    let path = "\(host.runDirectory)/\(host.instance).lock"
+    let descriptor = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0o644)
+    guard descriptor >= 0 else {
+      fail("watchdogd: cannot open \(path): \(String(cString: strerror(errno)))", code: ExitCode.unavailable)
+    }
+    guard flock(descriptor, LOCK_EX | LOCK_NB) == 0 else {
+      fail(
+        "watchdogd: set \"\(host.instance)\" is already run by another watchdogd; stop it, or choose another host.instance",
+        code: ExitCode.failure)
+    }
+    return descriptor
   }
 
   /// True when an earlier watchdogd of the same configuration left running stages behind. Ends the process when
@@ -51,11 +72,6 @@ final class Supervisor {
       let page = try? ControlPage.attach(
         directory: directory, component: InstanceFiles.supervisor, access: .readOnly)
     else { return false }
-    if page.isAlive {
-      fail(
-        "watchdogd: set \"\(topology.host.instance)\" is already run by process \(page.pid); stop it, or choose another host.instance",
-        code: ExitCode.failure)
-    }
     var alive: [String] = []
     for stage in topology.stages {
       if let stagePage = try? ControlPage.attach(
@@ -108,9 +124,9 @@ final class Supervisor {
   /// queueing its datagrams until the successor takes the same socket.
   private func openSockets() {
     for component in components {
-      guard let lineName = component.stage.line, let line = topology.channel.line(named: lineName) else {
-        continue
-      }
+      guard component.sockets.isEmpty, let lineName = component.stage.line,
+        let line = topology.channel.line(named: lineName)
+      else { continue }
       do throws(LineSocketError) {
         let socket = try LineSocket.open(line)
         component.sockets = [socket.descriptor]
@@ -133,8 +149,7 @@ final class Supervisor {
     control.add(SupervisorCounter.spawns)
     if result < 0 {
       narrate("watchdogd: cannot start \(arguments[0]): \(String(cString: strerror(-result)))")
-      stopAll()
-      exit(ExitCode.unavailable)
+      if !isAdopting { giveUp(ExitCode.unavailable) }
     }
   }
 
@@ -145,17 +160,25 @@ final class Supervisor {
       control.beat()
       if let cause = component.reapIfDead() {
         narrate("watchdogd: \(component.name) did not become READY: \(cause)")
-        stopAll()
-        exit(
+        if isAdopting { return respond(to: cause, of: component) }
+        giveUp(
           cause == .permanent(code: ExitCode.configuration) ? ExitCode.configuration : ExitCode.unavailable)
       }
       if bulkhead_monotonic_nanoseconds() > deadline {
         narrate("watchdogd: \(component.name) is not READY after 20 s")
-        stopAll()
-        exit(ExitCode.unavailable)
+        if isAdopting { return }
+        giveUp(ExitCode.unavailable)
       }
+      let signal = bulkhead_next_signal(signals)
+      if signal == SIGTERM || signal == SIGINT { giveUp(ExitCode.failure) }
       usleep(500)
     }
+  }
+
+  /// Stops what was started and ends, when the set cannot be brought up.
+  private func giveUp(_ code: Int32) -> Never {
+    stopAll()
+    exit(code)
   }
 
   /// Sleeps until a process dies or a signal is pending.
@@ -168,7 +191,10 @@ final class Supervisor {
   }
 
   private func reviveIfDead(_ component: SupervisedComponent) {
-    guard let cause = component.reapIfDead() else { return }
+    if let cause = component.reapIfDead() { respond(to: cause, of: component) }
+  }
+
+  private func respond(to cause: ExitCause, of component: SupervisedComponent) {
     control.add(SupervisorCounter.deaths)
     switch component.supervision.died(cause, now: bulkhead_monotonic_nanoseconds()) {
     case .restart:

@@ -21,8 +21,13 @@ int bulkhead_membarrier(void);
 
 // Processes.
 int bulkhead_pidfd_open(pid_t pid);
+// A copy of a descriptor of another process (pidfd_getfd), or -errno.
+int bulkhead_copy_descriptor(int pidfd, int descriptor);
+// This process ends when its parent does.
+int bulkhead_end_with_parent(void);
 int bulkhead_pin_to_cores(const int *cores, int count);
-// Starts `path` with `arguments` and `environment`. `descriptors` become 3, 4, … in the child (the LISTEN_FDS
+// Starts `path` with `arguments` and `environment`, in a process group of its own, so that a terminal's Ctrl-C reaches the
+// one who stops the others in order. `descriptors` become 3, 4, … in the child (the LISTEN_FDS
 // convention; LISTEN_PID is set to the child's pid). Standard output and error go to `log_descriptor` unless it is
 // negative. Returns the pid, or -errno of the step that failed.
 pid_t bulkhead_spawn(const char *path, char *const arguments[], char *const environment[], const int *descriptors,

@@ -19,11 +19,17 @@ final class ChildProcess {
 
   /// Starts it. Ends this process with a clear line when it cannot be started.
   func start() {
+    if !tryStart() { exit(ExitCode.unavailable) }
+  }
+
+  /// Starts it. Says why on standard error and returns false when it cannot be started.
+  func tryStart() -> Bool {
     var output: Int32 = -1
     if let outputPath {
       output = open(outputPath, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0o644)
       if output < 0 {
-        fail("cannot write \(outputPath): \(String(cString: strerror(errno)))", code: ExitCode.failure)
+        narrate("cannot write \(outputPath): \(String(cString: strerror(errno)))")
+        return false
       }
     }
     var strings: [UnsafeMutablePointer<CChar>?] = arguments.map { strdup($0) } + [nil]
@@ -31,9 +37,11 @@ final class ChildProcess {
     let result = bulkhead_spawn(arguments[0], &strings, environ, nil, 0, output)
     if output >= 0 { close(output) }
     guard result > 0 else {
-      fail("cannot start \(arguments[0]): \(String(cString: strerror(-result)))", code: ExitCode.unavailable)
+      narrate("cannot start \(arguments[0]): \(String(cString: strerror(-result)))")
+      return false
     }
     pid = result
+    return true
   }
 
   /// Sends a signal, if the process is still there.

@@ -74,11 +74,11 @@ struct RunOptions {
       guard index < arguments.count else { usageError("\(arguments[index - 1]) wants a value") }
       return arguments[index]
     }
-    func number() -> UInt64 {
+    func number(atMost limit: UInt64 = UInt64(Int.max)) -> UInt64 {
       let option = arguments[index]
       let text = value()
-      guard let number = UInt64(text), number > 0 else {
-        usageError("\(option) \(text): wants a positive whole number")
+      guard let number = UInt64(text), (1...limit).contains(number) else {
+        usageError("\(option) \(text): wants a whole number from 1 to \(limit)")
       }
       return number
     }
@@ -99,12 +99,12 @@ struct RunOptions {
         guard ["on", "off"].contains(text) else { usageError("--retransmission \(text): wants on or off") }
         options.retransmissionOff = text == "off"
       case "--retransmit-loss": options.retransmitLoss = value()
-      case "--window": options.window = Int(number())
+      case "--window": options.window = Int(number(atMost: 1_000_000_000))
       case "--json": options.json = true
       case "--quiet": options.quiet = true
       case "--no-verify": options.verify = false
       case "--keep": options.keep = true
-      case "--timeout": options.timeoutSeconds = number()
+      case "--timeout": options.timeoutSeconds = number(atMost: 86_400)
       case "--help", "-h":
         print(help)
         exit(ExitCode.success)

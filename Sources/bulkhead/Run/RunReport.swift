@@ -52,12 +52,12 @@ struct RunReport {
 
   init(
     session: RunSession, view: SetView, auditor: borrowing Auditor, stages: [SetView.StageStatus],
-    expected: ExpectedResult?, venueOutput: String, exitReason: String, wallNanoseconds: UInt64,
+    expected: ExpectedResult?, venueOutput: String, wallNanoseconds: UInt64,
     flowNanoseconds: UInt64, processorTimes: [(name: String, milliseconds: UInt64)], supervisorStatus: Int32
   ) {
     instance = session.topology.host.instance
     configuration = session.topology.hash
-    self.exitReason = exitReason
+    exitReason = session.exitReason
     self.expected = expected
     self.wallNanoseconds = wallNanoseconds
     self.flowNanoseconds = flowNanoseconds
@@ -81,8 +81,8 @@ struct RunReport {
     bookDigest = view.value("bookd", BookCounter.bookDigest)
     publishDigest = view.value("pubd", PublishCounter.bookDigest)
     messagesSent = integer("messages", in: venueJSON) ?? expected?.messages ?? 0
-    let lost = auditor.gaps.reduce(0) { $0 + ($1.last - $1.first + 1) }
-    messagesApplied = auditor.endOfSession.map { $0 - 1 - lost } ?? auditor.newestSequence
+    let lost = auditor.gaps.reduce(0) { $0 &+ ($1.last &- $1.first &+ 1) }
+    messagesApplied = auditor.endOfSession.map { $0 &- 1 &- lost } ?? auditor.newestSequence
     let ringLaps =
       view.value("merged", MergeCounter.inputLaps) + view.value("bookd", BookCounter.inputLaps)
       + view.value("pubd", PublishCounter.inputLaps) + auditor.laps
@@ -108,8 +108,8 @@ struct RunReport {
       ("replicaMismatches", view.value("pubd", PublishCounter.replicaMismatches)),
     ]
     (verdict, reasons) = Self.judge(
-      session: session, view: view, auditor: auditor, expected: expected, exitReason: exitReason,
-      ringLaps: ringLaps, supervisorStatus: supervisorStatus)
+      session: session, view: view, auditor: auditor, expected: expected, ringLaps: ringLaps,
+      supervisorStatus: supervisorStatus)
   }
 
   private static func latencies(_ view: SetView, _ auditor: borrowing Auditor) -> [Latency] {
@@ -127,46 +127,76 @@ struct RunReport {
   /// Weighs the evidence. What the stream itself declares makes a run incomplete; what it did not declare, wrong.
   private static func judge(
     session: RunSession, view: SetView, auditor: borrowing Auditor, expected: ExpectedResult?,
-    exitReason: String,
-    ringLaps: UInt64, supervisorStatus: Int32
+    ringLaps: UInt64,
+    supervisorStatus: Int32
   ) -> (Verdict, [String]) {
     if case .none = session.options.source { return (.stopped, []) }
+    if session.wasStopped { return (.stopped, ["before the end of the session"]) }
     var wrong: [String] = []
-    var missing: [String] = []
-    if auditor.endOfSession == nil { wrong.append("no end of session: \(exitReason)") }
+    var missing = declaredLoss(auditor)
+    if auditor.endOfSession == nil {
+      let reason = "no end of session: \(session.exitReason)"
+      // A stage that halted after it had declared what it lost did as it was told.
+      if session.hasHalted, !missing.isEmpty { missing.append(reason) } else { wrong.append(reason) }
+    }
     if auditor.identityViolations > 0 {
       wrong.append("\(auditor.identityViolations) events out of order, repeated or missing")
     }
     let repeated = view.value("bookd", BookCounter.outOfOrderInput)
-    if repeated > 0 { wrong.append("the merged stream repeated \(repeated) records (not applied)") }
-    if auditor.laps > 0 { wrong.append("the auditor was lapped \(auditor.laps) times: nothing to compare") }
+    if repeated > 0 { wrong.append("bookd refused \(repeated) records that the merged stream repeated") }
+    if auditor.laps > 0 {
+      wrong.append("the auditor was lapped \(auditor.laps) times: nothing to compare")
+    } else if auditor.endOfSession != nil, let expected {
+      compare(view, auditor, expected, wrong: &wrong, missing: &missing)
+    } else if session.options.verify, auditor.endOfSession != nil {
+      missing.append("the expected result could not be computed: nothing is verified")
+    }
+    let disagreements = view.value("merged", MergeCounter.lineDisagreements)
+    if disagreements > 0 { wrong.append("the lines disagreed about \(disagreements) messages") }
+    if ringLaps > auditor.laps { missing.append("\(ringLaps) ring laps") }
+    if supervisorStatus != 0 { missing.append("the set stopped with code \(supervisorStatus)") }
+    if !wrong.isEmpty { return (.wrong, wrong + missing) }
+    return missing.isEmpty ? (.correct, []) : (.incomplete, missing)
+  }
+
+  /// What the stream says of itself that it lacks.
+  private static func declaredLoss(_ auditor: borrowing Auditor) -> [String] {
+    var missing: [String] = []
     for gap in auditor.gaps.prefix(20) {
-      missing.append(
-        "sequences \(gap.first)...\(gap.last) lost: \(GapReason(rawValue: gap.reason)?.name ?? "?")")
+      let reason = GapReason(rawValue: gap.reason)?.name ?? "unknown reason"
+      missing.append("sequences \(gap.first)...\(gap.last) lost: \(reason)")
     }
     if auditor.gaps.count > 20 { missing.append("… and \(auditor.gaps.count - 20) more gaps") }
     for gap in auditor.restartGaps {
       missing.append("a restarted bookd could not rebuild the state of sequences \(gap.first)...\(gap.last)")
     }
     if !missing.isEmpty { missing.append("the books concerned are marked stale") }
-    if ringLaps > auditor.laps { missing.append("\(ringLaps) ring laps") }
-    if let expected, auditor.endOfSession != nil, auditor.laps == 0, auditor.restartGaps.isEmpty {
-      if auditor.streamDigest != expected.streamDigest || auditor.events != expected.events {
-        wrong.append(
-          "stream digest \(hexadecimal(auditor.streamDigest)) of \(auditor.events) events, expected \(hexadecimal(expected.streamDigest)) of \(expected.events)"
-        )
-      }
-      for (stage, digest) in [
-        ("bookd", view.value("bookd", BookCounter.bookDigest)),
-        ("pubd", view.value("pubd", PublishCounter.bookDigest)),
-      ] where digest != expected.bookDigest {
-        wrong.append(
-          "\(stage)'s book digest \(hexadecimal(digest)), expected \(hexadecimal(expected.bookDigest))")
-      }
+    return missing
+  }
+
+  /// Digests against the reference. After a restart that declared lost state there is nothing to compare with.
+  private static func compare(
+    _ view: SetView, _ auditor: borrowing Auditor, _ expected: ExpectedResult, wrong: inout [String],
+    missing: inout [String]
+  ) {
+    guard auditor.restartGaps.isEmpty else { return }
+    if auditor.streamDigest != expected.streamDigest || auditor.events != expected.events {
+      wrong.append(
+        "stream digest \(hexadecimal(auditor.streamDigest)) of \(auditor.events) events, expected \(hexadecimal(expected.streamDigest)) of \(expected.events)"
+      )
     }
-    if supervisorStatus != 0 { missing.append("the set stopped with code \(supervisorStatus)") }
-    if !wrong.isEmpty { return (.wrong, wrong + missing) }
-    return missing.isEmpty ? (.correct, []) : (.incomplete, missing)
+    let book = view.value("bookd", BookCounter.bookDigest)
+    if book != expected.bookDigest {
+      wrong.append("bookd's book digest \(hexadecimal(book)), expected \(hexadecimal(expected.bookDigest))")
+    }
+    let replica = view.value("pubd", PublishCounter.bookDigest)
+    if view.value("pubd", PublishCounter.replicaMismatches) == 0,
+      view.value("pubd", PublishCounter.replicaWhole) == 0
+    {
+      missing.append("pubd's replica is incomplete: it was started or lapped after the ring had gone on")
+    } else if replica != expected.bookDigest {
+      wrong.append("pubd's book digest \(hexadecimal(replica)), expected \(hexadecimal(expected.bookDigest))")
+    }
   }
 
   func print(json: Bool) {

@@ -11,55 +11,71 @@ final class RunSession {
   /// How long the stages may take to finish behind the auditor once the end of the session is out.
   private static let settleNanoseconds: UInt64 = 20_000_000_000
   private static let startTimeoutNanoseconds: UInt64 = 60_000_000_000
+  /// How long nothing may move after the venue has ended, or while a stage is left down.
+  private static let stallNanoseconds: UInt64 = 15_000_000_000
+  private static let supervisorRestarts = 3
 
   let options: RunOptions
   let topology: Topology
   private let supervisor: ChildProcess
   private var venue: ChildProcess?
+  private var venueArguments: [String]?
   private var auditor: Auditor
   private let view: SetView
-  private let startedAt: UInt64
   private var flowStartedAt: UInt64 = 0
   private var flowEndedAt: UInt64 = 0
   /// When the reader saw the first event: the flow is timed from here, so that the venue's preparation is left out.
   private var firstEventAt: UInt64 = 0
+  private var lastMovementAt: UInt64 = 0
+  private var supervisorDeaths = 0
   private var screen: StatusScreen
-  private var exitReason = "end of session"
+  private(set) var exitReason = "end of session"
+  private(set) var wasStopped = false
+  private(set) var hasHalted = false
 
   init(options: RunOptions) {
     self.options = options
     topology = DaemonArguments.loadTopology(path: options.topologyPath, overrides: options.overrides)
-    Self.checkSource(options)
+    venueArguments = Self.checkedVenueArguments(options, topology)
     bulkhead_install_stop_handler()
     // Stages whose watchdogd was killed become children of this process, which waits for them at the end.
     _ = bulkhead_become_subreaper()
-    startedAt = bulkhead_monotonic_nanoseconds()
     var arguments: [String] = []
     if let path = options.topologyPath { arguments += ["--topology", path] }
     for override in options.overrides { arguments += ["--set", "\(override.keyPath)=\(override.value)"] }
-    supervisor = ChildProcess(program: "watchdogd", arguments: arguments)
+    let supervisor = ChildProcess(program: "watchdogd", arguments: arguments)
+    self.supervisor = supervisor
     supervisor.start()
-    view = Self.awaitReady(supervisor, topology: topology)
+    view = Self.awaitReady(supervisor, options: options, topology: topology)
     do throws(RingError) { auditor = try Auditor.attach(topology) } catch {
-      supervisor.signal(SIGTERM)
-      _ = supervisor.waitForEnd(seconds: 30)
-      fail("bulkhead run: \(error)", code: ExitCode.unavailable)
+      Self.abandon(supervisor, options, topology, "bulkhead run: \(error)", ExitCode.unavailable)
     }
     screen = StatusScreen(quiet: options.quiet)
   }
 
-  /// A file that cannot be played is refused before anything is started.
-  private static func checkSource(_ options: RunOptions) {
-    guard case .replay(let path) = options.source else { return }
-    do throws(MessageFileError) { _ = try MessageStore(path: path) } catch {
-      fail("bulkhead run: \(error)", code: ExitCode.malformedInput)
-    }
+  /// Stops what was started, removes its files, ends this process.
+  private static func abandon(
+    _ supervisor: ChildProcess, _ options: RunOptions, _ topology: Topology, _ line: String, _ code: Int32
+  ) -> Never {
+    supervisor.signal(SIGTERM)
+    _ = supervisor.waitForEnd(seconds: 60)
+    removeFiles(options, topology)
+    fail(line, code: code)
   }
 
-  private static func awaitReady(_ supervisor: ChildProcess, topology: Topology) -> SetView {
+  private static func removeFiles(_ options: RunOptions, _ topology: Topology) {
+    guard !options.keep else { return }
+    InstanceFiles.remove(directory: topology.host.directory, runDirectory: topology.host.runDirectory)
+  }
+
+  private static func awaitReady(
+    _ supervisor: ChildProcess, options: RunOptions, topology: Topology
+  ) -> SetView {
     let deadline = bulkhead_monotonic_nanoseconds() + startTimeoutNanoseconds
     while true {
       if let status = supervisor.endedWith() {
+        // A watchdogd that found the instance taken has made nothing, and the files are another's.
+        if status != ExitCode.failure { removeFiles(options, topology) }
         exit(status == 0 ? ExitCode.failure : status)
       }
       if let view = try? SetView(directory: topology.host.directory, names: topology.stages.map(\.name)),
@@ -67,60 +83,37 @@ final class RunSession {
       {
         return view
       }
-      if bulkhead_stop_requested() || bulkhead_monotonic_nanoseconds() > deadline {
-        supervisor.signal(SIGTERM)
-        _ = supervisor.waitForEnd(seconds: 30)
-        fail("bulkhead run: the set did not become ready", code: ExitCode.unavailable)
+      if bulkhead_stop_requested() {
+        abandon(
+          supervisor, options, topology, "bulkhead run: stopped by signal while starting", ExitCode.failure)
+      }
+      if bulkhead_monotonic_nanoseconds() > deadline {
+        abandon(
+          supervisor, options, topology, "bulkhead run: the set did not become ready", ExitCode.unavailable)
       }
       usleep(1000)
     }
   }
 
-  /// Runs to the end. Returns the exit code.
-  func run() -> Int32 {
-    startVenue()
-    flowStartedAt = bulkhead_monotonic_nanoseconds()
-    let deadline = flowStartedAt + options.timeoutSeconds * 1_000_000_000
-    while auditor.endOfSession == nil || venue == nil {
-      let events = auditor.turn()
-      let now = bulkhead_monotonic_nanoseconds()
-      if events == 0 {
-        auditor.park(nanoseconds: Self.parkNanoseconds)
-      } else if firstEventAt == 0 {
-        firstEventAt = now
-      }
-      screen.show(view, auditor, now: now)
-      if bulkhead_stop_requested() {
-        exitReason = "stopped by signal"
-        break
-      }
-      if let venue, venue.pid > 0, let status = venue.endedWith(), auditor.endOfSession == nil {
-        // Sent everything; what is still in flight arrives within moments. A venue that failed ends the run.
-        if status != 0 {
-          exitReason = "venue ended with code \(status)"
-          break
-        }
-      }
-      reviveSupervisor()
-      if now > deadline {
-        exitReason = "timeout after \(options.timeoutSeconds) s"
-        break
-      }
-    }
-    flowEndedAt = bulkhead_monotonic_nanoseconds()
-    settle()
-    return finish()
-  }
+  // MARK: The venue
 
-  private func startVenue() {
+  /// The venue's command line, checked before anything is started; nil without a source.
+  private static func checkedVenueArguments(_ options: RunOptions, _ topology: Topology) -> [String]? {
     var arguments: [String]
     switch options.source {
-    case .none: return
-    case .replay(let path): arguments = ["--replay", path]
+    case .none: return nil
+    case .replay(let path):
+      do throws(MessageFileError) { _ = try MessageStore(path: path) } catch {
+        fail("bulkhead run: \(error)", code: ExitCode.malformedInput)
+      }
+      arguments = ["--replay", path]
     case .generate(let messages):
       arguments = [
         "--generate", messages, "--seed", options.seed ?? "1", "--instruments", options.instruments ?? "1000",
       ]
+      do throws(DayGeneratorError) { _ = try DayGenerator(day(options)) } catch {
+        fail("bulkhead run: \(error)", code: ExitCode.usage)
+      }
     }
     for (letter, line) in zip(["A", "B"], topology.channel.lines) {
       arguments += ["--line", "\(letter)=\(line.group):\(line.port)@\(line.interface)"]
@@ -134,18 +127,37 @@ final class RunSession {
     if let impair = options.impair { arguments += ["--impair", impair] }
     if let seed = options.impairSeed { arguments += ["--impair-seed", seed] }
     if let loss = options.retransmitLoss { arguments += ["--retransmit-loss", loss] }
+    do throws(VenueUsageError) { _ = try VenueOptions.parse(arguments) } catch {
+      fail("bulkhead run: \(error)\ntry `bulkhead run --help`", code: ExitCode.usage)
+    }
+    return arguments
+  }
+
+  private static func day(_ options: RunOptions) -> DayConfiguration {
+    var messages: UInt64 = 0
+    if case .generate(let text) = options.source { messages = UInt64(text) ?? 0 }
+    return DayConfiguration(
+      seed: UInt64(options.seed ?? "1") ?? 1, messages: messages,
+      instruments: Int(options.instruments ?? "1000") ?? 1000)
+  }
+
+  private func startVenue() {
+    guard var arguments = venueArguments else { return }
     for component in ["bookd", "pubd", InstanceFiles.auditor] {
       arguments += ["--follow", ControlPage.path(directory: topology.host.directory, component: component)]
     }
     arguments += ["--window", String(options.window), "--window-packets", String(windowPackets)]
     let process = ChildProcess(program: "venue", arguments: arguments, outputPath: venueOutputPath)
-    process.start()
+    guard process.tryStart() else {
+      Self.abandon(
+        supervisor, options, topology, "bulkhead run: cannot start the venue", ExitCode.unavailable)
+    }
     venue = process
   }
 
   private var venueOutputPath: String { "\(topology.host.directory)/venue.out" }
 
-  /// Packets that may be on their way to one receiver: a quarter of what its socket's buffer surely holds. The kernel
+  /// Packets that may be on their way to one receiver: half of what its socket's buffer surely holds. The kernel
   /// charges a datagram of up to 1,400 bytes with 4,352 bytes.
   private var windowPackets: Int {
     let granted =
@@ -154,11 +166,65 @@ final class RunSession {
     return max(8, Int(granted) / 4_352 / 2)
   }
 
-  /// A supervisor that was killed is replaced; its successor takes the running stages over.
-  private func reviveSupervisor() {
-    guard let status = supervisor.endedWith() else { return }
-    narrate("bulkhead run: watchdogd ended (\(status)); starting another")
-    supervisor.start()
+  // MARK: The run
+
+  /// Runs to the end. Returns the exit code.
+  func run() -> Int32 {
+    startVenue()
+    flowStartedAt = bulkhead_monotonic_nanoseconds()
+    lastMovementAt = flowStartedAt
+    let deadline = flowStartedAt + options.timeoutSeconds * 1_000_000_000
+    while auditor.endOfSession == nil || venueArguments == nil {
+      let events = auditor.turn()
+      let now = bulkhead_monotonic_nanoseconds()
+      if events == 0 {
+        auditor.park(nanoseconds: Self.parkNanoseconds)
+      } else {
+        lastMovementAt = now
+        if firstEventAt == 0 { firstEventAt = now }
+      }
+      screen.show(view, auditor, now: now)
+      if let reason = reasonToStop(now, deadline) {
+        exitReason = reason
+        break
+      }
+    }
+    flowEndedAt = bulkhead_monotonic_nanoseconds()
+    settle()
+    return finish()
+  }
+
+  /// Why the run has to end before the end of the session; nil while it can go on.
+  private func reasonToStop(_ now: UInt64, _ deadline: UInt64) -> String? {
+    if bulkhead_stop_requested() {
+      wasStopped = true
+      return "stopped by signal"
+    }
+    if let status = supervisor.endedWith() {
+      supervisorDeaths += 1
+      // Killed, with its stages running on: another takes them over. One that ended by itself meant to.
+      let stagesRun = view.stages().contains { $0.isAlive }
+      guard status > 128, stagesRun, supervisorDeaths <= Self.supervisorRestarts else {
+        return "watchdogd ended with code \(status)"
+      }
+      narrate("bulkhead run: watchdogd was killed (\(status - 128)); starting another")
+      supervisor.start()
+    }
+    if let venue, venue.pid > 0, let status = venue.endedWith(), status != 0 {
+      let output = (readText(venueOutputPath) ?? "").split(separator: "\n").suffix(3).joined(separator: "\n")
+      narrate(output)
+      return "the venue ended with code \(status)"
+    }
+    if now > deadline { return "timeout after \(options.timeoutSeconds) s" }
+    if now > lastMovementAt, now - lastMovementAt > Self.stallNanoseconds, venueArguments != nil {
+      if let venue, venue.pid == 0 { return "the venue has ended and nothing comes any more" }
+      if view.supervisorValue(.halted) > 0 { return "a stage is left down and nothing comes any more" }
+      if view.stages().contains(where: { $0.state == .halted }) {
+        hasHalted = true
+        return "a stage has halted"
+      }
+    }
+    return nil
   }
 
   /// Lets the stages reach the end of the session, so that their digests can be compared.
@@ -189,17 +255,14 @@ final class RunSession {
     supervisor.signal(SIGTERM)
     let supervisorStatus = supervisor.waitForEnd(seconds: 60)
     while waitpid(-1, nil, WNOHANG) > 0 {}
-    let expected = options.verify ? expectedResult() : nil
     let report = RunReport(
-      session: self, view: view, auditor: auditor, stages: stages, expected: expected,
-      venueOutput: readText(venueOutputPath) ?? "", exitReason: exitReason,
+      session: self, view: view, auditor: auditor, stages: stages,
+      expected: options.verify ? expectedResult() : nil, venueOutput: readText(venueOutputPath) ?? "",
       wallNanoseconds: flowEndedAt - flowStartedAt,
       flowNanoseconds: firstEventAt == 0 ? 0 : flowEndedAt - firstEventAt, processorTimes: processorTimes,
       supervisorStatus: supervisorStatus)
     report.print(json: options.json)
-    if !options.keep {
-      InstanceFiles.remove(directory: topology.host.directory, runDirectory: topology.host.runDirectory)
-    }
+    Self.removeFiles(options, topology)
     return report.exitCode
   }
 
@@ -212,11 +275,8 @@ final class RunSession {
       case .replay(let path):
         let store = try MessageStore(path: path)
         return ExpectedResult(store: store, topology: topology, gaps: auditor.gaps)
-      case .generate(let messages):
-        let day = DayConfiguration(
-          seed: UInt64(options.seed ?? "1") ?? 1, messages: UInt64(messages) ?? 0,
-          instruments: Int(options.instruments ?? "1000") ?? 1000)
-        let store = try MessageStore(generating: DayGenerator(day))
+      case .generate:
+        let store = try MessageStore(generating: DayGenerator(Self.day(options)))
         return ExpectedResult(store: store, topology: topology, gaps: auditor.gaps)
       }
     } catch {

@@ -22,7 +22,8 @@ struct StatusScreen {
     let interval: UInt64 = isTerminal ? 200_000_000 : 1_000_000_000
     guard now - lastShown >= interval else { return }
     let sequence = auditor.newestSequence
-    let rate = lastShown == 0 ? 0 : (sequence &- lastSequence) * 1_000_000_000 / max(1, now - lastShown)
+    let applied = sequence > lastSequence ? sequence - lastSequence : 0
+    let rate = lastShown == 0 ? 0 : applied &* 1_000_000_000 / max(1, now &- lastShown)
     lastShown = now
     lastSequence = sequence
     let down = view.stages().filter { !$0.isAlive || $0.state != .ready }.map {
