@@ -98,5 +98,6 @@ let package = Package(
     tests(
       "PublishWireTests",
       ["PublishWire", "StageRecords", "FeedSim", "OrderBook", "BookBuilder", "pubd", "bulkhead"]),
+    tests("PipelineTests", []),
   ]
 )

@@ -1,0 +1,76 @@
+import Foundation
+
+/// The last line of `bulkhead run --json`.
+struct RunReport: Decodable {
+  struct Expected: Decodable {
+    let streamDigest, bookDigest: String
+    let events, messages: UInt64
+  }
+  struct Line: Decodable {
+    let name: String
+    let packets, bytes, kernelDrops, duplicatePackets, missingMessages: UInt64
+  }
+  struct Gap: Decodable, Equatable {
+    let first, last: UInt64
+    let reason: String
+    /// 0 for a gap that ends before it begins.
+    var count: UInt64 { last >= first ? last - first + 1 : 0 }
+  }
+  struct Venue: Decodable {
+    struct Line: Decodable {
+      let packets, datagrams, dropped, droppedInBursts, duplicated, reordered: UInt64
+    }
+    struct Retransmission: Decodable {
+      let requests, answers, messages, dropped, ignored: UInt64
+    }
+    let session: String
+    let messages, sent: UInt64
+    let complete: Bool
+    let lines: [String: Line]
+    let retransmission: Retransmission
+  }
+
+  let verdict, exitReason, instance, configurationHash: String
+  let exitCode: Int32
+  let reasons: [String]
+  let messagesSent, messagesApplied, messagesLost, eventsPublished: UInt64
+  let ringLaps, identityViolations, outOfOrderInput, duplicateMessages, malformedPackets: UInt64
+  let gapsDetected, gapsFilledByLine, gapsFilledByRetransmission, gapsUnrecoverable: UInt64
+  let retransmissionRequests, rejects, unknownReferences, liveOrders, instruments: UInt64
+  let staleInstruments, messagesReplayed, replicaMismatches: UInt64
+  let streamDigest, bookDigest, publishBookDigest: String
+  let expected: Expected?
+  let lines: [Line]
+  let gaps, restartGaps: [Gap]
+  let restarts: [String: UInt64]
+  let venue: Venue?
+}
+
+/// What `bulkhead status --json` says about one set.
+struct SetStatus: Decodable {
+  struct Supervisor: Decodable {
+    let pid: pid_t
+    let alive: Bool
+  }
+  struct Stage: Decodable {
+    let name, state: String
+    let pid: pid_t
+    let alive: Bool
+    let epoch, restarts, appliedSequence: UInt64
+  }
+  let instance, verdict, reason, configurationHash: String
+  let watchdogd: Supervisor
+  let stages: [Stage]
+  let messagesApplied, staleInstruments, gapsOpen, publishPort: UInt64
+
+  func stage(_ name: String) -> Stage? { stages.first { $0.name == name } }
+  var pids: [String: pid_t] {
+    Dictionary(stages.map { ($0.name, $0.pid) }, uniquingKeysWith: { first, _ in first })
+  }
+}
+
+struct StatusList: Decodable {
+  let schema: String
+  let version: Int
+  let sets: [SetStatus]
+}
