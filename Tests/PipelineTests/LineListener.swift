@@ -15,6 +15,7 @@ final class LineListener: @unchecked Sendable {
   private let lock = NSLock()
   private var heard = Heard()
   private var isStopping = false
+  private var isDraining = true
   private let done = DispatchSemaphore(value: 0)
 
   /// Joins the group on loopback, and listens until ``stop()``.
@@ -48,10 +49,11 @@ final class LineListener: @unchecked Sendable {
     return heard
   }
 
-  /// Takes what is still queued and ends.
-  func stop() -> Heard {
+  /// Ends; first takes what is still queued, if wanted. (That does not end while the line is busy.)
+  func stop(draining: Bool = true) -> Heard {
     lock.lock()
     isStopping = true
+    isDraining = draining
     lock.unlock()
     done.wait()
     return current
@@ -70,15 +72,14 @@ final class LineListener: @unchecked Sendable {
     var buffer = [UInt8](repeating: 0, count: 65_536)
     while true {
       var poller = pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0)
-      if poll(&poller, 1, 20) > 0 {
-        let length = recv(descriptor, &buffer, buffer.count, 0)
-        if length >= 20 { take(buffer[..<length]) }
-        continue
-      }
+      let isReadable = poll(&poller, 1, 20) > 0
       lock.lock()
-      let isStopping = isStopping
+      let isOver = isStopping && !(isReadable && isDraining)
       lock.unlock()
-      if isStopping { break }
+      if isOver { break }
+      guard isReadable else { continue }
+      let length = recv(descriptor, &buffer, buffer.count, 0)
+      if length >= 20 { take(buffer[..<length]) }
     }
     done.signal()
   }

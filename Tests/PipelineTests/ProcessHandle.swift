@@ -82,7 +82,7 @@ final class ProcessHandle {
   /// Waits for its end. The deadline is for hangs, not for slowness.
   @discardableResult
   func waitForEnd(seconds: Double = 120) throws -> Ending {
-    try wait(seconds: seconds, "the end of the process", context: { self.transcript }) { pollEnding() }
+    try waitUntil(seconds: seconds, "the end of the process", context: { self.transcript }) { pollEnding() }
   }
 
   /// The command and everything that it printed.
@@ -111,7 +111,7 @@ final class ProcessHandle {
 }
 
 /// Asks every few milliseconds until there is an answer; throws after the deadline.
-func wait<Answer>(
+func waitUntil<Answer>(
   seconds: Double = 60, _ what: String, context: () -> String = { "" }, until answer: () throws -> Answer?
 ) throws -> Answer {
   let deadline = Date().addingTimeInterval(seconds)

@@ -78,7 +78,7 @@ final class SetRun {
     try Binaries.require()
     instance = place.instance
     self.place = place
-    var command = [Binaries.path("bulkhead"), "run", "--json", "--quiet"]
+    var command = [Binaries.path("bulkhead"), "run", "--json", "--quiet", "--timeout", "90"]
     for setting in place.overrides + Self.smallRings + settings { command += ["--set", setting] }
     process = try ProcessHandle(command + arguments)
   }
@@ -126,7 +126,7 @@ final class SetRun {
     _ what: String, seconds: Double = 60, where isWanted: (SetStatus) -> Bool
   ) throws -> SetStatus {
     var last: SetStatus?
-    return try wait(
+    return try waitUntil(
       seconds: seconds, what,
       context: { "; last: \(last.map { "\($0)" } ?? "no set")\(self.process.transcript)" }
     ) {
@@ -176,11 +176,25 @@ final class SetRun {
 }
 
 /// A run that has ended, and comparisons that show its command and output when they fail.
-struct FinishedRun {
+final class FinishedRun {
   let ending: Ending
   let report: RunReport
   let errors: String
-  let transcript: String
+  private let fullTranscript: String
+  private var wasShown = false
+
+  init(ending: Ending, report: RunReport, errors: String, transcript: String) {
+    self.ending = ending
+    self.report = report
+    self.errors = errors
+    fullTranscript = transcript
+  }
+
+  /// The command and what it printed; at length for the first failure only.
+  var transcript: String {
+    defer { wasShown = true }
+    return wasShown ? " (the run is shown above)" : fullTranscript
+  }
 
   func expect<Value: Equatable>(
     _ actual: Value, _ wanted: Value, _ what: String, file: StaticString = #filePath, line: UInt = #line

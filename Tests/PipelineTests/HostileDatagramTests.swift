@@ -1,0 +1,98 @@
+import Foundation
+import Glibc
+import XCTest
+
+/// Anybody on the network can send to a group. What is no packet of the session does no harm.
+final class HostileDatagramTests: XCTestCase {
+  private static let day = [
+    "--generate", "300000", "--instruments", "500", "--seed", "31", "--rate", "150000",
+  ]
+
+  /// Sends to a line's group, or to a port of this host.
+  private final class Sender {
+    private let descriptor: Int32
+
+    init(to address: String, port: UInt16) throws {
+      descriptor = socket(AF_INET, Int32(SOCK_DGRAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue), 0)
+      var loopback = in_addr(s_addr: inet_addr("127.0.0.1"))
+      setsockopt(
+        descriptor, Int32(IPPROTO_IP), IP_MULTICAST_IF, &loopback, socklen_t(MemoryLayout<in_addr>.size))
+      guard withSocketAddress(inet_addr(address), port, { connect(descriptor, $0, $1) }) == 0 else {
+        throw ProcessFailure(description: "cannot send to \(address):\(port)")
+      }
+    }
+
+    deinit { close(descriptor) }
+
+    func send(_ bytes: [UInt8]) { _ = Glibc.send(descriptor, bytes, bytes.count, 0) }
+  }
+
+  /// A header, and blocks that are there or not.
+  private static func packet(_ session: [UInt8], _ sequence: UInt64, count: UInt16, _ blocks: [UInt8])
+    -> [UInt8]
+  {
+    session + (0..<8).map { UInt8(truncatingIfNeeded: sequence >> (56 - 8 * $0)) }
+      + [UInt8(count >> 8), UInt8(count & 0xFF)] + blocks
+  }
+
+  /// A block with a system event.
+  private static let block: [UInt8] = [0, 12, 0x53] + [UInt8](repeating: 0, count: 10) + [0x4F]
+
+  func testGarbageOnALineDoesNoHarm() throws {
+    try Binaries.require()
+    let place = SetRun.Place.next()
+    let listener = try LineListener(group: place.groupA, port: place.portA)
+    let run = try SetRun(Self.day, at: place)
+    let session = try waitUntil("the first packet", context: { run.process.transcript }) {
+      listener.current.session.isEmpty ? nil : listener.current.session
+    }
+    _ = listener.stop(draining: false)
+    let line = try Sender(to: place.groupA, port: place.portA)
+    let service = try Sender(to: "127.0.0.1", port: place.portRetransmission)
+    var random = SeededBytes(seed: 77)
+    for round in 0..<400 {
+      // Random bytes of every length. Where there is a header, it counts more blocks than there are, so that chance
+      // makes no packet of another session, which would be a change of session.
+      var bytes = random.bytes(Int(random.next() % 1_500))
+      if bytes.count >= 20 { bytes[18] = bytes[18] & 0x7F | 1 }
+      if bytes.count >= 22 { bytes[20] = 0xFF }
+      line.send(bytes)
+      service.send(bytes)
+      // A true header with too little behind it.
+      line.send(
+        Array(Self.packet(session, random.next() % 300_000 + 1, count: 5, Self.block).dropLast(round % 14)))
+      line.send(Self.packet(session, 1, count: 0xFFFE, []))
+      line.send(Array(session.prefix(round % 10)))
+      service.send(Self.packet(session, random.next(), count: UInt16(truncatingIfNeeded: random.next()), []))
+      // Whole packets of the session, at places that cannot be.
+      for sequence in [0, 1 << 63, .max, .max - 1, 1 << 62, random.next() | 1 << 48] as [UInt64] {
+        line.send(Self.packet(session, sequence, count: 3, Self.block + Self.block + Self.block))
+        line.send(Self.packet(session, sequence, count: 0, []))
+        line.send(Self.packet(session, sequence, count: 0xFFFF, []))
+      }
+    }
+    XCTAssertNil(
+      run.process.pollEnding(), "the day was over before the garbage was sent\(run.process.transcript)")
+    let finished = try run.finish()
+    finished.expectCorrect()
+    finished.expect(finished.report.malformedPackets > 400, "malformed packets")
+    finished.expect(finished.report.restarts.values.reduce(0, +), 0, "restarts")
+    finished.expect((finished.report.venue?.retransmission.ignored ?? 0) > 400, "ignored requests")
+  }
+
+  /// A packet of another session begins another session, as the protocol has it. This version ends the run on it, and
+  /// does not call it good.
+  func testAnotherSessionIsNotTakenForThisOne() throws {
+    try Binaries.require()
+    let place = SetRun.Place.next()
+    let run = try SetRun(Self.day, at: place)
+    _ = try run.waitForMessages(40_000)
+    let line = try Sender(to: place.groupA, port: place.portA)
+    line.send(Self.packet(Array("SOMEOTHER1".utf8), 1, count: 1, Self.block))
+    let finished = try run.finish()
+    finished.expect(finished.ending, .exit(70), "exit code")
+    finished.expect(finished.report.verdict, "wrong", "verdict")
+    finished.expect(finished.report.messagesApplied < finished.report.messagesSent, "messages applied")
+    finished.expect(!finished.report.reasons.isEmpty, "reasons")
+  }
+}
