@@ -58,8 +58,14 @@ final class Supervisor {
       fail("watchdogd: cannot open \(path): \(String(cString: strerror(errno)))", code: ExitCode.unavailable)
     }
     guard flock(descriptor, LOCK_EX | LOCK_NB) == 0 else {
+      var holder = "another watchdogd"
+      if let page = try? ControlPage.attach(
+        directory: host.directory, component: InstanceFiles.supervisor, access: .readOnly)
+      {
+        holder = "process \(page.pid)"
+      }
       fail(
-        "watchdogd: set \"\(host.instance)\" is already run by another watchdogd; stop it, or choose another host.instance",
+        "watchdogd: set \"\(host.instance)\" is already run by \(holder); stop it, or choose another host.instance",
         code: ExitCode.failure)
     }
     return descriptor

@@ -48,11 +48,3 @@ enum Binaries {
     return path
   }
 }
-
-/// A defect that is known and not repaired yet: the test that shows it is skipped, unless `BULKHEAD_KNOWN_DEFECTS` is
-/// set. Whoever repairs it removes the call.
-func skipKnownDefect(_ description: String) throws {
-  if ProcessInfo.processInfo.environment["BULKHEAD_KNOWN_DEFECTS"] == nil {
-    throw XCTSkip("known defect: \(description)")
-  }
-}

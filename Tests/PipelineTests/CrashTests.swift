@@ -48,7 +48,6 @@ final class CrashTests: XCTestCase {
 
   /// The successor of a supervisor does everything that its predecessor did.
   func testAStageAfterItsSupervisor() throws {
-    try skipKnownDefect("a dead stage that its new supervisor cannot reap counts as alive for its successor")
     let (run, before) = try start()
     defer { run.removeFiles() }
     try run.crash("watchdogd", of: before)
@@ -64,8 +63,6 @@ final class CrashTests: XCTestCase {
   /// The merged ring no longer reaches back to the first message: the books cannot be rebuilt, and that is said before
   /// anything else.
   func testStateThatCannotBeRebuiltIsDeclared() throws {
-    try skipKnownDefect(
-      "a rebuilt bookd publishes up to a turn of new events before its notice of lost state")
     let (run, before) = try start(["--window", "2048"], settings: ["ring.merged.cells=16384"])
     defer { run.removeFiles() }
     try run.crash("bookd", of: before)
@@ -94,7 +91,6 @@ final class CrashTests: XCTestCase {
 
   /// A stage that used up its restarts stays down, and a run that can never end says so instead of waiting.
   func testAStageThatIsLeftDownEndsTheRun() throws {
-    try skipKnownDefect("a run waits for its time-out although a stage that it needs was left down")
     let (run, before) = try start(settings: ["stage.bookd.restart=halt"])
     defer { run.removeFiles() }
     try run.crash("bookd", of: before)

@@ -49,7 +49,7 @@ final class LifecycleTests: XCTestCase {
     let first = try SetRun([])
     let before = try first.waitForStatus("a live set") { $0.verdict == "LIVE" && $0.stages.count == 5 }
     let second = try ProcessHandle.run(
-      "bulkhead", Array(first.process.arguments.dropFirst()) + ["--generate", "10"])
+      "bulkhead", Array(first.process.arguments.dropFirst()) + ["--generate", "60000"])
     XCTAssertEqual(second.ending, .exit(1), second.transcript)
     for words in ["already run", first.instance, "\(before.watchdogd.pid)"] {
       XCTAssertTrue(second.errors.contains(words), "no \"\(words)\" in\(second.transcript)")

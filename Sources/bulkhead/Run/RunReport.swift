@@ -44,7 +44,9 @@ struct RunReport {
 
   var exitCode: Int32 {
     switch verdict {
-    case .correct, .stopped: ExitCode.success
+    case .correct: ExitCode.success
+    // A set without a source is meant to be stopped; a day that was cut short is not good.
+    case .stopped: reasons.isEmpty ? ExitCode.success : ExitCode.failure
     case .incomplete: ExitCode.failure
     case .wrong: ExitCode.invariantBroken
     }
@@ -91,6 +93,7 @@ struct RunReport {
       ("identityViolations", auditor.identityViolations),
       ("outOfOrderInput", view.value("bookd", BookCounter.outOfOrderInput)),
       ("duplicateMessages", view.value("merged", MergeCounter.duplicateMessages)),
+      ("foreignSessionPackets", view.value("merged", MergeCounter.foreignSessionPackets)),
       ("malformedPackets", view.value("merged", MergeCounter.malformedPackets)),
       ("gapsDetected", view.value("merged", MergeCounter.gapsDetected)),
       ("gapsFilledByLine", view.value("merged", MergeCounter.gapsFilledByLine)),

@@ -111,9 +111,6 @@ final class RunSession {
       arguments = [
         "--generate", messages, "--seed", options.seed ?? "1", "--instruments", options.instruments ?? "1000",
       ]
-      do throws(DayGeneratorError) { _ = try DayGenerator(day(options)) } catch {
-        fail("bulkhead run: \(error)", code: ExitCode.usage)
-      }
     }
     for (letter, line) in zip(["A", "B"], topology.channel.lines) {
       arguments += ["--line", "\(letter)=\(line.group):\(line.port)@\(line.interface)"]
@@ -129,6 +126,11 @@ final class RunSession {
     if let loss = options.retransmitLoss { arguments += ["--retransmit-loss", loss] }
     do throws(VenueUsageError) { _ = try VenueOptions.parse(arguments) } catch {
       fail("bulkhead run: \(error)\ntry `bulkhead run --help`", code: ExitCode.usage)
+    }
+    if case .generate = options.source {
+      do throws(DayGeneratorError) { _ = try DayGenerator(day(options)) } catch {
+        fail("bulkhead run: \(error)", code: ExitCode.usage)
+      }
     }
     return arguments
   }
@@ -218,7 +220,10 @@ final class RunSession {
     if now > deadline { return "timeout after \(options.timeoutSeconds) s" }
     if now > lastMovementAt, now - lastMovementAt > Self.stallNanoseconds, venueArguments != nil {
       if let venue, venue.pid == 0 { return "the venue has ended and nothing comes any more" }
-      if view.supervisorValue(.halted) > 0 { return "a stage is left down and nothing comes any more" }
+      if view.supervisorValue(.halted) > 0 {
+        let down = view.stages().filter { !$0.isAlive }.map(\.name).joined(separator: ", ")
+        return "\(down) left down, and nothing comes any more"
+      }
       if view.stages().contains(where: { $0.state == .halted }) {
         hasHalted = true
         return "a stage has halted"
