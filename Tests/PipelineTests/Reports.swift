@@ -34,7 +34,8 @@ struct RunReport: Decodable {
   let exitCode: Int32
   let reasons: [String]
   let messagesSent, messagesApplied, messagesLost, eventsPublished: UInt64
-  let ringLaps, identityViolations, outOfOrderInput, duplicateMessages, foreignSessionPackets, malformedPackets: UInt64
+  let ringLaps, identityViolations, outOfOrderInput, duplicateMessages: UInt64
+  let foreignSessionPackets, malformedPackets: UInt64
   let gapsDetected, gapsFilledByLine, gapsFilledByRetransmission, gapsUnrecoverable: UInt64
   let retransmissionRequests, rejects, unknownReferences, liveOrders, instruments: UInt64
   let staleInstruments, messagesReplayed, replicaMismatches: UInt64
