@@ -66,7 +66,7 @@ public struct TableWriter: ~Copyable {
     let writing = (version.loadRelaxed() | 1) &+ (version.loadRelaxed() & 1) &* 2
     version.storeRelaxed(writing)
     atomicMemoryFence(ordering: .releasing)
-    (entry + 8).copyMemory(from: value, byteCount: ConflatedTable.valueBytes)
+    SharedPayload.copyIn(to: entry + 8, from: value, byteCount: ConflatedTable.valueBytes)
     version.storeReleasing(writing &+ 1)
     return true
   }
@@ -128,7 +128,7 @@ public struct TableReader: ~Copyable {
       let before = version.loadAcquiring()
       if before == 0 { return .absent }
       if before & 1 == 1 { continue }
-      value.copyMemory(from: entry + 8, byteCount: ConflatedTable.valueBytes)
+      SharedPayload.copyOut(to: value, from: entry + 8, byteCount: ConflatedTable.valueBytes)
       atomicMemoryFence(ordering: .acquiring)
       if version.loadRelaxed() == before { return .value }
     }

@@ -132,9 +132,9 @@ public struct RingConsumer: ~Copyable {
       guard bytes <= room else { return whyNothing() }
       if bytes <= 56 {
         // The common case as seven plain words: no call.
-        buffer.copyMemory(from: here + RingLayout.stampBytes, byteCount: 56)
+        SharedPayload.copyOut(to: buffer, from: here + RingLayout.stampBytes, byteCount: 56)
       } else {
-        buffer.copyMemory(from: here + RingLayout.stampBytes, byteCount: bytes)
+        SharedPayload.copyOut(to: buffer, from: here + RingLayout.stampBytes, byteCount: bytes)
       }
       guard isStillThere() else { return whyNothing() }
       position = position &+ UInt64(truncatingIfNeeded: Stamp.cells(length: bytes))

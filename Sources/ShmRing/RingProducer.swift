@@ -320,7 +320,7 @@ extension RingProducer {
       guard Stamp.matches(stamp, lap: walk >> lapShift) else { break }
       if Stamp.kind(stamp) == Stamp.padKind { break }
       let bytes = min(Stamp.length(stamp), maximumRecordBytes)
-      buffer.copyMemory(from: here + RingLayout.stampBytes, byteCount: bytes)
+      SharedPayload.copyOut(to: buffer, from: here + RingLayout.stampBytes, byteCount: bytes)
       newest = (Stamp.kind(stamp), bytes)
       walk += UInt64(Stamp.cells(length: bytes))
     }

@@ -74,6 +74,9 @@ public struct SharedFile: ~Copyable {
     }
     // A dump of gigabytes of rings would delay the confirmation of a death (FM-622).
     madvise(base, byteCount, MADV_DONTDUMP)
+    #if RING_INTERLEAVING
+      Interleaving.model?.mapped(base, byteCount: byteCount, path: path)
+    #endif
     return SharedFile(base: base, byteCount: byteCount, path: path)
   }
 }
