@@ -16,7 +16,7 @@ public enum RingPoll: Equatable, Sendable {
 
 /// Where a new reader starts.
 public enum RingStart: Sendable {
-  /// Where the reader of this name last said it was; at the oldest record if that is gone.
+  /// Where the reader of this name last said it was. If that is gone, the first poll says what was lost.
   case cursor
   /// At the oldest record that is retained.
   case oldest
@@ -90,7 +90,8 @@ public struct RingConsumer: ~Copyable {
     case .newest: position = published
     case .cursor:
       let reported = cursor.reportedPosition
-      position = reported >= oldest && reported <= published ? reported : min(oldest, published)
+      // Behind the retention it stays where it is: the first poll then declares the exact loss.
+      position = reported <= published ? reported : min(oldest, published)
     }
     reportPosition()
   }

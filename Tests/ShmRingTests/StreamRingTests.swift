@@ -230,6 +230,25 @@ final class StreamRingTests: XCTestCase {
     XCTAssertEqual(numberOf(buffer, bytes: 8), 4)
   }
 
+  /// What went by while no reader of that name lived is lost to it, and declared like any other loss.
+  func testReaderThatComesBackTooLateLearnsWhatItLost() throws {
+    let fixture = try RingFixture(cells: 64)
+    var producer = try fixture.producer()
+    for number in 0..<10 as Range<UInt64> { producer.commitNumbered(number, bytes: 8) }
+    producer.publish()
+    do {
+      var consumer = try fixture.consumer()
+      for _ in 0..<4 { _ = consumer.poll(into: buffer) }
+      consumer.reportPosition()
+    }
+    for number in 10..<100 as Range<UInt64> { producer.commitNumbered(number, bytes: 8); producer.publish() }
+    var successor = try fixture.consumer()
+    XCTAssertEqual(successor.poll(into: buffer), .lapped(from: 4, to: 101 - 64))
+    XCTAssertEqual(successor.cursor.lostCellCount, 101 - 64 - 4)
+    XCTAssertEqual(successor.poll(into: buffer), .record(kind: 1, bytes: 8))
+    XCTAssertEqual(numberOf(buffer, bytes: 8), 101 - 64)
+  }
+
   func testCursorBeyondTheStreamIsNotBelieved() throws {
     let fixture = try RingFixture(cells: 64)
     var producer = try fixture.producer()
