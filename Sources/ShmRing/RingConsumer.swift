@@ -91,9 +91,19 @@ public struct RingConsumer: ~Copyable {
     case .cursor:
       let reported = cursor.reportedPosition
       // Behind the retention it stays where it is: the first poll then declares the exact loss.
-      position = reported <= published ? reported : min(oldest, published)
+      let isKnown = reported <= published || reported <= visibleEnd(from: published)
+      position = isKnown ? reported : min(oldest, published)
     }
     reportPosition()
+  }
+
+  /// Behind the newest record that can be seen. A record is visible a moment before `published` says so, and stays in
+  /// that state when its producer died within the moment; a reader may have taken it and reported so.
+  private func visibleEnd(from published: UInt64) -> UInt64 {
+    let end = RingProducer.findFrontier(
+      from: published, data: data, cellMask: cellMask, lapShift: lapShift, segmentCells: segmentCells)
+    // Overwritten during the walk, it ended early; but then the word has moved on.
+    return max(end, header.published.loadAcquiring())
   }
 
   /// The oldest position that is still whole: always a record's start.

@@ -157,9 +157,9 @@ public struct RingProducer: ~Copyable {
       let stamp = SharedWord(data + Int(position & cellMask) * RingLayout.cellBytes).loadAcquiring()
       guard Stamp.matches(stamp, lap: position >> lapShift) else { return position }
       if Stamp.kind(stamp) == Stamp.padKind {
-        position = (position / segmentCells + 1) * segmentCells
+        position = (position / segmentCells &+ 1) &* segmentCells
       } else {
-        position += UInt64(Stamp.cells(length: Stamp.length(stamp)))
+        position &+= UInt64(truncatingIfNeeded: Stamp.cells(length: Stamp.length(stamp)))
       }
     }
     return position

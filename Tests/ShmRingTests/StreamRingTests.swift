@@ -249,6 +249,23 @@ final class StreamRingTests: XCTestCase {
     XCTAssertEqual(numberOf(buffer, bytes: 8), 101 - 64)
   }
 
+  /// The producer died between a record's stamp and the published word; the reader that took the record comes back.
+  func testReaderComesBackBehindARecordThatPublishedDoesNotCount() throws {
+    let fixture = try RingFixture(cells: 64)
+    var producer = try fixture.producer()
+    for number in 0..<3 as Range<UInt64> { producer.commitNumbered(number, bytes: 8) }
+    producer.publish()
+    do {
+      var consumer = try fixture.consumer()
+      for _ in 0..<3 { XCTAssertEqual(consumer.poll(into: buffer), .record(kind: 1, bytes: 8)) }
+      consumer.reportPosition()
+      producer.header.published.storeRelaxed(0)  // as if it had never come so far
+    }
+    var successor = try fixture.consumer()
+    XCTAssertEqual(successor.nextPosition, 3, "what was taken already comes again")
+    XCTAssertEqual(successor.poll(into: buffer), .empty)
+  }
+
   func testCursorBeyondTheStreamIsNotBelieved() throws {
     let fixture = try RingFixture(cells: 64)
     var producer = try fixture.producer()
