@@ -82,7 +82,7 @@ let package = Package(
       ]),
 
     // Tests.
-    tests("ShmRingTests", ["ShmRing"]),
+    tests("ShmRingTests", ["CLinux", "ShmRing"]),
     tests("LatencyHistogramTests", ["LatencyHistogram"]),
     tests("SupervisionTests", ["Supervision"]),
     tests("LineArbiterTests", ["LineArbiter", "StageRecords"]),

@@ -126,6 +126,9 @@ public struct RingProducer: ~Copyable {
     self.readerFiles = readerFiles
     readerFileCount = sleeperCount
     epoch = header.epoch.loadRelaxed() &+ 1
+    // Lets a parking reader put the barrier on its own side (see RingConsumer.prepareToPark). Before anything is
+    // published here.
+    _ = bulkhead_membarrier_register()
     header.producerPid.storeRelaxed(UInt64(getpid()))
     header.producerStartTime.storeRelaxed(bulkhead_process_start_time(getpid()))
     header.claimed.storeRelaxed(self.claimed)
@@ -134,8 +137,8 @@ public struct RingProducer: ~Copyable {
     header.published.storeReleasing(frontier)
     header.epoch.storeReleasing(epoch)
     self.file = file
-    // Lets a parking reader put the barrier on its own side (see RingConsumer.prepareToPark).
-    _ = bulkhead_membarrier_register()
+    // A predecessor that died between a stamp and the wake-ups left readers asleep over its last batch.
+    wakeSleepers()
   }
 
   deinit {

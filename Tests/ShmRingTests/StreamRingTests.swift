@@ -1,3 +1,4 @@
+import CLinux
 import Foundation
 import XCTest
 
@@ -329,6 +330,40 @@ final class StreamRingTests: XCTestCase {
       XCTAssertEqual(torn, 0, "cells \(cells)")
       XCTAssertEqual(reversed, 0, "cells \(cells)")
     }
+  }
+
+  /// The producer died after its last stamp and before it woke anybody: its successor does it, without a record of
+  /// its own.
+  func testSuccessorWakesReaderThatItsPredecessorLeftAsleep() throws {
+    let fixture = try RingFixture(cells: 64)
+    let path = fixture.path
+    var consumer = try fixture.consumer()
+    let word = try XCTUnwrap(consumer.prepareToPark())
+    do {
+      // A producer that knows no readers wakes none: as if killed just before.
+      var producer = try RingProducer.attach(
+        path: path, readers: [], configurationHash: RingFixture.configurationHash)
+      producer.commitNumbered(1, bytes: 16)
+      producer.publish()
+      producer.header.published.storeRelaxed(0)  // … or already before it stored that
+    }
+    let asleep = DispatchSemaphore(value: 0)
+    let done = DispatchSemaphore(value: 0)
+    let pointer = UInt(bitPattern: consumer.parkWord)
+    nonisolated(unsafe) var result: Int32 = 1
+    Thread.detachNewThread {
+      asleep.signal()
+      result = CLinux.bulkhead_futex_wait(UnsafeRawPointer(bitPattern: pointer), word, 20_000_000_000)
+      done.signal()
+    }
+    asleep.wait()
+    // Until the thread sleeps: the value of the word has not changed, so it must.
+    usleep(50_000)
+    _ = try fixture.producer()
+    done.wait()
+    XCTAssertNotEqual(result, -ETIMEDOUT)
+    consumer.finishPark()
+    XCTAssertEqual(consumer.poll(into: buffer), .record(kind: 1, bytes: 16))
   }
 
   /// A parked reader is woken by a record, and never sleeps over one that came before it slept.
