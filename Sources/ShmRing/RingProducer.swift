@@ -178,7 +178,8 @@ public struct RingProducer: ~Copyable {
   @inlinable public var batchIsLong: Bool { position &- batchStart >= (cellMask &+ 1) >> 3 }
 
   /// Makes room for one record and returns where its payload goes: `bytes` writable bytes, up to the end of
-  /// the last cell. Claims what is about to be overwritten.
+  /// the last cell. Claims what is about to be overwritten. The open batch, rounded up to whole segments, may cover
+  /// the ring less one segment; more is a programming error.
   /// - Parameter bytes: 0...``recordBytesLimit``; more is a programming error.
   @inlinable @inline(__always)
   public mutating func reserve(bytes: Int) -> UnsafeMutableRawPointer {
@@ -260,7 +261,10 @@ public struct RingProducer: ~Copyable {
   @usableFromInline
   mutating func claim(upTo end: UInt64) {
     claimed = ((end &+ segmentCells &- 1) / segmentCells) &* segmentCells
-    precondition(claimed &- batchStart <= cellMask &+ 1, "a batch longer than its ring")
+    // The segment in front of the batch stays whole: a successor reads the newest record there, however the batch ends.
+    // One record alone always fits: at most three segments of at least four.
+    precondition(
+      claimed &- batchStart <= cellMask &+ 1 &- segmentCells, "a batch longer than its ring less a segment")
     header.claimed.storeRelaxed(claimed)
     // Whoever sees a byte that is stored after this fence also sees the claim (sync point with `isStillThere`).
     atomicMemoryFence(ordering: .releasing)

@@ -215,6 +215,32 @@ final class StreamRingTests: XCTestCase {
     XCTAssertEqual(consumer.poll(into: buffer), .empty)
   }
 
+  /// The longest batch that a producer may leave torn does not take the newest record with it: from that record a
+  /// successor knows how far its predecessor came.
+  func testNewestRecordSurvivesTheLongestTornBatch() throws {
+    for (cells, limit) in [(4, 56), (16, 56), (64, 200)] as [(UInt64, Int)] {
+      for before in 1...2 * cells {
+        let fixture = try RingFixture(cells: Int(cells), maximumRecordBytes: limit)
+        var producer = try fixture.producer()
+        let segment = producer.segmentCells
+        for number in 0..<before { producer.commitNumbered(number, bytes: 56); producer.publish() }
+        let start = producer.nextPosition
+        // What a further record would claim, rounded up to whole segments.
+        while (producer.nextPosition + 2 + segment - 1) / segment * segment - start <= cells - segment {
+          producer.commitNumbered(0xDEAD, bytes: 56)
+        }
+        XCTAssertGreaterThan(producer.nextPosition, start)
+        // All that `publish` stores before the batch's first stamp.
+        SharedWord(producer.cell(producer.nextPosition)).storeRelaxed(0)
+        let successor = try fixture.producer()
+        XCTAssertEqual(successor.nextPosition, start)
+        XCTAssertEqual(
+          successor.copyNewestRecord(into: buffer)?.bytes, 56, "\(cells) cells, \(before) records")
+        XCTAssertEqual(numberOf(buffer, bytes: 56), before - 1)
+      }
+    }
+  }
+
   func testReaderComesBackAtItsCursor() throws {
     let fixture = try RingFixture(cells: 64)
     var producer = try fixture.producer()
