@@ -6,7 +6,7 @@ import XCTest
 final class CrashTests: XCTestCase {
   /// Slow enough that a stage dies well within the day.
   private static let day = [
-    "--generate", "300000", "--instruments", "500", "--seed", "21", "--rate", "150000", "--keep",
+    "--generate", "300000", "--instruments", "500", "--seed", "21", "--rate", "120000", "--keep",
   ]
   private static let noise = ["--impair", "A:loss=2%,dup=1%,reorder=2%;B:loss=2%,reorder=2%"]
   private static let stages = ["rxd@a", "rxd@b", "merged", "bookd", "pubd"]
@@ -26,6 +26,27 @@ final class CrashTests: XCTestCase {
   /// Both neighbours of a ring at once.
   func testMergeAndBookTogether() throws {
     try expectRecovery(from: ["merged", "bookd"], atOnce: true)
+  }
+
+  /// Stages die at random moments as fast as they come back, also while they recover.
+  func testAStormOfDeathsAmidLoss() throws {
+    let limits = Self.stages.map { "stage.\($0).restart_limit=1000" }
+    let run = try SetRun(Self.day + Self.noise, settings: limits)
+    defer { run.removeFiles() }
+    var status = try run.waitForMessages(20_000)
+    var random = SeededBytes(seed: 2_025)
+    var deaths = 0
+    // Pauses of random length put the deaths at random places; nothing is waited for.
+    while status.messagesApplied < 250_000, deaths < 40, run.process.pollEnding() == nil {
+      let victim = status.stages.randomElement(using: &random)
+      if let victim, victim.alive, kill(victim.pid, SIGKILL) == 0 { deaths += 1 }
+      usleep(UInt32(random.next() % 60_000))
+      status = try run.status() ?? status
+    }
+    let finished = try run.finish()
+    finished.expectCorrect()
+    finished.expect(deaths > 3, "deaths: \(deaths)")
+    finished.expect(finished.report.restarts.values.reduce(0, +) > 3, "restarts")
   }
 
   /// The supervisor is expendable: `bulkhead run` starts another, which takes the running stages over.

@@ -134,8 +134,22 @@ enum ProcessTable {
 
   /// The processes that `parent` has started itself.
   static func children(of parent: pid_t) -> [pid_t] {
-    let entries = (try? FileManager.default.contentsOfDirectory(atPath: "/proc")) ?? []
-    return entries.compactMap { pid_t($0) }.filter { fields($0)?.dropFirst().first == "\(parent)" }
+    allPids.filter { fields($0)?.dropFirst().first == "\(parent)" }
+  }
+
+  /// The processes of a set: its name, or its folder, is in their arguments.
+  static func processes(naming instance: String) -> [pid_t] {
+    allPids.filter { pid in
+      guard pid != getpid(), let text = try? String(contentsOfFile: "/proc/\(pid)/cmdline", encoding: .utf8)
+      else {
+        return false
+      }
+      return text.contains("/\(instance)/") || text.contains("host.instance=\(instance)\0")
+    }
+  }
+
+  private static var allPids: [pid_t] {
+    ((try? FileManager.default.contentsOfDirectory(atPath: "/proc")) ?? []).compactMap { pid_t($0) }
   }
 
   /// The fields of `/proc/PID/stat` behind the name: state, parent, …

@@ -10,9 +10,6 @@ final class SetRun {
   let instance: String
   let place: Place
   let process: ProcessHandle
-  /// Processes that were seen as parts of this set, to be ended when a test fails half-way.
-  private var seen: Set<pid_t> = []
-
   /// Rings for some hundred thousand messages: created quickly, and they retain the whole session.
   static let smallRings = [
     "ring.merged.cells=524288", "ring.book.cells=2097152", "capacity.orders=262144", "capacity.levels=262144",
@@ -86,20 +83,12 @@ final class SetRun {
   /// Ends what is left: the run, which ends the rest, and then, one by one, processes of this set that are still there.
   deinit {
     if process.pollEnding() == nil {
-      _ = try? status()
-      seen.formUnion(ProcessTable.children(of: process.pid))
       process.signal(SIGTERM)
       _ = try? process.waitForEnd(seconds: 30)
       process.signal(SIGKILL)
     }
-    for pid in seen where ProcessTable.isRunning(pid) && isOurs(pid) { kill(pid, SIGKILL) }
+    for pid in ProcessTable.processes(naming: instance) { kill(pid, SIGKILL) }
     removeFiles()
-  }
-
-  /// Process numbers are used again: only one whose command line names this instance is ended.
-  private func isOurs(_ pid: pid_t) -> Bool {
-    let text = try? String(contentsOfFile: "/proc/\(pid)/cmdline", encoding: .utf8)
-    return text?.contains(instance) ?? false
   }
 
   var directoryExists: Bool { FileManager.default.fileExists(atPath: place.directory) }
@@ -113,10 +102,6 @@ final class SetRun {
     let command = try ProcessHandle.run("bulkhead", ["status", "--json", "--name", instance])
     guard let list = try? JSONDecoder().decode(StatusList.self, from: Data(command.output.utf8)) else {
       return nil
-    }
-    if let set = list.sets.first {
-      seen.formUnion(set.stages.map(\.pid) + [set.watchdogd.pid])
-      seen.remove(0)
     }
     return list.sets.first
   }
@@ -158,9 +143,11 @@ final class SetRun {
 
   // MARK: The end
 
-  /// Waits for the end and reads the result.
+  /// Waits for the end and reads the result. Fails the test when a process of the set is still there.
   func finish(seconds: Double = 120) throws -> FinishedRun {
     let ending = try process.waitForEnd(seconds: seconds)
+    let leftovers = ProcessTable.processes(naming: instance)
+    XCTAssertEqual(leftovers, [], "processes left behind by\(process.transcript)")
     guard let line = process.output.split(separator: "\n").last else {
       throw ProcessFailure(description: "no result was printed\(process.transcript)")
     }
