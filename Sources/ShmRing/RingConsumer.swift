@@ -67,7 +67,7 @@ public struct RingConsumer: ~Copyable {
     return consumer
   }
 
-  private init(file: consuming SharedFile, cursor: consuming CursorPage, identity: RingIdentity) {
+  init(file: consuming SharedFile, cursor: consuming CursorPage, identity: RingIdentity) {
     header = RingHeader(file.base)
     data = file.base + RingLayout.headerBytes
     cellMask = UInt64(identity.geometry.cellCount - 1)

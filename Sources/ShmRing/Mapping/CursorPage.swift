@@ -36,7 +36,7 @@ public struct CursorPage: ~Copyable {
     return "\(stem).\(reader).cursor"
   }
 
-  private init(file: consuming SharedFile) {
+  init(file: consuming SharedFile) {
     position = SharedWord(file.base + Self.positionOffset)
     laps = SharedWord(file.base + Self.lapsOffset)
     lostCells = SharedWord(file.base + Self.lostCellsOffset)

@@ -13,7 +13,7 @@ public struct SharedFile: ~Copyable {
   public let byteCount: Int
   public let path: String
 
-  private init(base: UnsafeMutableRawPointer, byteCount: Int, path: String) {
+  init(base: UnsafeMutableRawPointer, byteCount: Int, path: String) {
     self.base = base
     self.byteCount = byteCount
     self.path = path
