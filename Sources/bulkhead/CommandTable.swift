@@ -16,6 +16,9 @@ enum CommandTable {
         name: "run", summary: "bring up a set in the foreground, with a simulated venue if wanted",
         run: runCommand),
       Command(name: "status", summary: "show the running sets, verdict first", run: statusCommand),
+      Command(
+        name: "rings", summary: "show who writes and reads each ring, and how far behind", run: ringsCommand),
+      Command(name: "tap", summary: "decode the records of a ring, live or of a dead set", run: tapCommand),
       Command(name: "book", summary: "build books from an ITCH file in one process", run: bookCommand),
       Command(name: "watch", summary: "draw one symbol's ladder, as a client of pubd", run: watchCommand),
       Command(name: "config", summary: "check and show a configuration", run: configCommand),

@@ -1,0 +1,116 @@
+import CLinux
+import Glibc
+import ShmRing
+import StageRuntime
+
+/// What `bulkhead rings` was asked for.
+struct RingsOptions: Equatable {
+  var set = SetOptions()
+  /// Time between two samples, ns; nil: show one and end.
+  var interval: UInt64?
+
+  static let usage = """
+    usage: bulkhead rings [--name INSTANCE] [--json] [--watch SECONDS] [--run-directory DIR]
+    Who writes each ring, who reads it, how far behind. Reads the set's files only; works on a dead set too.
+      --watch SECONDS  show again and again; with --json one object a line
+    LAG% is of the retention: at 100 a reader loses records. Verdict: OK; SLOW, CLOSE, CRITICAL: a reader is over
+    70, 85, 95 %; LAPPED: a reader lost records between the samples, or is about to find out; UNKNOWN: a file cannot
+    be read. HIGH-WATER is n/a: nobody records it. Exit: 0 OK or SLOW, 1 worse, 3 no such set, 4 UNKNOWN.
+    """
+
+  static func parse(_ arguments: [String]) throws(ToolUsageError) -> RingsOptions {
+    var options = RingsOptions()
+    var rest = arguments[...]
+    while let argument = rest.first {
+      if try options.set.take(&rest) { continue }
+      guard argument == "--watch" else { throw ToolUsageError(line: "unknown argument `\(argument)`") }
+      let text = try ToolUsageError.value(&rest)
+      guard let seconds = Double(text), (0.01...86_400).contains(seconds) else {
+        throw ToolUsageError(line: "--watch needs seconds from 0.01 to 86400, not '\(text)'")
+      }
+      options.interval = UInt64(seconds * 1e9)
+    }
+    return options
+  }
+}
+
+/// `bulkhead rings`: the rings of the sets on this host, verdict first.
+func ringsCommand(_ arguments: [String]) -> Int32 {
+  if arguments.contains("--help") || arguments.contains("-h") {
+    print(RingsOptions.usage)
+    return ExitCode.success
+  }
+  do throws(ToolUsageError) {
+    return RingsCommand(options: try RingsOptions.parse(arguments), output: .standard()).run()
+  } catch {
+    narrate("bulkhead rings: \(error.line)\ntry `bulkhead rings --help`")
+    return ExitCode.usage
+  }
+}
+
+/// The running command.
+struct RingsCommand {
+  let options: RingsOptions
+  let output: LineOutput
+
+  /// Time between the two samples that give a rate, ns.
+  private static let sampleInterval: UInt64 = 200_000_000
+
+  func run() -> Int32 {
+    var earlier = sample()
+    guard let interval = options.interval else {
+      if earlier.contains(where: { $0.isAlive }) {
+        pause(nanoseconds: Self.sampleInterval)
+        return show(sample(), after: earlier)
+      }
+      return show(earlier, after: [])
+    }
+    bulkhead_install_stop_handler()
+    var code = ExitCode.success
+    var wait = min(interval, Self.sampleInterval)
+    while !bulkhead_stop_requested() {
+      pause(nanoseconds: wait)
+      if bulkhead_stop_requested() { break }
+      wait = interval
+      let now = sample()
+      code = show(now, after: earlier)
+      guard code != ExitCode.notRunning, output.isOpen else { return code }
+      earlier = now
+    }
+    return code
+  }
+
+  func sample() -> [RingsReport] {
+    SetDirectory.discover(runDirectory: options.set.runDirectory, name: options.set.name).map {
+      RingsReport($0)
+    }
+  }
+
+  /// Prints a sample with what has changed since the earlier one; returns the exit code.
+  func show(_ reports: [RingsReport], after earlier: [RingsReport]) -> Int32 {
+    var reports = reports
+    for index in reports.indices {
+      if let before = earlier.first(where: { $0.instance == reports[index].instance }) {
+        reports[index].compare(with: before)
+      }
+    }
+    if options.set.json {
+      output.line(RingsReport.json(reports, realTime: bulkhead_realtime_nanoseconds()))
+    } else {
+      for (index, report) in reports.enumerated() {
+        if index > 0 { output.line("") }
+        for line in report.lines { output.line(line) }
+      }
+      if options.interval != nil { output.line("") }
+    }
+    output.flush()
+    guard !reports.isEmpty else {
+      let directory = options.set.runDirectory
+      narrate(options.set.name.map { "no set \"\($0)\" in \(directory)" } ?? "no set in \(directory)")
+      return ExitCode.notRunning
+    }
+    let verdicts = reports.map(\.verdict)
+    if verdicts.contains(.unknown) { return ExitCode.cannotTell }
+    return verdicts.map(\.exitCode).max() ?? ExitCode.success
+  }
+}
