@@ -86,7 +86,7 @@ public struct RingIdentity: Sendable, Equatable {
       RingLayout.cellCountRange.contains(Int(cells)), cells & (cells - 1) == 0
     else { throw refuse("cells", cells, "a power of two from 4 to 2^28") }
     let segment = word64(RingLayout.segmentCellsOffset)
-    guard segment > 0, segment & (segment - 1) == 0, segment * 4 <= cells else {
+    guard segment > 0, segment & (segment - 1) == 0, segment <= cells / 4 else {
       throw refuse("segment cells", segment, "a power of two, at most \(cells / 4)")
     }
     let data = word64(RingLayout.dataOffsetOffset)
