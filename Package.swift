@@ -99,5 +99,11 @@ let package = Package(
       "PublishWireTests",
       ["PublishWire", "StageRecords", "FeedSim", "OrderBook", "BookBuilder", "pubd", "bulkhead"]),
     tests("PipelineTests", []),
+    tests(
+      "RingToolsTests",
+      [
+        "ShmRing", "StageRecords", "FeedWire", "FeedSim", "OrderBook", "BookBuilder", "StageRuntime",
+        "bulkhead",
+      ]),
   ]
 )

@@ -166,16 +166,17 @@ public struct RingObserver: ~Copyable {
     reader.position = target & ~(reader.segmentCells - 1)
     let buffer = UnsafeMutableRawPointer.allocate(byteCount: bufferBytes, alignment: 64)
     defer { buffer.deallocate() }
-    while reader.position < target {
+    while true {
       switch poll(into: buffer) {
       case .record:
-        // Behind a segment's padding, the next record starts later than it was looked for.
-        if recordPosition >= target { reader.position = recordPosition; return .at(recordPosition) }
+        // Told by the record and not by the end of the one before: padding may lie between the two.
+        guard recordPosition >= target else { continue }
+        reader.position = recordPosition
+        return .at(recordPosition)
       case .lapped(_, let to): return .lapped(from: target, to: to)
       case .empty: return .at(reader.position)
       }
     }
-    return .at(reader.position)
   }
 }
 

@@ -65,7 +65,10 @@ struct TapSession: ~Copyable {
     let segment = UInt64(ring.identity.geometry.segmentCells)
     var end = ring.frontier()
     var found: [UInt64] = []
-    while end > ring.oldestRetained, found.count < wanted {
+    // No ring has more segments than this, whatever its header comes to say.
+    var segments = ring.identity.geometry.cellCount / ring.identity.geometry.segmentCells + 1
+    while end > ring.oldestRetained, found.count < wanted, segments > 0 {
+      segments -= 1
       let start = (end - 1) & ~(segment - 1)
       guard case .at = ring.move(to: start) else { break }
       var here: [UInt64] = []
@@ -102,15 +105,9 @@ struct TapSession: ~Copyable {
     var epoch = ring.producerEpoch
     var idleTurns = 0
     while wantsMore, !bulkhead_stop_requested() {
-      switch ring.poll(into: buffer) {
-      case .record(let kind, let bytes):
-        show(kind, bytes)
+      if step() {
         idleTurns = 0
         continue
-      case .lapped(let from, let to):
-        show(lapFrom: from, to: to)
-        continue
-      case .empty: break
       }
       output.flush()
       if ring.producerEpoch != epoch {
@@ -125,6 +122,16 @@ struct TapSession: ~Copyable {
       pause(nanoseconds: Self.idle)
     }
     return nil
+  }
+
+  /// Shows the next record or loss; false when there is none yet.
+  mutating func step() -> Bool {
+    switch ring.poll(into: buffer) {
+    case .record(let kind, let bytes): show(kind, bytes)
+    case .lapped(let from, let to): show(lapFrom: from, to: to)
+    case .empty: return false
+    }
+    return true
   }
 
   private var wantsMore: Bool { output.isOpen && shown < options.count ?? Int.max }
