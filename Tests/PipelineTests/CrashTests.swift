@@ -32,7 +32,6 @@ final class CrashTests: XCTestCase {
   func testAStormOfDeathsAmidLoss() throws {
     let limits = Self.stages.map { "stage.\($0).restart_limit=1000" }
     let run = try SetRun(Self.day + Self.noise, settings: limits)
-    defer { run.removeFiles() }
     var status = try run.waitForMessages(20_000)
     var random = SeededBytes(seed: 2_025)
     var deaths = 0
@@ -49,10 +48,21 @@ final class CrashTests: XCTestCase {
     finished.expect(finished.report.restarts.values.reduce(0, +) > 3, "restarts")
   }
 
+  /// A stage that hangs is not shown as well, and what it missed meanwhile is not lost.
+  func testAStageThatHangsIsSeen() throws {
+    let (run, before) = try start()
+    let pid = try XCTUnwrap(before.stage("bookd")?.pid)
+    kill(pid, SIGSTOP)
+    defer { kill(pid, SIGCONT) }
+    let hanging = try run.waitForStatus("a set that is not well") { $0.verdict != "LIVE" }
+    XCTAssertTrue(hanging.reason.contains("bookd"), "reason: \(hanging.reason)\(run.process.transcript)")
+    kill(pid, SIGCONT)
+    try run.finish().expectCorrect()
+  }
+
   /// The supervisor is expendable: `bulkhead run` starts another, which takes the running stages over.
   func testSupervisor() throws {
     let (run, before) = try start()
-    defer { run.removeFiles() }
     try run.crash("watchdogd", of: before)
     let after = try run.waitForStatus("another watchdogd") {
       $0.watchdogd.alive && $0.watchdogd.pid != before.watchdogd.pid
@@ -70,7 +80,6 @@ final class CrashTests: XCTestCase {
   /// The successor of a supervisor does everything that its predecessor did.
   func testAStageAfterItsSupervisor() throws {
     let (run, before) = try start()
-    defer { run.removeFiles() }
     try run.crash("watchdogd", of: before)
     let between = try run.waitForStatus("another watchdogd") {
       $0.verdict == "LIVE" && $0.watchdogd.pid != before.watchdogd.pid
@@ -85,7 +94,6 @@ final class CrashTests: XCTestCase {
   /// anything else.
   func testStateThatCannotBeRebuiltIsDeclared() throws {
     let (run, before) = try start(["--window", "2048"], settings: ["ring.merged.cells=16384"])
-    defer { run.removeFiles() }
     try run.crash("bookd", of: before)
     let after = try run.waitForStatus("a stale set") { $0.verdict == "STALE" }
     XCTAssertGreaterThan(after.staleInstruments, 0, run.process.transcript)
@@ -113,7 +121,6 @@ final class CrashTests: XCTestCase {
   /// A stage that used up its restarts stays down, and a run that can never end says so instead of waiting.
   func testAStageThatIsLeftDownEndsTheRun() throws {
     let (run, before) = try start(settings: ["stage.bookd.restart=halt"])
-    defer { run.removeFiles() }
     try run.crash("bookd", of: before)
     let finished = try run.finish()
     finished.expect(finished.ending != .exit(0), "exit code")
@@ -139,7 +146,6 @@ final class CrashTests: XCTestCase {
     line: UInt = #line
   ) throws {
     let (run, before) = try start(options)
-    defer { run.removeFiles() }
     for name in victims {
       try run.crash(name, of: before)
       guard !atOnce else { continue }

@@ -5,7 +5,7 @@ import XCTest
 /// Anybody on the network can send to a group. What is no packet of the session does no harm.
 final class HostileDatagramTests: XCTestCase {
   private static let day = [
-    "--generate", "300000", "--instruments", "500", "--seed", "31", "--rate", "150000",
+    "--generate", "300000", "--instruments", "500", "--seed", "31", "--rate", "120000",
   ]
 
   /// Sends to a line's group, or to a port of this host.

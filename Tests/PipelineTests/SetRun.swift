@@ -93,7 +93,12 @@ final class SetRun {
 
   var directoryExists: Bool { FileManager.default.fileExists(atPath: place.directory) }
 
-  func removeFiles() { try? FileManager.default.removeItem(atPath: place.directory) }
+  /// Removes the files of a set that was kept, and the lock beside them, which nothing else removes.
+  private func removeFiles() {
+    for path in [place.directory, place.directory + ".lock"] {
+      try? FileManager.default.removeItem(atPath: path)
+    }
+  }
 
   // MARK: While it runs
 
