@@ -15,6 +15,7 @@ enum CommandTable {
       Command(
         name: "run", summary: "bring up a set in the foreground, with a simulated venue if wanted",
         run: runCommand),
+      Command(name: "stop", summary: "stop a running set in order", run: stopCommand),
       Command(name: "status", summary: "show the running sets, verdict first", run: statusCommand),
       Command(
         name: "rings", summary: "show who writes and reads each ring, and how far behind", run: ringsCommand),

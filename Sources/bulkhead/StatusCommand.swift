@@ -97,7 +97,7 @@ struct SetStatus {
   private static let beatAgeLimit: UInt64 = 2_000_000_000
 
   /// Flow order of the components that a set can have.
-  private static let flowOrder = ["rxd@a", "rxd@b", "merged", "bookd", "pubd"]
+  static let flowOrder = ["rxd@a", "rxd@b", "merged", "bookd", "pubd"]
 
   init?(instance: String, directory: String) {
     let names = Self.entries(of: directory).filter { $0.hasSuffix(".control") }.map { String($0.dropLast(8)) }
@@ -132,7 +132,15 @@ struct SetStatus {
     if stages.allSatisfy({ !$0.isAlive }) {
       (verdict, reason) = (.down, "no stage runs")
     } else if view.value("bookd", BookCounter.channelStale) == 1 {
-      (verdict, reason) = (.stale, "every book: \(lost) gaps could not be filled")
+      let rebuilt = view.value("bookd", BookCounter.stateLostMessages)
+      let causes = [
+        lost > 0 ? "\(lost) gaps could not be filled" : nil,
+        rebuilt > 0 ? "a restarted bookd could not rebuild the state of \(grouped(rebuilt)) messages" : nil,
+      ].compactMap { $0 }
+      (verdict, reason) = (
+        .stale,
+        "every book: \(causes.isEmpty ? "part of the stream is lost" : causes.joined(separator: ", "))"
+      )
     } else if !notReady.isEmpty {
       let list = notReady.map { "\($0.name) \($0.isAlive ? $0.state.name : "dead")" }.joined(separator: ", ")
       (verdict, reason) = (.degraded, list)

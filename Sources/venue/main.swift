@@ -1,3 +1,4 @@
+import CLinux
 import FeedSim
 import Glibc
 
@@ -24,6 +25,8 @@ func loadMessages(_ options: VenueOptions) throws -> MessageStore {
 }
 
 func runVenue() {
+  // Set by a program that runs the venue for itself only.
+  if getenv("BULKHEAD_END_WITH_PARENT") != nil { _ = bulkhead_end_with_parent() }
   let command: VenueOptions.Command
   do { command = try VenueOptions.parse(Array(CommandLine.arguments.dropFirst())) } catch {
     fail(usageStatus, "\(error)\nvenue --help lists the options")

@@ -213,7 +213,9 @@ struct RunReport {
   private var verdictLine: String {
     switch verdict {
     case .correct:
-      let comparison = expected == nil ? "" : "; stream and books equal the offline reference"
+      var comparison = expected == nil ? "" : "; stream and books equal the offline reference"
+      let stale = counts.first { $0.key == "staleInstruments" }?.value ?? 0
+      if stale > 0 { comparison += "; the venue's own messages leave \(grouped(stale)) instruments stale" }
       return
         "CORRECT: \(grouped(messagesApplied)) messages in \(duration(flowNanoseconds)) (\(grouped(rate))/s), nothing lost\(comparison)"
     case .incomplete:

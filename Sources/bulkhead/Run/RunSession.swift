@@ -150,6 +150,9 @@ final class RunSession {
     }
     arguments += ["--window", String(options.window), "--window-packets", String(windowPackets)]
     let process = ChildProcess(program: "venue", arguments: arguments, outputPath: venueOutputPath)
+    // A venue that outlived this process would go on sending into the groups of the next run.
+    setenv("BULKHEAD_END_WITH_PARENT", "1", 1)
+    defer { unsetenv("BULKHEAD_END_WITH_PARENT") }
     guard process.tryStart() else {
       Self.abandon(
         supervisor, options, topology, "bulkhead run: cannot start the venue", ExitCode.unavailable)
