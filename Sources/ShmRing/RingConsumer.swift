@@ -108,6 +108,7 @@ public struct RingConsumer: ~Copyable {
 
   /// The oldest position that is still whole: always a record's start.
   public var oldestRetained: UInt64 {
+    // Sync point with `RingProducer.claim`: everything in front of the claim is visible, later stamps of a batch too.
     let claimed = header.claimed.loadAcquiring()
     return claimed > cellMask &+ 1 ? claimed &- (cellMask &+ 1) : 0
   }

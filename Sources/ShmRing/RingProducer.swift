@@ -131,7 +131,7 @@ public struct RingProducer: ~Copyable {
     _ = bulkhead_membarrier_register()
     header.producerPid.storeRelaxed(UInt64(getpid()))
     header.producerStartTime.storeRelaxed(bulkhead_process_start_time(getpid()))
-    header.claimed.storeRelaxed(self.claimed)
+    header.claimed.storeReleasing(self.claimed)
     atomicMemoryFence(ordering: .releasing)
     SharedWord(data + Int(frontier & cellMask) * RingLayout.cellBytes).storeReleasing(0)
     header.published.storeReleasing(frontier)
@@ -265,7 +265,9 @@ public struct RingProducer: ~Copyable {
     // One record alone always fits: at most three segments of at least four.
     precondition(
       claimed &- batchStart <= cellMask &+ 1 &- segmentCells, "a batch longer than its ring less a segment")
-    header.claimed.storeRelaxed(claimed)
+    // With release order, because a lapped reader goes where the claim sends it: into the midst of a batch whose
+    // first stamp it never acquires (sync point with `RingConsumer.oldestRetained`).
+    header.claimed.storeReleasing(claimed)
     // Whoever sees a byte that is stored after this fence also sees the claim (sync point with `isStillThere`).
     atomicMemoryFence(ordering: .releasing)
   }
