@@ -105,5 +105,7 @@ let package = Package(
         "ShmRing", "StageRecords", "FeedWire", "FeedSim", "OrderBook", "BookBuilder", "StageRuntime",
         "bulkhead",
       ]),
+    // Reads include/bulkhead.h, Tests/clients and docs/C_READER.md where they lie.
+    tests("CReaderTests", ["ShmRing", "StageRecords"]),
   ]
 )
