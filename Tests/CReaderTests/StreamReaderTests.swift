@@ -308,7 +308,7 @@ final class StreamReaderTests: XCTestCase {
 
   /// A writer at full speed over tiny rings: no record torn, repeated or skipped, and every jump was declared.
   func testRacingReader() throws {
-    for (client, total) in [(Client.c, 400_000), (.checked, 100_000), (.python, 60_000)] as [(Client, UInt64)]
+    for (client, total) in [(Client.c, 200_000), (.checked, 50_000), (.python, 20_000)] as [(Client, UInt64)]
     {
       for (cells, limit) in [(4, 56), (16, 56), (256, 200)] {
         let file = try RingFile(cells: cells, maximumRecordBytes: limit)

@@ -6,12 +6,18 @@ struct Compiler: CustomStringConvertible {
   let path: String
   var description: String { (path as NSString).lastPathComponent }
 
-  /// Those of `names` that are on the path.
+  /// Those of `names` that are on the path, each program once.
   static func all(_ names: [String]) -> [Compiler] {
     let folders = (ProcessInfo.processInfo.environment["PATH"] ?? "/usr/bin").split(separator: ":")
-    return names.compactMap { name in
-      folders.map { "\($0)/\(name)" }.first { access($0, X_OK) == 0 }.map(Compiler.init)
+    var found: [Compiler] = []
+    var programs: Set<String> = []
+    for name in names {
+      let paths = folders.map { folder in "\(folder)/\(name)" }
+      guard let path = paths.first(where: { path in access(path, X_OK) == 0 }) else { continue }
+      let program = URL(fileURLWithPath: path).resolvingSymlinksInPath().path
+      if programs.insert(program).inserted { found.append(Compiler(path: path)) }
     }
+    return found
   }
 
   /// The first C compiler, or a skip that says why the test cannot run.
@@ -169,7 +175,7 @@ final class ReaderProcess {
     // A reader that hangs is ended, which ends the wait for its answer.
     let pid = process.processIdentifier
     let running = process
-    DispatchQueue.global().asyncAfter(deadline: .now() + 180) {
+    DispatchQueue.global().asyncAfter(deadline: .now() + 150) {
       [weak running] in if let running, running.isRunning { kill(pid, SIGKILL) }
     }
   }
