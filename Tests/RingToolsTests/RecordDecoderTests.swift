@@ -256,6 +256,21 @@ final class RecordDecoderTests: XCTestCase {
     }
   }
 
+  /// Beyond the end of a record there are zeros.
+  func testBytesBeyondTheEnd() {
+    let four: [UInt8] = [1, 2, 3, 4]
+    four.withUnsafeBytes { memory in
+      let bytes = RecordBytes(memory)
+      XCTAssertEqual(bytes.word64(0), 0x0403_0201)
+      XCTAssertEqual(bytes.word32(2), 0x0403)
+      XCTAssertEqual(bytes.word64(-4), 0x0403_0201 << 32)
+      XCTAssertEqual(bytes.byte(4), 0)
+      XCTAssertEqual(bytes.from(3).count, 1)
+      XCTAssertEqual(bytes.from(9).count, 0)
+    }
+    XCTAssertEqual(RecordBytes(UnsafeRawBufferPointer(start: nil, count: 0)).word64(0), 0)
+  }
+
   func testWords() {
     XCTAssertEqual(universalTime(0), "1970-01-01T00:00:00.000000000Z")
     XCTAssertEqual(universalTime(951_782_400_000_000_000), "2000-02-29T00:00:00.000000000Z")

@@ -129,6 +129,25 @@ final class RingObserverTests: XCTestCase {
     XCTAssertTrue(text.contains("3 more cells are visible"), text)
   }
 
+  /// From whichever record the published word names, the end is found, over the padding between segments.
+  func testFrontierIsFoundOverPadding() throws {
+    let fixture = try ToolFixture()
+    try fixture.makeRing("book", cells: 64, maximumRecordBytes: 500)
+    var producer = try fixture.producer("book")
+    var starts: [UInt64] = []
+    for _ in 0..<30 {
+      producer.put(1, [UInt8](repeating: 0xFF, count: 300))
+      starts.append(producer.nextPosition - 5)
+    }
+    // Five of a segment's eight cells are used, three are padding.
+    XCTAssertEqual(starts.prefix(3), [0, 8, 16])
+    let observer = try RingObserver.attach(path: fixture.path("book"))
+    for start in starts where start >= observer.oldestRetained {
+      try fixture.scribble(start, "book.ring", at: RingLayout.publishedOffset)
+      XCTAssertEqual(observer.frontier(), producer.nextPosition, "\(start)")
+    }
+  }
+
   func testReadersAreFoundByFileName() throws {
     let fixture = try ToolFixture()
     try fixture.makeRing("book", readers: ["pubd", "audit", "x@y-1"])

@@ -248,19 +248,26 @@ final class TapCommandTests: XCTestCase {
     try fixture.makeRing("other", cells: 4096)
     let started = try fixture.producer("other").epoch
     XCTAssertEqual(started, 1)
+    let finished = DispatchSemaphore(value: 0)
     let writer = Thread {
       do {
         var producer = try fixture.producer("other")
         for number in 0..<3000 { producer.put(7, words(UInt64(number))) }
         unlink(fixture.path("other"))
+        // A follower that does not notice is stopped, so that this fails instead of hanging.
+        if finished.wait(timeout: .now() + 60) == .timedOut { kill(getpid(), SIGTERM) }
       } catch { XCTFail("\(error)") }
     }
+    let sink = Sink()
+    var session = TapSession(
+      ring: try RingObserver.attach(path: fixture.path("other")),
+      options: try TapOptions.parse(["other", "--follow", "--from", "oldest"]), output: sink.output)
     writer.start()
-    let result = try fixture.tap("other", "--follow", "--from", "oldest")
-    XCTAssertEqual(result.code, 3)
-    XCTAssertTrue(result.said.last?.contains("removed or made anew") == true, "\(result.said)")
-    XCTAssertEqual(result.lines.count, 3000)
-    for (number, line) in result.lines.enumerated() {
+    let failure = session.run { _ in }
+    finished.signal()
+    XCTAssertEqual(failure, TapFailure(code: 3, line: "\(fixture.path("other")) was removed or made anew"))
+    XCTAssertEqual(sink.lines.count, 3000)
+    for (number, line) in sink.lines.enumerated() {
       let hex = words(UInt64(number)).map { String(format: "%02x", $0) }.joined()
       XCTAssertEqual(line, "\(number) unknown recordKind=7 bytes=8 hex=\(hex)")
     }
