@@ -275,6 +275,25 @@ final class RingsCommandTests: XCTestCase {
     XCTAssertEqual(ringsCommand(["--run-directory", "/nowhere"]), 3)
   }
 
+  /// The exit code is the worst set's, whichever comes first.
+  func testSeveralSets() throws {
+    let fixture = try ToolFixture()
+    try fixture.makeRing("book", readers: ["reader"])
+    for (instance, version) in [("aaa", 1), ("zzz", 9)] as [(String, UInt8)] {
+      let directory = "\(fixture.runDirectory)/\(instance)"
+      try FileManager.default.copyItem(atPath: fixture.directory, toPath: directory)
+      try fixture.scribble([version], "../\(instance)/book.ring", at: RingLayout.versionOffset)
+    }
+    let result = try fixture.rings()
+    let verdicts = result.text.split(separator: "\n").filter {
+      $0.contains(": ") && !$0.hasPrefix("unreadable")
+    }
+    XCTAssertEqual(
+      verdicts.map { $0.prefix { $0 != ":" } }, ["OK  aaa", "OK  demo", "UNKNOWN  zzz"], result.text)
+    XCTAssertEqual(result.code, 4)
+    XCTAssertEqual(try fixture.rings("--name", "aaa").code, 0)
+  }
+
   func testArguments() throws {
     let wrong: [[String]] = [
       ["x"], ["--name"], ["--watch"], ["--watch", "0"], ["--watch", "nan"], ["--watch", "-1"],
