@@ -54,7 +54,7 @@ enum CommandTable {
       text += "\n  " + command.name + String(repeating: " ", count: 10 - command.name.count) + command.summary
     }
     return text
-      + "\n\n`bulkhead COMMAND --help` explains a command. Exit codes: 0 good, 1 not good, 3 not running,"
+      + "\n\n`bulkhead COMMAND --help` explains a command. Exit codes: 0 good, 1 not good, 3 not running, 4 cannot tell,"
       + "\n64 usage, 65 malformed input, 69 unavailable, 70 invariant broken, 78 configuration."
   }
 }
