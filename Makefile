@@ -7,13 +7,14 @@ export BULKHEAD_PYTHON ?= /usr/bin/python3
 # The demonstration: a generated day, both lines losing packets, everything refilled.
 DEMO = --generate 1000000 --seed 7 --instruments 1000 --impair 'A:loss=1%;B:loss=1%'
 
-.PHONY: build run test unit-test pipeline-test check format bench clean help
+.PHONY: build run test unit-test pipeline-test check format bench bench-ring clean help
 
 help:
 	@echo "make run    build and run the demonstration: a generated day over two lossy lines"
 	@echo "make test   build, check and test everything"
 	@echo "make build  build the programs into $(BIN)"
 	@echo "make bench  throughput of the whole set on this machine"
+	@echo "make bench-ring  the ring beside a C ring and a C++ queue"
 	@echo "make format format the sources"
 
 build:
@@ -44,6 +45,9 @@ pipeline-test: build
 
 bench: build
 	scripts/bench-pipeline
+
+bench-ring:
+	scripts/bench-ring
 
 format:
 	swift format --in-place --recursive Package.swift Sources Tests

@@ -23,6 +23,8 @@ func tests(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
 
 let package = Package(
   name: "bulkhead",
+  // For programs beside the set: the ring as a library of its own.
+  products: [.library(name: "ShmRing", targets: ["ShmRing"])],
   targets: [
     // What Swift cannot import, and the C libraries from the distribution.
     .target(name: "CLinux"),
