@@ -19,6 +19,16 @@ int bulkhead_futex_wait_any(const void *const *words, const uint32_t *expected, 
 int bulkhead_membarrier_register(void);
 int bulkhead_membarrier(void);
 
+// Tells the processor that this is a waiting loop: it neither runs ahead with loads that it must take back when the awaited
+// line changes, nor asks for that line so often that the writer loses it between two stores.
+static inline void bulkhead_spin_hint(void) {
+#if defined(__x86_64__)
+  __builtin_ia32_pause();
+#elif defined(__aarch64__)
+  __asm__ volatile("isb");
+#endif
+}
+
 // Processes.
 int bulkhead_pidfd_open(pid_t pid);
 // A copy of a descriptor of another process (pidfd_getfd), or -errno.

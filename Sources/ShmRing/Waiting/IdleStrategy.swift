@@ -30,9 +30,12 @@ public struct IdleBackoff: Sendable {
   public mutating func reset() { fruitless = 0 }
 
   /// Nothing was found: spins or yields, or returns true when it is time to park.
+  @inlinable @inline(__always)
   public mutating func shouldPark() -> Bool {
     switch strategy {
-    case .spin: return false
+    case .spin:
+      bulkhead_spin_hint()
+      return false
     case .yield:
       sched_yield()
       return false
