@@ -484,7 +484,7 @@ BULKHEAD_PRIVATE bulkhead_status bulkhead_i_settle(bulkhead_ring *ring, uint64_t
     if (before >= claim || (claim > after && claim - after > cells)) continue;
     if ((claim & (ring->segment_cells - 1)) != 0 || claim <= ring->position) continue;
     if (bulkhead_i_holds(ring, ring->position, claim) && before > ring->position &&
-        bulkhead_i_relaxed(bulkhead_i_cell(ring, ring->position)) == 0 &&
+        !bulkhead_i_matches(ring, bulkhead_i_relaxed(bulkhead_i_cell(ring, ring->position)), ring->position) &&
         bulkhead_i_holds(ring, ring->position, bulkhead_i_claimed_after(ring))) {
       continue;
     }
@@ -601,8 +601,8 @@ BULKHEAD_PRIVATE bulkhead_status bulkhead_i_nothing(
     bulkhead_ring *ring, uint64_t stamp, uint64_t claimed, bulkhead_record *record) {
   bulkhead_status result;
   if (bulkhead_i_holds(ring, ring->position, claimed)) {
-    /* At a record's start lies the record or zero, as long as it is not overwritten. */
-    if (stamp != 0) {
+    /* A stamp that is of this lap and still no record: too long for its segment, or padding where none can be. */
+    if (bulkhead_i_matches(ring, stamp, ring->position)) {
       return bulkhead_i_damaged(ring, bulkhead_i_relaxed(ring->ring.base + BULKHEAD_OFFSET_PUBLISHED), claimed);
     }
     /* The published word changes with each batch: a look now and then finds damage and leaves its line alone. */
@@ -809,7 +809,7 @@ BULKHEAD_API bulkhead_status bulkhead_prepare_to_park(bulkhead_ring *ring, uint3
   }
   stamp = bulkhead_i_acquire(bulkhead_i_cell(ring, ring->position));
   claimed = bulkhead_i_claimed_after(ring);
-  if (stamp != 0 || !bulkhead_i_holds(ring, ring->position, claimed) ||
+  if (bulkhead_i_matches(ring, stamp, ring->position) || !bulkhead_i_holds(ring, ring->position, claimed) ||
       bulkhead_i_relaxed(ring->ring.base + BULKHEAD_OFFSET_EPOCH) != ring->epoch) {
     found = BULKHEAD_READY;
   } else {

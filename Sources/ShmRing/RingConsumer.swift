@@ -16,7 +16,7 @@ public enum RingPoll: Equatable, Sendable {
 
 /// Where a new reader starts.
 public enum RingStart: Sendable {
-  /// Where the reader of this name last said it was. If that is gone, the first poll says what was lost.
+  /// Where the reader of this name last said it was; at the oldest record if that is gone.
   case cursor
   /// At the oldest record that is retained.
   case oldest
@@ -38,12 +38,9 @@ public struct RingConsumer: ~Copyable {
   @usableFromInline let file: SharedFile
   @usableFromInline let header: RingHeader
   @usableFromInline let cursor: CursorPage
-  @usableFromInline let data: UnsafeMutableRawPointer
-  @usableFromInline let cellMask: UInt64
-  @usableFromInline let lapShift: UInt64
-  @usableFromInline let segmentCells: UInt64
+  @usableFromInline let cells: RingCells
   @usableFromInline let recordBytesLimit: Int
-  @usableFromInline var position: UInt64
+  @usableFromInline var state: ReadState
   public let name: String
 
   /// Attaches as the reader `reader`.
@@ -69,13 +66,10 @@ public struct RingConsumer: ~Copyable {
 
   init(file: consuming SharedFile, cursor: consuming CursorPage, identity: RingIdentity) {
     header = RingHeader(file.base)
-    data = file.base + RingLayout.headerBytes
-    cellMask = UInt64(identity.geometry.cellCount - 1)
-    lapShift = UInt64(identity.geometry.cellCount.trailingZeroBitCount)
-    segmentCells = UInt64(identity.geometry.segmentCells)
+    cells = RingCells(base: file.base, geometry: identity.geometry)
     recordBytesLimit = identity.geometry.maximumRecordBytes
     name = identity.name
-    position = 0
+    state = ReadState(position: 0)
     self.file = file
     self.cursor = cursor
     // A reader that died asleep must not cost the producer a wake for each batch.
@@ -86,13 +80,13 @@ public struct RingConsumer: ~Copyable {
     let oldest = oldestRetained
     let published = header.published.loadAcquiring()
     switch start {
-    case .oldest: position = min(oldest, published)
-    case .newest: position = published
+    case .oldest: state.position = min(oldest, published)
+    case .newest: state.position = published
     case .cursor:
       let reported = cursor.reportedPosition
       // Behind the retention it stays where it is: the first poll then declares the exact loss.
       let isKnown = reported <= published || reported <= visibleEnd(from: published)
-      position = isKnown ? reported : min(oldest, published)
+      state.position = isKnown ? reported : min(oldest, published)
     }
     reportPosition()
   }
@@ -100,23 +94,17 @@ public struct RingConsumer: ~Copyable {
   /// Behind the newest record that can be seen. A record is visible a moment before `published` says so, and stays in
   /// that state when its producer died within the moment; a reader may have taken it and reported so.
   private func visibleEnd(from published: UInt64) -> UInt64 {
-    let end = RingProducer.findFrontier(
-      from: published, data: data, cellMask: cellMask, lapShift: lapShift, segmentCells: segmentCells)
     // Overwritten during the walk, it ended early; but then the word has moved on.
-    return max(end, header.published.loadAcquiring())
+    max(RingProducer.findFrontier(from: published, cells: cells), header.published.loadAcquiring())
   }
 
   /// The oldest position that is still whole: always a record's start.
-  public var oldestRetained: UInt64 {
-    // Sync point with `RingProducer.claim`: everything in front of the claim is visible, later stamps of a batch too.
-    let claimed = header.claimed.loadAcquiring()
-    return claimed > cellMask &+ 1 ? claimed &- (cellMask &+ 1) : 0
-  }
+  public var oldestRetained: UInt64 { cells.oldestRetained() }
 
   /// Cells published by the producer so far.
   public var publishedPosition: UInt64 { header.published.loadAcquiring() }
   /// Next position that will be read.
-  @inlinable public var nextPosition: UInt64 { position }
+  @inlinable public var nextPosition: UInt64 { state.position }
   /// The producer's incarnation.
   public var producerEpoch: UInt64 { header.epoch.loadAcquiring() }
   /// Longest payload that ``poll(into:)`` can deliver; its buffer must hold that much, rounded up to a cell.
@@ -127,68 +115,68 @@ public struct RingConsumer: ~Copyable {
   /// - Parameter buffer: at least ``maximumRecordBytes`` + 56 writable bytes.
   @inlinable @inline(__always)
   public mutating func poll(into buffer: UnsafeMutableRawPointer) -> RingPoll {
-    while true {
-      let here = data + Int(truncatingIfNeeded: position & cellMask) &* RingLayout.cellBytes
-      // Sync point with `RingProducer.publish`.
-      let stamp = SharedWord(here).loadAcquiring()
-      guard Stamp.matches(stamp, lap: position >> lapShift) else { return whyNothing() }
-      let kind = Stamp.kind(stamp)
-      if kind == Stamp.padKind {
-        // A stamp that was never one (this reader was lapped) must not move the reader.
-        guard isStillThere() else { return whyNothing() }
-        position = (position / segmentCells &+ 1) &* segmentCells
-        continue
-      }
-      let bytes = Stamp.length(stamp)
-      let room = (Int(truncatingIfNeeded: segmentCells &- (position & (segmentCells &- 1)))) &* 64 &- 8
-      guard bytes <= room else { return whyNothing() }
-      if bytes <= 56 {
-        // The common case as seven plain words: no call.
-        SharedPayload.copyOut(to: buffer, from: here + RingLayout.stampBytes, byteCount: 56)
-      } else {
-        SharedPayload.copyOut(to: buffer, from: here + RingLayout.stampBytes, byteCount: bytes)
-      }
-      guard isStillThere() else { return whyNothing() }
-      position = position &+ UInt64(truncatingIfNeeded: Stamp.cells(length: bytes))
-      return .record(kind: kind, bytes: bytes)
+    let position = state.position
+    let here = cells.cell(position)
+    // Sync point with `RingProducer.publish`.
+    let rest = SharedWord(here).loadAcquiring() ^ Stamp.lapField(cells.lap(position))
+    if Stamp.isRecord(rest), Stamp.length(rest) <= Stamp.oneCellBytes {
+      // The common case: no call, and the next position does not wait for the length to be loaded, so the
+      // processor is already fetching the next records.
+      SharedPayload.copyOut(
+        to: buffer, from: here + RingLayout.stampBytes, byteCount: Stamp.oneCellBytes)
+      guard cells.isRetained(position) else { return lapped() }
+      state.position = position &+ 1
+      return .record(kind: Stamp.kind(rest), bytes: Stamp.length(rest))
     }
+    guard Stamp.isPresent(rest) else { return cells.isRetained(position) ? .empty : lapped() }
+    // On a copy: a state whose address is never taken stays in registers.
+    var moved = state
+    let poll = moved.pollLong(into: buffer, cells)
+    state = moved
+    if case .lapped = poll { return lapped() }
+    return poll
   }
 
   /// Whether the next record is there, without taking it.
   @inlinable @inline(__always)
   public var hasNext: Bool {
-    let here = data + Int(truncatingIfNeeded: position & cellMask) &* RingLayout.cellBytes
-    return Stamp.matches(SharedWord(here).loadAcquiring(), lap: position >> lapShift) || !isStillThere()
+    let rest = cells.stamp(state.position).loadAcquiring() ^ Stamp.lapField(cells.lap(state.position))
+    return Stamp.isPresent(rest) || !isStillThere()
   }
 
-  /// True as long as the cell at `position` has not been claimed for a later lap.
+  /// True as long as the cell at the reader's position has not been claimed for a later lap.
   @inlinable @inline(__always)
-  func isStillThere() -> Bool {
-    // Everything read so far is read before the claim is (sync point with `RingProducer.claim`).
-    atomicMemoryFence(ordering: .acquiring)
-    return position &+ cellMask &+ 1 >= header.claimed.loadRelaxed()
+  func isStillThere() -> Bool { cells.isRetained(state.position) }
+
+  /// Moves to the oldest retained record and says what was lost.
+  @inlinable @inline(__always)
+  mutating func lapped() -> RingPoll {
+    let from = state.position
+    // `claimed` is stored before its fence: what lies at the oldest position is ordered by `published`.
+    _ = header.published.loadAcquiring()
+    let to = Self.noteLap(from: from, cells, laps: cursor.laps, lostCells: cursor.lostCells)
+    state.position = to
+    reportPosition()
+    return .lapped(from: from, to: to)
   }
 
   @usableFromInline
-  mutating func whyNothing() -> RingPoll {
-    guard !isStillThere() else { return .empty }
-    let from = position
-    // `claimed` is stored before its fence: what lies at the oldest position is ordered by `published`.
-    _ = header.published.loadAcquiring()
-    position = oldestRetained
-    cursor.laps.addAsOnlyWriter(1)
-    cursor.lostCells.addAsOnlyWriter(position &- from)
-    reportPosition()
-    return .lapped(from: from, to: position)
+  static func noteLap(
+    from: UInt64, _ cells: RingCells, laps: SharedWord, lostCells: SharedWord
+  ) -> UInt64 {
+    let to = cells.oldestRetained()
+    laps.addAsOnlyWriter(1)
+    lostCells.addAsOnlyWriter(to &- from)
+    return to
   }
 
   /// Tells the cursor page how far this reader is. A successor of the same name starts there.
   @inlinable @inline(__always)
-  public func reportPosition() { cursor.position.storeReleasing(position) }
+  public func reportPosition() { cursor.position.storeReleasing(state.position) }
 
   /// Moves to the oldest retained record, to read the ring's retention again.
   public mutating func rewindToOldest() {
-    position = min(oldestRetained, header.published.loadAcquiring())
+    state.position = min(oldestRetained, header.published.loadAcquiring())
   }
 
   // MARK: Parking
@@ -225,5 +213,53 @@ public struct RingConsumer: ~Copyable {
     guard let word = prepareToPark() else { return }
     _ = bulkhead_futex_wait(parkWord, word, nanoseconds)
     finishPark()
+  }
+}
+
+/// Where a reader is.
+@frozen
+@usableFromInline
+struct ReadState {
+  /// Next position that will be read.
+  @usableFromInline var position: UInt64
+  /// Length of the last record of several cells, and its cells.
+  var usualBytes = 0
+  var usualCells: UInt64 = 1
+
+  init(position: UInt64) { self.position = position }
+
+  /// Padding and records of several cells. The range in `.lapped` is not filled in.
+  @usableFromInline
+  mutating func pollLong(into buffer: UnsafeMutableRawPointer, _ cells: RingCells) -> RingPoll {
+    let lapped = RingPoll.lapped(from: 0, to: 0)
+    while true {
+      let here = cells.cell(position)
+      let rest = SharedWord(here).loadAcquiring() ^ Stamp.lapField(cells.lap(position))
+      guard Stamp.isPresent(rest) else { return cells.isRetained(position) ? .empty : lapped }
+      let segmentEnd = cells.segmentEnd(position)
+      if Stamp.kind(rest) == Stamp.padKind {
+        // A stamp that was never one (this reader was lapped) must not move the reader.
+        guard cells.isRetained(position) else { return lapped }
+        position = segmentEnd
+        continue
+      }
+      let bytes = Stamp.length(rest)
+      let room =
+        Int(truncatingIfNeeded: segmentEnd &- position) &* RingLayout.cellBytes &- RingLayout.stampBytes
+      guard bytes <= room else { return cells.isRetained(position) ? .empty : lapped }
+      SharedPayload.copyOut(to: buffer, from: here + RingLayout.stampBytes, byteCount: bytes)
+      guard cells.isRetained(position) else { return lapped }
+      if bytes != usualBytes { becomeUsual(bytes: bytes) }
+      position &+= usualCells
+      return .record(kind: Stamp.kind(rest), bytes: bytes)
+    }
+  }
+
+  /// Remembers a record length, so that among equal ones the next position comes from a register and a
+  /// predicted branch, not from the stamp that is still on its way from the other core.
+  @inline(never)
+  private mutating func becomeUsual(bytes: Int) {
+    usualBytes = bytes
+    usualCells = UInt64(truncatingIfNeeded: Stamp.cells(length: bytes))
   }
 }

@@ -77,20 +77,7 @@ public struct RingObserver: ~Copyable {
   /// The end of what is visible. A dead producer may have left the published word behind it; a batch shows
   /// with its first stamp, and the word follows.
   public func frontier() -> UInt64 {
-    let start = reader.header.published.loadAcquiring()
-    let cells = UInt64(identity.geometry.cellCount)
-    var walked: UInt64 = 0
-    while walked < cells {
-      let position = start &+ walked
-      let stamp = SharedWord(reader.data + Int(position & reader.cellMask) * RingLayout.cellBytes)
-        .loadAcquiring()
-      guard Stamp.matches(stamp, lap: position >> reader.lapShift) else { break }
-      walked &+=
-        Stamp.kind(stamp) == Stamp.padKind
-        ? reader.segmentCells - (position & (reader.segmentCells - 1))
-        : UInt64(Stamp.cells(length: Stamp.length(stamp)))
-    }
-    return start &+ walked
+    RingProducer.findFrontier(from: reader.header.published.loadAcquiring(), cells: reader.cells)
   }
 
   /// False once the path names another file: the set was made anew, or removed.
@@ -141,7 +128,7 @@ public struct RingObserver: ~Copyable {
   public mutating func poll(into buffer: UnsafeMutableRawPointer) -> RingPoll {
     let found = reader.poll(into: buffer)
     if case .record(_, let bytes) = found {
-      recordPosition = reader.position &- UInt64(Stamp.cells(length: bytes))
+      recordPosition = reader.state.position &- UInt64(Stamp.cells(length: bytes))
     }
     return found
   }
@@ -150,7 +137,7 @@ public struct RingObserver: ~Copyable {
   public mutating func moveToOldest() { reader.rewindToOldest() }
 
   /// Reads on behind the newest visible record.
-  public mutating func moveToNewest() { reader.position = frontier() }
+  public mutating func moveToNewest() { reader.state.position = frontier() }
 
   /// Reads on at the first record that starts at or behind `target`.
   /// - Returns: where that is.
@@ -159,11 +146,11 @@ public struct RingObserver: ~Copyable {
     let frontier = frontier()
     guard target <= frontier else { return .beyondNewest(frontier) }
     guard target >= oldest else {
-      reader.position = min(oldest, frontier)
-      return .lapped(from: target, to: reader.position)
+      reader.state.position = min(oldest, frontier)
+      return .lapped(from: target, to: reader.state.position)
     }
     // A segment's start is a record's start; from there on the records themselves say where the next one is.
-    reader.position = target & ~(reader.segmentCells - 1)
+    reader.state.position = target & ~(reader.cells.segmentCells - 1)
     let buffer = UnsafeMutableRawPointer.allocate(byteCount: bufferBytes, alignment: 64)
     defer { buffer.deallocate() }
     while true {
@@ -171,10 +158,10 @@ public struct RingObserver: ~Copyable {
       case .record:
         // Told by the record and not by the end of the one before: padding may lie between the two.
         guard recordPosition >= target else { continue }
-        reader.position = recordPosition
+        reader.state.position = recordPosition
         return .at(recordPosition)
       case .lapped(_, let to): return .lapped(from: target, to: to)
-      case .empty: return .at(reader.position)
+      case .empty: return .at(reader.state.position)
       }
     }
   }

@@ -19,20 +19,9 @@ import Synchronization
 public struct RingProducer: ~Copyable {
   @usableFromInline let file: SharedFile
   @usableFromInline let header: RingHeader
-  @usableFromInline let data: UnsafeMutableRawPointer
-  @usableFromInline let cellMask: UInt64
-  @usableFromInline let lapShift: UInt64
-  @usableFromInline let segmentCells: UInt64
+  @usableFromInline let cells: RingCells
   @usableFromInline let maximumRecordBytes: Int
-  /// Where the next record starts.
-  @usableFromInline var position: UInt64
-  /// Local copy of the claimed word.
-  @usableFromInline var claimed: UInt64
-  /// Where the open batch starts; equal to `position` when none is open.
-  @usableFromInline var batchStart: UInt64
-  /// The first stamp of the open batch, kept back until ``publish()``.
-  @usableFromInline var batchStamp: UInt64 = 0
-  @usableFromInline var batchRecords: UInt64 = 0
+  @usableFromInline var state: WriteState
   /// This incarnation; raised by each attach.
   public let epoch: UInt64
   /// Per reader: its `sleeping` word, and the sleep that was last ended.
@@ -102,23 +91,14 @@ public struct RingProducer: ~Copyable {
     sleepers: UnsafeMutablePointer<SharedWord>, sleeperCount: Int,
     readerFiles: UnsafeMutablePointer<CursorPage>
   ) {
-    let data = file.base + RingLayout.headerBytes
-    let lapShift = UInt64(geometry.cellCount.trailingZeroBitCount)
-    let cellMask = UInt64(geometry.cellCount - 1)
-    let segmentCells = UInt64(geometry.segmentCells)
-    let frontier = Self.findFrontier(
-      from: header.published.loadAcquiring(), data: data, cellMask: cellMask, lapShift: lapShift,
-      segmentCells: segmentCells)
-    let claimed = (frontier / segmentCells + 1) * segmentCells
+    let cells = RingCells(base: file.base, geometry: geometry)
+    let frontier = Self.findFrontier(from: header.published.loadAcquiring(), cells: cells)
+    // Both words are kept inside what a producer can have written, so that a damaged header cannot widen a claim.
+    let claimed = max(cells.segmentEnd(frontier), header.claimed.loadRelaxed())
     self.header = header
-    self.data = data
-    self.cellMask = cellMask
-    self.lapShift = lapShift
-    self.segmentCells = segmentCells
+    self.cells = cells
     maximumRecordBytes = geometry.maximumRecordBytes
-    position = frontier
-    batchStart = frontier
-    self.claimed = max(claimed, header.claimed.loadRelaxed())
+    state = WriteState(frontier: frontier, claimed: claimed)
     self.sleepers = sleepers
     wokenSleeps = UnsafeMutablePointer<UInt64>.allocate(capacity: max(1, sleeperCount))
     wokenSleeps.initialize(repeating: 0, count: max(1, sleeperCount))
@@ -131,9 +111,9 @@ public struct RingProducer: ~Copyable {
     _ = bulkhead_membarrier_register()
     header.producerPid.storeRelaxed(UInt64(getpid()))
     header.producerStartTime.storeRelaxed(bulkhead_process_start_time(getpid()))
-    header.claimed.storeReleasing(self.claimed)
+    header.claimed.storeReleasing(claimed)
     atomicMemoryFence(ordering: .releasing)
-    SharedWord(data + Int(frontier & cellMask) * RingLayout.cellBytes).storeReleasing(0)
+    cells.stamp(frontier).storeReleasing(0)
     header.published.storeReleasing(frontier)
     header.epoch.storeReleasing(epoch)
     self.file = file
@@ -149,18 +129,15 @@ public struct RingProducer: ~Copyable {
   }
 
   /// Walks the visible records from `start`, a record boundary, to the first that is not.
-  static func findFrontier(
-    from start: UInt64, data: UnsafeMutableRawPointer, cellMask: UInt64, lapShift: UInt64,
-    segmentCells: UInt64
-  ) -> UInt64 {
+  static func findFrontier(from start: UInt64, cells: RingCells) -> UInt64 {
     var position = start
     // At most one ring's worth can lie ahead of the published word; the bound also ends a walk over garbage.
-    let limit = start &+ cellMask
+    let limit = start &+ cells.cellMask
     while position < limit {
-      let stamp = SharedWord(data + Int(position & cellMask) * RingLayout.cellBytes).loadAcquiring()
-      guard Stamp.matches(stamp, lap: position >> lapShift) else { return position }
+      let stamp = cells.stamp(position).loadAcquiring()
+      guard Stamp.matches(stamp, lap: cells.lap(position)) else { return position }
       if Stamp.kind(stamp) == Stamp.padKind {
-        position = (position / segmentCells &+ 1) &* segmentCells
+        position = cells.segmentEnd(position)
       } else {
         position &+= UInt64(truncatingIfNeeded: Stamp.cells(length: Stamp.length(stamp)))
       }
@@ -171,11 +148,13 @@ public struct RingProducer: ~Copyable {
   /// Longest payload that ``reserve(bytes:)`` accepts.
   public var recordBytesLimit: Int { maximumRecordBytes }
   /// Where the next record will start, in cells.
-  @inlinable public var nextPosition: UInt64 { position }
+  @inlinable public var nextPosition: UInt64 { state.position }
   /// Whether records were committed that are not published yet.
-  @inlinable public var hasOpenBatch: Bool { batchStart != position }
+  @inlinable public var hasOpenBatch: Bool { state.batchStart != state.position }
   /// Whether the open batch has become so long that it should be published: a batch must fit its ring.
-  @inlinable public var batchIsLong: Bool { position &- batchStart >= (cellMask &+ 1) >> 3 }
+  @inlinable public var batchIsLong: Bool {
+    state.position &- state.batchStart >= (cells.cellMask &+ 1) &>> 3
+  }
 
   /// Makes room for one record and returns where its payload goes: `bytes` writable bytes, up to the end of
   /// the last cell. Claims what is about to be overwritten. The open batch, rounded up to whole segments, may cover
@@ -183,12 +162,17 @@ public struct RingProducer: ~Copyable {
   /// - Parameter bytes: 0...``recordBytesLimit``; more is a programming error.
   @inlinable @inline(__always)
   public mutating func reserve(bytes: Int) -> UnsafeMutableRawPointer {
-    precondition(bytes >= 0 && bytes <= maximumRecordBytes, "record longer than the ring's segments")
-    let cells = UInt64(truncatingIfNeeded: Stamp.cells(length: bytes))
-    if (position & (segmentCells &- 1)) &+ cells > segmentCells { padToSegmentEnd() }
-    // One cell more than the record: the frontier behind it is cleared before the record shows.
-    if position &+ cells &+ 1 > claimed { claim(upTo: position &+ cells &+ 1) }
-    return cell(position) + RingLayout.stampBytes
+    // Folds away for a length that the compiler knows; `makeReady` looks at the rest.
+    precondition(UInt(bitPattern: bytes) <= 0xFFFF, "record longer than 65,535 bytes")
+    let count = UInt64(truncatingIfNeeded: Stamp.cells(length: bytes))
+    if state.position &+ count > state.readyEnd {
+      // Values in, values out: a state whose address is never taken stays in registers.
+      (state.position, state.readyEnd, state.claimed, state.batchStamp) = WriteState.madeReady(
+        count, position: state.position, batchStart: state.batchStart, claimed: state.claimed,
+        batchStamp: state.batchStamp, cells)
+      state.lapBits = Stamp.lapField(cells.lap(state.position))
+    }
+    return cells.cell(state.position) + RingLayout.stampBytes
   }
 
   /// Completes the record that was reserved last: it joins the open batch.
@@ -197,30 +181,27 @@ public struct RingProducer: ~Copyable {
   ///   - bytes: payload bytes, at most what was reserved.
   @inlinable @inline(__always)
   public mutating func commit(kind: UInt8, bytes: Int) {
-    stamp(Stamp.make(lap: position >> lapShift, kind: kind, length: bytes))
-    position &+= UInt64(truncatingIfNeeded: Stamp.cells(length: bytes))
-    batchRecords &+= 1
+    state.stamp(state.lapBits | Stamp.rest(kind: kind, length: bytes), cells)
+    state.position &+= UInt64(truncatingIfNeeded: Stamp.cells(length: bytes))
+    state.batchRecords &+= 1
   }
 
   /// Makes every committed record visible with one release store, then wakes readers that sleep.
   @inlinable @inline(__always)
   public mutating func publish() {
-    guard batchStart != position else { return }
-    SharedWord(cell(position)).storeRelaxed(0)
-    SharedWord(cell(batchStart)).storeReleasing(batchStamp)
-    batchStart = position
-    header.published.storeReleasing(position)
-    header.records.addAsOnlyWriter(batchRecords)
+    guard state.batchStart != state.position else { return }
+    clearFrontier()
+    cells.stamp(state.batchStart).storeReleasing(state.batchStamp)
+    state.batchStart = state.position
+    header.published.storeReleasing(state.position)
+    header.records.addAsOnlyWriter(state.batchRecords)
     header.batches.addAsOnlyWriter(1)
-    batchRecords = 0
+    state.batchRecords = 0
     wakeSleepers()
   }
 
   /// Forgets the committed, unpublished records: as if they had never been written.
-  public mutating func abandonBatch() {
-    position = batchStart
-    batchRecords = 0
-  }
+  public mutating func abandonBatch() { state.abandonBatch() }
 
   /// Stores a word of the producer's own beside the ring, for instance how far its input was read.
   public func setInputPosition(_ index: Int, _ value: UInt64) {
@@ -234,42 +215,13 @@ public struct RingProducer: ~Copyable {
     return SharedWord(file.base + RingLayout.inputPositionOffset + 8 * index).loadAcquiring()
   }
 
+  /// Sees to it that nothing at the frontier looks like a record of this lap. Nearly always nothing does, and then
+  /// the line is only read: to write it would take it from the readers' caches, and every reader would wait for that
+  /// before it sees the batch.
   @inlinable @inline(__always)
-  func cell(_ position: UInt64) -> UnsafeMutableRawPointer {
-    data + Int(truncatingIfNeeded: position & cellMask) &* RingLayout.cellBytes
-  }
-
-  /// Puts a stamp at the current position, or keeps it back when it is the batch's first.
-  @inlinable @inline(__always)
-  mutating func stamp(_ value: UInt64) {
-    if batchStart == position {
-      // The frontier is already clear, so nothing of the batch can be seen before `publish`.
-      batchStamp = value
-    } else {
-      SharedWord(cell(position)).storeRelaxed(value)
-    }
-  }
-
-  @usableFromInline
-  mutating func padToSegmentEnd() {
-    if position &+ 2 > claimed { claim(upTo: position &+ 2) }
-    stamp(Stamp.make(lap: position >> lapShift, kind: Stamp.padKind, length: 0))
-    position = (position / segmentCells &+ 1) &* segmentCells
-  }
-
-  /// Moves `claimed` past `end`, to a segment's end, before anything there is overwritten.
-  @usableFromInline
-  mutating func claim(upTo end: UInt64) {
-    claimed = ((end &+ segmentCells &- 1) / segmentCells) &* segmentCells
-    // The segment in front of the batch stays whole: a successor reads the newest record there, however the batch ends.
-    // One record alone always fits: at most three segments of at least four.
-    precondition(
-      claimed &- batchStart <= cellMask &+ 1 &- segmentCells, "a batch longer than its ring less a segment")
-    // With release order, because a lapped reader goes where the claim sends it: into the midst of a batch whose
-    // first stamp it never acquires (sync point with `RingConsumer.oldestRetained`).
-    header.claimed.storeReleasing(claimed)
-    // Whoever sees a byte that is stored after this fence also sees the claim (sync point with `isStillThere`).
-    atomicMemoryFence(ordering: .releasing)
+  func clearFrontier() {
+    let frontier = cells.stamp(state.position)
+    if Stamp.matches(frontier.loadRelaxed(), lap: cells.lap(state.position)) { frontier.storeRelaxed(0) }
   }
 
   /// Wakes each reader that sleeps on an older published position than the present one. A reader that went to
@@ -279,21 +231,22 @@ public struct RingProducer: ~Copyable {
     var index = 0
     while index < sleeperCount {
       let sleep = sleepers[index].loadRelaxed()
-      if sleep != 0, UInt32(truncatingIfNeeded: sleep) != UInt32(truncatingIfNeeded: position),
+      if sleep != 0, UInt32(truncatingIfNeeded: sleep) != UInt32(truncatingIfNeeded: state.position),
         sleep != wokenSleeps[index]
       {
-        wake(index, sleep)
+        wokenSleeps[index] = sleep
+        Self.wake(header.published)
       }
       index &+= 1
     }
   }
 
-  /// Ends one sleep, once. The sleeper waits for the word to differ from a value that it has left already: it is
-  /// woken, or, if it has yet to wait, finds the word changed.
+  /// Ends the sleeps on the futex word, each once. The sleeper waits for the word to differ from a value that it has
+  /// left already: it is woken, or, if it has yet to wait, finds the word changed. (Takes the word and not the producer,
+  /// which the compiler would copy for the call, each time that it publishes.)
   @usableFromInline
-  func wake(_ reader: Int, _ sleep: UInt64) {
-    wokenSleeps[reader] = sleep
-    _ = bulkhead_futex_wake(file.base + RingLayout.publishedOffset, Int32.max)
+  static func wake(_ published: SharedWord) {
+    _ = bulkhead_futex_wake(published.pointer, Int32.max)
   }
 }
 
@@ -319,14 +272,15 @@ extension RingProducer {
   /// - Parameter buffer: at least ``recordBytesLimit`` + 56 writable bytes.
   /// - Returns: the record's kind and payload length.
   public func copyNewestRecord(into buffer: UnsafeMutableRawPointer) -> (kind: UInt8, bytes: Int)? {
-    guard batchStart > 0 else { return nil }
+    let end = state.batchStart
+    guard end > 0 else { return nil }
     // A segment's start is a record's start, and a segment is never all padding.
-    var walk = ((batchStart - 1) / segmentCells) * segmentCells
+    var walk = (end - 1) & ~(cells.segmentCells - 1)
     var newest: (kind: UInt8, bytes: Int)?
-    while walk < batchStart {
-      let here = cell(walk)
+    while walk < end {
+      let here = cells.cell(walk)
       let stamp = SharedWord(here).loadAcquiring()
-      guard Stamp.matches(stamp, lap: walk >> lapShift) else { break }
+      guard Stamp.matches(stamp, lap: cells.lap(walk)) else { break }
       if Stamp.kind(stamp) == Stamp.padKind { break }
       let bytes = min(Stamp.length(stamp), maximumRecordBytes)
       SharedPayload.copyOut(to: buffer, from: here + RingLayout.stampBytes, byteCount: bytes)
@@ -334,5 +288,86 @@ extension RingProducer {
       walk += UInt64(Stamp.cells(length: bytes))
     }
     return newest
+  }
+}
+
+/// Where a producer is.
+@frozen
+@usableFromInline
+struct WriteState {
+  /// Where the next record starts.
+  @usableFromInline var position: UInt64
+  /// Records that end here or before need no look at segments and claims. 0 when that is not known.
+  @usableFromInline var readyEnd: UInt64 = 0
+  /// The lap field of stamps up to there.
+  @usableFromInline var lapBits: UInt64 = 0
+  /// Where the open batch starts; equal to `position` when none is open.
+  @usableFromInline var batchStart: UInt64
+  /// The first stamp of the open batch, kept back until it is published.
+  @usableFromInline var batchStamp: UInt64 = 0
+  @usableFromInline var batchRecords: UInt64 = 0
+  /// Copy of the ring's claimed word.
+  @usableFromInline var claimed: UInt64
+
+  init(frontier: UInt64, claimed: UInt64) {
+    position = frontier
+    batchStart = frontier
+    self.claimed = claimed
+  }
+
+  /// Puts a stamp at the current position, or keeps it back when it is the batch's first.
+  @inlinable @inline(__always)
+  mutating func stamp(_ value: UInt64, _ cells: RingCells) {
+    if batchStart == position {
+      // Nothing at the frontier looks like a record, so nothing of the batch can be seen before `publish`.
+      batchStamp = value
+    } else {
+      cells.stamp(position).storeRelaxed(value)
+    }
+  }
+
+  /// Makes a record of so many cells fit at `position`: inside one segment, and claimed with one cell more, because
+  /// the frontier behind it may have to be cleared before the record shows.
+  @usableFromInline
+  static func madeReady(
+    _ count: UInt64, position: UInt64, batchStart: UInt64, claimed: UInt64, batchStamp: UInt64,
+    _ cells: RingCells
+  ) -> (position: UInt64, readyEnd: UInt64, claimed: UInt64, batchStamp: UInt64) {
+    precondition(count <= cells.segmentCells, "record longer than the ring's segments")
+    var state = WriteState(frontier: position, claimed: claimed)
+    state.batchStart = batchStart
+    state.batchStamp = batchStamp
+    var segmentEnd = cells.segmentEnd(position)
+    if position &+ count > segmentEnd {
+      if position &+ 2 > claimed { state.claim(upTo: position &+ 2, cells) }
+      state.stamp(Stamp.make(lap: cells.lap(position), kind: Stamp.padKind, length: 0), cells)
+      state.position = segmentEnd
+      segmentEnd &+= cells.segmentCells
+    }
+    let end = state.position &+ count &+ 1
+    if end > state.claimed { state.claim(upTo: end, cells) }
+    return (state.position, min(segmentEnd, state.claimed &- 1), state.claimed, state.batchStamp)
+  }
+
+  /// Moves `claimed` past `end`, to a segment's end, before anything there is overwritten.
+  private mutating func claim(upTo end: UInt64, _ cells: RingCells) {
+    claimed = cells.segmentEnd(end &- 1)
+    // The segment in front of the batch stays whole: a successor reads the newest record there, however the batch ends.
+    // One record alone always fits: at most three segments of at least four.
+    precondition(
+      claimed &- batchStart <= cells.cellMask &+ 1 &- cells.segmentCells,
+      "a batch longer than its ring less a segment")
+    // With release order, because a lapped reader goes where the claim sends it: into the midst of a batch whose
+    // first stamp it never acquires (sync point with `RingCells.oldestRetained`).
+    cells.claimedWord.storeReleasing(claimed)
+    // Whoever sees a byte that is stored after this fence also sees the claim (sync point with `isRetained`).
+    atomicMemoryFence(ordering: .releasing)
+  }
+
+  mutating func abandonBatch() {
+    position = batchStart
+    batchRecords = 0
+    // The position may have moved back into an earlier segment.
+    readyEnd = 0
   }
 }

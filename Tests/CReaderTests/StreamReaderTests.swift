@@ -250,7 +250,7 @@ final class StreamReaderTests: XCTestCase {
       XCTAssertEqual(found.pid, UInt64(getpid()))
       XCTAssertEqual(found.start, producer.header.producerStartTime.loadRelaxed())
       XCTAssertEqual(found.published, producer.nextPosition)
-      XCTAssertEqual(found.oldest, producer.claimed - 64)
+      XCTAssertEqual(found.oldest, producer.state.claimed - 64)
       XCTAssertEqual(found.limit, producer.recordBytesLimit)
       XCTAssertEqual(found.replaced, 0)
       try file.create(cells: 64)

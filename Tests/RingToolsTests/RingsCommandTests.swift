@@ -168,7 +168,7 @@ final class RingsCommandTests: XCTestCase {
       for reader in ring.readers {
         var consumer = try fixture.consumer("book", reader.name)
         // A reader that starts anew leaves out what is lost; one that goes on finds it.
-        consumer.position = reader.words.position
+        consumer.state.position = reader.words.position
         let poll = consumer.poll(into: buffer)
         var finds = false
         if case .lapped = poll { finds = true }

@@ -158,6 +158,31 @@ final class StreamRingTests: XCTestCase {
     XCTAssertEqual(consumer.poll(into: buffer), .empty)
   }
 
+  /// A batch that had moved on into the next segment, or the next lap, and was abandoned: what follows is laid out as
+  /// if it had never been.
+  func testAbandonedBatchBeyondASegmentLeavesNoTrace() throws {
+    for start in 0..<140 {
+      let fixture = try RingFixture(cells: 64, maximumRecordBytes: 200)  // segments of 4 cells
+      var producer = try fixture.producer()
+      var consumer = try fixture.consumer()
+      for number in 0..<UInt64(start) {
+        producer.commitNumbered(number, bytes: 8)
+        producer.publish()
+        XCTAssertEqual(consumer.poll(into: buffer), .record(kind: 1, bytes: 8), "start \(start)")
+      }
+      producer.commitNumbered(0xDEAD, bytes: 200)
+      producer.commitNumbered(0xDEAD, bytes: 8)
+      producer.abandonBatch()
+      for (number, bytes) in [(1, 104), (2, 8), (3, 200)] as [(UInt64, Int)] {
+        producer.commitNumbered(number, bytes: bytes)
+        producer.publish()
+        XCTAssertEqual(consumer.poll(into: buffer), .record(kind: 1, bytes: bytes), "start \(start)")
+        XCTAssertEqual(numberOf(buffer, bytes: bytes), number, "start \(start)")
+      }
+      XCTAssertEqual(consumer.poll(into: buffer), .empty, "start \(start)")
+    }
+  }
+
   /// The producer dies with a batch half-written, at every length of it; its successor continues exactly.
   func testSuccessorContinuesBehindATornBatch() throws {
     let fixture = try RingFixture(cells: 256, maximumRecordBytes: 200)
@@ -222,7 +247,7 @@ final class StreamRingTests: XCTestCase {
       for before in 1...2 * cells {
         let fixture = try RingFixture(cells: Int(cells), maximumRecordBytes: limit)
         var producer = try fixture.producer()
-        let segment = producer.segmentCells
+        let segment = producer.cells.segmentCells
         for number in 0..<before { producer.commitNumbered(number, bytes: 56); producer.publish() }
         let start = producer.nextPosition
         // What a further record would claim, rounded up to whole segments.
@@ -231,7 +256,7 @@ final class StreamRingTests: XCTestCase {
         }
         XCTAssertGreaterThan(producer.nextPosition, start)
         // All that `publish` stores before the batch's first stamp.
-        SharedWord(producer.cell(producer.nextPosition)).storeRelaxed(0)
+        SharedWord(producer.cells.cell(producer.nextPosition)).storeRelaxed(0)
         let successor = try fixture.producer()
         XCTAssertEqual(successor.nextPosition, start)
         XCTAssertEqual(

@@ -26,9 +26,10 @@
 /// Positions are 64-bit counts of cells since the ring was made and never wrap. The cell of position `p` is
 /// `p mod cells`, its lap `p / cells`.
 ///
-/// **Frontier rule.** The stamp at the position where the next record will start is zero before the record in
-/// front of it becomes visible. So whatever payload once lay there, a reader at the frontier never mistakes
-/// it for a stamp, and a successor of a dead producer finds the exact end of the stream.
+/// **Frontier rule.** The word at the position where the next record will start is no stamp of its lap before the
+/// record in front of it becomes visible: the producer looks at it, and stores zero if it is one. So whatever payload
+/// once lay there, a reader at the frontier never mistakes it for a stamp, and a successor of a dead producer finds
+/// the exact end of the stream.
 ///
 /// **Claim rule.** Before a cell of a segment is overwritten, `claimed` is moved past that segment's end. A
 /// reader that copied a record at `p` and then still finds `p + cells >= claimed` has copied it whole. Readers
@@ -134,21 +135,37 @@ enum Stamp {
 
   @inlinable @inline(__always)
   static func make(lap: UInt64, kind: UInt8, length: Int) -> UInt64 {
-    lapField(lap) | UInt64(kind) << 16 | UInt64(UInt16(truncatingIfNeeded: length))
+    lapField(lap) | rest(kind: kind, length: length)
+  }
+
+  /// A stamp without its lap.
+  @inlinable @inline(__always)
+  static func rest(kind: UInt8, length: Int) -> UInt64 {
+    UInt64(kind) &<< 16 | UInt64(UInt16(truncatingIfNeeded: length))
   }
 
   /// The stamp's upper 40 bits for a record of `lap`, in place.
   @inlinable @inline(__always)
-  static func lapField(_ lap: UInt64) -> UInt64 { (lap &+ 1) << 24 }
+  static func lapField(_ lap: UInt64) -> UInt64 { (lap &+ 1) &<< 24 }
+
+  /// Payload bytes that share the stamp's cell.
+  @usableFromInline static let oneCellBytes = 56
 
   @inlinable @inline(__always)
-  static func matches(_ stamp: UInt64, lap: UInt64) -> Bool {
-    // A kind is never 0, so an empty stamp matches no lap, not even the one whose field wrapped to 0.
-    (stamp ^ lapField(lap)) >> 24 == 0 && stamp & 0xFF_0000 != 0
-  }
+  static func matches(_ stamp: UInt64, lap: UInt64) -> Bool { isPresent(stamp ^ lapField(lap)) }
+
+  /// Whether a stamp with the expected lap field taken away (exclusive or) is one of that lap: nothing but kind
+  /// and length is left. A kind is never 0, so an empty stamp is of no lap, not even of the one whose field
+  /// wrapped to 0.
+  @inlinable @inline(__always)
+  static func isPresent(_ rest: UInt64) -> Bool { rest &- 0x01_0000 < 0xFF_0000 }
+
+  /// The same for a record that is no padding: kind 1...254.
+  @inlinable @inline(__always)
+  static func isRecord(_ rest: UInt64) -> Bool { rest &- 0x01_0000 < 0xFE_0000 }
 
   @inlinable @inline(__always)
-  static func kind(_ stamp: UInt64) -> UInt8 { UInt8(truncatingIfNeeded: stamp >> 16) }
+  static func kind(_ stamp: UInt64) -> UInt8 { UInt8(truncatingIfNeeded: stamp &>> 16) }
 
   @inlinable @inline(__always)
   static func length(_ stamp: UInt64) -> Int { Int(stamp & 0xFFFF) }
