@@ -131,7 +131,8 @@ long syscall(long number, ...); /* strict C11 hides it */
   X(NO_CURSOR, -16, "needs a cursor page: a reader without one can only spin or yield")                              \
   X(NOT_A_CURSOR, -17, "not a cursor page, or never finished by its creator")                                        \
   X(ARGUMENT, -18, "an argument that has no meaning here")                                                           \
-  X(DETACHED, -19, "the handle is not attached")
+  X(DETACHED, -19, "the handle is not attached")                                                                     \
+  X(RETIRED, -20, "another producer took over in a new file of this path; detach, attach, start from the position")
 
 typedef enum bulkhead_status {
 #define BULKHEAD_ENUMERATOR(name, value, text) BULKHEAD_##name = value,
@@ -481,6 +482,10 @@ BULKHEAD_PRIVATE bulkhead_status bulkhead_i_settle(bulkhead_ring *ring, uint64_t
     before = bulkhead_i_acquire(base + BULKHEAD_OFFSET_PUBLISHED);
     claim = bulkhead_i_acquire(base + BULKHEAD_OFFSET_CLAIMED);
     after = bulkhead_i_acquire(base + BULKHEAD_OFFSET_PUBLISHED);
+    if (claim == UINT64_MAX) {
+      ring->fatal = BULKHEAD_RETIRED;
+      return bulkhead_i_refuse(&ring->refusal, BULKHEAD_RETIRED, before, claim);
+    }
     if (before >= claim || (claim > after && claim - after > cells)) continue;
     if ((claim & (ring->segment_cells - 1)) != 0 || claim <= ring->position) continue;
     if (bulkhead_i_holds(ring, ring->position, claim) && before > ring->position &&

@@ -12,6 +12,8 @@ public enum RingPoll: Equatable, Sendable {
   /// The producer overwrote what this reader had not read: cells `from ..< to` are lost to it. The next poll
   /// reads at `to`, a record boundary, the oldest that was retained.
   case lapped(from: UInt64, to: UInt64)
+  /// Nothing more comes out of this ring.
+  case halted(RingHalt)
 }
 
 /// Where a new reader starts.
@@ -31,19 +33,26 @@ public enum RingStart: Sendable {
 /// case .record(let kind, let bytes): …             // buffer[0..<bytes] is a whole record
 /// case .lapped(let from, let to): …                // exact loss
 /// case .empty: consumer.reportPosition(); …        // wait
+/// case .halted(.retired): try consumer.follow()    // on in the producer's new file, without a seam
+/// case .halted(let damage): …                      // end: the ring has to be made anew
 /// }
 /// ```
 @frozen
 public struct RingConsumer: ~Copyable {
-  @usableFromInline let file: SharedFile
-  @usableFromInline let header: RingHeader
+  @usableFromInline var file: SharedFile
+  var identity: RingIdentity
+  @usableFromInline var header: RingHeader
   @usableFromInline let cursor: CursorPage
-  @usableFromInline let cells: RingCells
+  @usableFromInline var cells: RingCells
   @usableFromInline let recordBytesLimit: Int
   @usableFromInline var state: ReadState
+  /// The gate's word for this reader, on a gated ring.
+  let gateFile: RingGate?
+  private let gateSlot: Int
+  private var knownEpoch: UInt64
   public let name: String
 
-  /// Attaches as the reader `reader`.
+  /// Attaches as the reader `reader`. On a gated ring it counts from here on, also if it was detached.
   /// - Parameters:
   ///   - configurationHash: must equal the ring's; nil accepts any.
   /// - Throws: ``RingError``
@@ -53,23 +62,42 @@ public struct RingConsumer: ~Copyable {
     let file = try SharedFile.open(
       path: path, access: .readOnly, minimumBytes: RingLayout.headerBytes, populate: true)
     let identity = try RingIdentity.read(from: file, expectedConfiguration: configurationHash)
-    guard identity.kind == .overwritingStream else {
-      throw .header(path: path, field: "kind", found: UInt64(identity.kind.rawValue), expected: "1 (stream)")
+    guard identity.kind != .table else {
+      throw .header(
+        path: path, field: "kind", found: UInt64(identity.kind.rawValue), expected: "1 or 2 (a stream)")
     }
     let cursor = try CursorPage.attach(path: CursorPage.path(ring: path, reader: reader), access: .readWrite)
-    var consumer = RingConsumer(file: file, cursor: cursor, identity: identity)
+    var gate: RingGate?
+    var slot = 0
+    if identity.kind == .gatedStream {
+      let page = try RingGate.attach(ring: path, access: .readOnly)
+      guard let found = page.readers.firstIndex(of: reader) else {
+        throw .missing(path: "\(RingGate.path(ring: path)), reader \(reader)")
+      }
+      slot = found
+      gate = consume page
+    }
+    var consumer = RingConsumer(file: file, cursor: cursor, identity: identity, gate: gate, gateSlot: slot)
     consumer.start(start)
+    consumer.rejoin()
     // Registered too, so that the barrier in `prepareToPark` reaches a reader that is itself a producer.
     _ = bulkhead_membarrier_register()
     return consumer
   }
 
-  init(file: consuming SharedFile, cursor: consuming CursorPage, identity: RingIdentity) {
+  init(
+    file: consuming SharedFile, cursor: consuming CursorPage, identity: RingIdentity,
+    gate: consuming RingGate? = nil, gateSlot: Int = 0
+  ) {
+    self.identity = identity
     header = RingHeader(file.base)
     cells = RingCells(base: file.base, geometry: identity.geometry)
     recordBytesLimit = identity.geometry.maximumRecordBytes
     name = identity.name
     state = ReadState(position: 0)
+    gateFile = gate
+    self.gateSlot = gateSlot
+    knownEpoch = header.epoch.loadAcquiring()
     self.file = file
     self.cursor = cursor
     // A reader that died asleep must not cost the producer a wake for each batch.
@@ -99,8 +127,13 @@ public struct RingConsumer: ~Copyable {
   }
 
   /// The oldest position that is still whole: always a record's start.
-  public var oldestRetained: UInt64 { cells.oldestRetained() }
+  public var oldestRetained: UInt64 {
+    let claimed = cells.claimedWord.loadAcquiring()
+    return claimed == RingLayout.retiredClaim ? state.position : cells.oldest(claimed: claimed)
+  }
 
+  /// The ring's file.
+  public var path: String { file.path }
   /// Cells published by the producer so far.
   public var publishedPosition: UInt64 { header.published.loadAcquiring() }
   /// Next position that will be read.
@@ -124,20 +157,20 @@ public struct RingConsumer: ~Copyable {
       // processor is already fetching the next records.
       SharedPayload.copyOut(
         to: buffer, from: here + RingLayout.stampBytes, byteCount: Stamp.oneCellBytes)
-      guard cells.isRetained(position) else { return lapped() }
+      guard cells.isRetained(position) else { return notRetained() }
       state.position = position &+ 1
       return .record(kind: Stamp.kind(rest), bytes: Stamp.length(rest))
     }
-    guard Stamp.isPresent(rest) else { return cells.isRetained(position) ? .empty : lapped() }
+    guard Stamp.isPresent(rest) else { return cells.isRetained(position) ? .empty : notRetained() }
     // On a copy: a state whose address is never taken stays in registers.
     var moved = state
     let poll = moved.pollLong(into: buffer, cells)
     state = moved
-    if case .lapped = poll { return lapped() }
+    if case .lapped = poll { return notRetained() }
     return poll
   }
 
-  /// Whether the next record is there, without taking it.
+  /// Whether there is more to poll than ``RingPoll/empty``: a record, a loss or a halt.
   @inlinable @inline(__always)
   public var hasNext: Bool {
     let rest = cells.stamp(state.position).loadAcquiring() ^ Stamp.lapField(cells.lap(state.position))
@@ -148,35 +181,111 @@ public struct RingConsumer: ~Copyable {
   @inlinable @inline(__always)
   func isStillThere() -> Bool { cells.isRetained(state.position) }
 
-  /// Moves to the oldest retained record and says what was lost.
+  /// The claim does not hold this reader's position: moves to the oldest retained record and says what was lost, or finds
+  /// that the ring has come to its end.
   @inlinable @inline(__always)
-  mutating func lapped() -> RingPoll {
-    let from = state.position
-    // `claimed` is stored before its fence: what lies at the oldest position is ordered by `published`.
-    _ = header.published.loadAcquiring()
-    let to = Self.noteLap(from: from, cells, laps: cursor.laps, lostCells: cursor.lostCells)
-    state.position = to
-    reportPosition()
-    return .lapped(from: from, to: to)
+  mutating func notRetained() -> RingPoll {
+    // Values in, values out, as in the producer.
+    let poll = Self.why(state.position, cells, published: header.published, cursor.laps, cursor.lostCells)
+    if case .lapped(_, let to) = poll {
+      state.position = to
+      reportPosition()
+    }
+    return poll
   }
 
   @usableFromInline
-  static func noteLap(
-    from: UInt64, _ cells: RingCells, laps: SharedWord, lostCells: SharedWord
-  ) -> UInt64 {
-    let to = cells.oldestRetained()
-    laps.addAsOnlyWriter(1)
-    lostCells.addAsOnlyWriter(to &- from)
-    return to
+  static func why(
+    _ position: UInt64, _ cells: RingCells, published: SharedWord, _ laps: SharedWord, _ lostCells: SharedWord
+  ) -> RingPoll {
+    // Its last loads are of `published`, so what lies at the oldest position is ordered by that.
+    switch cells.settledClaim(published: published, reader: position) {
+    case .halted(let halt): return .halted(halt)
+    case .claimed(let claimed):
+      guard !cells.holds(position, claimed: claimed) else { return .empty }
+      let to = cells.oldest(claimed: claimed)
+      laps.addAsOnlyWriter(1)
+      lostCells.addAsOnlyWriter(to &- position)
+      return .lapped(from: position, to: to)
+    }
   }
 
   /// Tells the cursor page how far this reader is. A successor of the same name starts there.
   @inlinable @inline(__always)
-  public func reportPosition() { cursor.position.storeReleasing(state.position) }
+  public func reportPosition() {
+    cursor.position.storeReleasing(state.position)
+    // To the end of the producer's segment: a word that is at hand, where the published one would have to be fetched.
+    let behind = cells.claimedWord.loadRelaxed() &- state.position
+    if behind > cursor.highWater.loadRelaxed(), behind <= cells.cellMask &+ 1 {
+      cursor.highWater.storeRelaxed(behind)
+    }
+  }
 
   /// Moves to the oldest retained record, to read the ring's retention again.
   public mutating func rewindToOldest() {
     state.position = min(oldestRetained, header.published.loadAcquiring())
+  }
+
+  // MARK: Health, epochs, generations
+
+  /// Looks whether the ring still makes sense from where this reader stands. For once every few milliseconds, above all
+  /// while nothing comes: what ``poll(into:)`` reads by itself is checked there.
+  public func checkHealth() -> RingHalt? {
+    if case .halted(let halt) = cells.settledClaim(published: header.published, reader: state.position) {
+      return halt
+    }
+    if header.epoch.loadAcquiring() < knownEpoch { return .damaged(.epoch) }
+    return identity.changedField(at: file.base).map { .damaged($0) }
+  }
+
+  /// The producer's incarnation, if it is another than when this was last asked (or attached). No later than with the
+  /// first record of a new incarnation; records of the old one may still follow.
+  public mutating func takeEpochChange() -> UInt64? {
+    let epoch = header.epoch.loadAcquiring()
+    guard epoch != knownEpoch else { return nil }
+    knownEpoch = epoch
+    return epoch
+  }
+
+  /// After ``RingHalt/retired``: goes on in the file that has taken this one's place, at the same position.
+  /// - Returns: false as long as there is no other file: try again.
+  /// - Throws: ``RingError``, also when the new file is not this ring's successor.
+  public mutating func follow() throws(RingError) -> Bool {
+    let path = file.path
+    let next = try SharedFile.open(
+      path: path, access: .readOnly, minimumBytes: RingLayout.headerBytes, populate: true)
+    guard next.fileNumber != file.fileNumber else { return false }
+    let found = try RingIdentity.read(from: next, expectedConfiguration: identity.configurationHash)
+    guard found == identity else {
+      throw .header(
+        path: path, field: "geometry", found: UInt64(found.geometry.cellCount),
+        expected: "\(identity.geometry.cellCount) cells, as before the take-over")
+    }
+    header = RingHeader(next.base)
+    cells = RingCells(base: next.base, geometry: found.geometry)
+    file = next
+    return true
+  }
+
+  /// Whether the supervisor has detached this reader from its gated ring: the producer does not wait for it any more.
+  public var isDetached: Bool {
+    switch gateFile {
+    case .some(let gate):
+      gate.detachedGeneration(slot: gateSlot).loadAcquiring() &+ 1 != cursor.generation.loadRelaxed()
+    case .none: false
+    }
+  }
+
+  /// Counts again on a gated ring, from where this reader stands. What the producer overwrote before it noticed, the next
+  /// poll declares.
+  public func rejoin() {
+    switch gateFile {
+    case .some(let gate):
+      reportPosition()
+      let detached = gate.detachedGeneration(slot: gateSlot).loadAcquiring()
+      if cursor.generation.loadRelaxed() != detached &+ 1 { cursor.generation.storeReleasing(detached &+ 1) }
+    case .none: break
+    }
   }
 
   // MARK: Parking
@@ -240,13 +349,17 @@ struct ReadState {
       if Stamp.kind(rest) == Stamp.padKind {
         // A stamp that was never one (this reader was lapped) must not move the reader.
         guard cells.isRetained(position) else { return lapped }
+        // Padding fills the rest of a segment, so it never starts one; and so this loop ends.
+        guard position & (cells.segmentCells &- 1) != 0 else { return .halted(.damaged(.stamp)) }
         position = segmentEnd
         continue
       }
       let bytes = Stamp.length(rest)
       let room =
         Int(truncatingIfNeeded: segmentEnd &- position) &* RingLayout.cellBytes &- RingLayout.stampBytes
-      guard bytes <= room else { return cells.isRetained(position) ? .empty : lapped }
+      guard bytes <= room else {
+        return cells.isRetained(position) ? .halted(.damaged(.stamp)) : lapped
+      }
       SharedPayload.copyOut(to: buffer, from: here + RingLayout.stampBytes, byteCount: bytes)
       guard cells.isRetained(position) else { return lapped }
       if bytes != usualBytes { becomeUsual(bytes: bytes) }

@@ -16,6 +16,10 @@ public enum RingError: Error, Sendable, Equatable, CustomStringConvertible {
   case header(path: String, field: String, found: UInt64, expected: String)
   /// The ring belongs to another configuration.
   case configuration(path: String, found: UInt64, expected: UInt64)
+  /// The file was made by a machine of the other byte order.
+  case byteOrder(path: String)
+  /// The file was retired: its stream goes on, or should have gone on, in another file.
+  case retired(path: String)
   /// A living process is the ring's producer.
   case producerAlive(path: String, pid: Int32)
 
@@ -39,6 +43,11 @@ public enum RingError: Error, Sendable, Equatable, CustomStringConvertible {
     case .configuration(let path, let found, let expected):
       return
         "\(path): made for configuration \(hex(found)), this process runs \(hex(expected)); restart the whole set"
+    case .byteOrder(let path):
+      return "\(path): made by a machine of the other byte order; make the ring on this one"
+    case .retired(let path):
+      return
+        "\(path): retired by a take-over that was not finished; take it over again, or make the ring anew"
     case .producerAlive(let path, let pid):
       return "\(path): process \(pid) is still its producer; it has to end first"
     }

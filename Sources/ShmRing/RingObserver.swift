@@ -161,7 +161,7 @@ public struct RingObserver: ~Copyable {
         reader.state.position = recordPosition
         return .at(recordPosition)
       case .lapped(_, let to): return .lapped(from: target, to: to)
-      case .empty: return .at(reader.state.position)
+      case .empty, .halted: return .at(reader.state.position)
       }
     }
   }

@@ -15,136 +15,44 @@ import Synchronization
 /// release store and makes all of it visible (sync point with ``RingConsumer/poll(into:)``). `published` follows.
 /// A producer killed anywhere leaves either the whole batch or nothing of it: its first stamp is the last
 /// to be written.
+///
+/// A producer that was stopped, given up for dead and replaced (``takeOver(path:readers:configurationHash:)``) finds that out
+/// at its next claim and sets ``halt``; nothing that it stored since is accepted by any reader.
 @frozen
 public struct RingProducer: ~Copyable {
   @usableFromInline let file: SharedFile
-  @usableFromInline let header: RingHeader
-  @usableFromInline let cells: RingCells
+  /// Where everything goes once the ring is not this producer's any more: memory that nobody reads.
+  @usableFromInline let scratch: SharedFile
+  let identity: RingIdentity
+  @usableFromInline var header: RingHeader
+  @usableFromInline var cells: RingCells
   @usableFromInline let maximumRecordBytes: Int
   @usableFromInline var state: WriteState
+  /// Why this producer publishes nothing any more, or nil. What it commits meanwhile goes nowhere.
+  public var halt: RingHalt? { haltFound }
+  @usableFromInline var haltFound: RingHalt?
   /// This incarnation; raised by each attach.
   public let epoch: UInt64
   /// Per reader: its `sleeping` word, and the sleep that was last ended.
   @usableFromInline let sleepers: UnsafeMutablePointer<SharedWord>
   @usableFromInline let wokenSleeps: UnsafeMutablePointer<UInt64>
   @usableFromInline let sleeperCount: Int
-  private let readerFiles: UnsafeMutablePointer<CursorPage>
-  private let readerFileCount: Int
-
-  /// Attaches as the producer of an existing ring: raises the epoch and continues exactly behind the last record
-  /// that is visible. What a predecessor had half-written is overwritten.
-  /// - Parameters:
-  ///   - readers: names of the readers whose pages the producer watches for sleepers; each page must exist.
-  ///   - configurationHash: must equal the ring's.
-  /// - Throws: ``RingError``; ``RingError/producerAlive(path:pid:)`` when another living process produces.
-  public static func attach(
-    path: String, readers: [String], configurationHash: UInt64
-  ) throws(RingError) -> RingProducer {
-    let file = try SharedFile.open(
-      path: path, access: .readWrite, minimumBytes: RingLayout.headerBytes, populate: true)
-    let identity = try RingIdentity.read(from: file, expectedConfiguration: configurationHash)
-    guard identity.kind == .overwritingStream else {
-      throw .header(path: path, field: "kind", found: UInt64(identity.kind.rawValue), expected: "1 (stream)")
-    }
-    let header = RingHeader(file.base)
-    try checkPositions(header, identity.geometry, path: path)
-    let pid = Int32(truncatingIfNeeded: header.producerPid.loadRelaxed())
-    if pid > 0, pid != getpid() {
-      // The start time tells a living producer from a stranger who got its number (FM-609).
-      let start = bulkhead_process_start_time(pid)
-      if start != 0, start == header.producerStartTime.loadRelaxed(), kill(pid, 0) == 0 {
-        throw .producerAlive(path: path, pid: pid)
-      }
-    }
-    let pages = UnsafeMutablePointer<CursorPage>.allocate(capacity: max(1, readers.count))
-    let sleepers = UnsafeMutablePointer<SharedWord>.allocate(capacity: max(1, readers.count))
-    for (index, reader) in readers.enumerated() {
-      let page = try CursorPage.attach(path: CursorPage.path(ring: path, reader: reader), access: .readOnly)
-      sleepers[index] = page.sleeping
-      (pages + index).initialize(to: page)
-    }
-    return RingProducer(
-      file: file, header: header, geometry: identity.geometry, sleepers: sleepers,
-      sleeperCount: readers.count, readerFiles: pages)
-  }
-
-  /// Refuses positions that no producer can have left: they are what a successor computes with.
-  private static func checkPositions(
-    _ header: RingHeader, _ geometry: RingGeometry, path: String
-  ) throws(RingError) {
-    let published = header.published.loadAcquiring()
-    guard published <= 1 << 56 else {
-      throw .header(path: path, field: "published", found: published, expected: "at most 2^56")
-    }
-    let claimed = header.claimed.loadRelaxed()
-    // A batch that was never published may reach up to a whole ring beyond the published word, rounded up.
-    guard claimed % UInt64(geometry.segmentCells) == 0, claimed <= published + 2 * UInt64(geometry.cellCount)
-    else {
-      throw .header(
-        path: path, field: "claimed", found: claimed,
-        expected: "a multiple of \(geometry.segmentCells) not far beyond published, \(published)")
-    }
-  }
-
-  private init(
-    file: consuming SharedFile, header: RingHeader, geometry: RingGeometry,
-    sleepers: UnsafeMutablePointer<SharedWord>, sleeperCount: Int,
-    readerFiles: UnsafeMutablePointer<CursorPage>
-  ) {
-    let cells = RingCells(base: file.base, geometry: geometry)
-    let frontier = Self.findFrontier(from: header.published.loadAcquiring(), cells: cells)
-    // Both words are kept inside what a producer can have written, so that a damaged header cannot widen a claim.
-    let claimed = max(cells.segmentEnd(frontier), header.claimed.loadRelaxed())
-    self.header = header
-    self.cells = cells
-    maximumRecordBytes = geometry.maximumRecordBytes
-    state = WriteState(frontier: frontier, claimed: claimed)
-    self.sleepers = sleepers
-    wokenSleeps = UnsafeMutablePointer<UInt64>.allocate(capacity: max(1, sleeperCount))
-    wokenSleeps.initialize(repeating: 0, count: max(1, sleeperCount))
-    self.sleeperCount = sleeperCount
-    self.readerFiles = readerFiles
-    readerFileCount = sleeperCount
-    epoch = header.epoch.loadRelaxed() &+ 1
-    // Lets a parking reader put the barrier on its own side (see RingConsumer.prepareToPark). Before anything is
-    // published here.
-    _ = bulkhead_membarrier_register()
-    header.producerPid.storeRelaxed(UInt64(getpid()))
-    header.producerStartTime.storeRelaxed(bulkhead_process_start_time(getpid()))
-    header.claimed.storeReleasing(claimed)
-    atomicMemoryFence(ordering: .releasing)
-    cells.stamp(frontier).storeReleasing(0)
-    header.published.storeReleasing(frontier)
-    header.epoch.storeReleasing(epoch)
-    self.file = file
-    // A predecessor that died between a stamp and the wake-ups left readers asleep over its last batch.
-    wakeSleepers()
-  }
+  let readerFiles: UnsafeMutablePointer<CursorPage>
+  let gateFile: RingGate?
+  /// Nil on an overwriting ring.
+  @usableFromInline let gate: UnsafeMutablePointer<GateView>?
 
   deinit {
-    for index in 0..<readerFileCount { (readerFiles + index).deinitialize(count: 1) }
+    for index in 0..<sleeperCount { (readerFiles + index).deinitialize(count: 1) }
     readerFiles.deallocate()
     sleepers.deallocate()
     wokenSleeps.deallocate()
+    gate?.pointee.deallocate()
+    gate?.deallocate()
   }
 
-  /// Walks the visible records from `start`, a record boundary, to the first that is not.
-  static func findFrontier(from start: UInt64, cells: RingCells) -> UInt64 {
-    var position = start
-    // At most one ring's worth can lie ahead of the published word; the bound also ends a walk over garbage.
-    let limit = start &+ cells.cellMask
-    while position < limit {
-      let stamp = cells.stamp(position).loadAcquiring()
-      guard Stamp.matches(stamp, lap: cells.lap(position)) else { return position }
-      if Stamp.kind(stamp) == Stamp.padKind {
-        position = cells.segmentEnd(position)
-      } else {
-        position &+= UInt64(truncatingIfNeeded: Stamp.cells(length: Stamp.length(stamp)))
-      }
-    }
-    return position
-  }
-
+  /// The ring's file.
+  public var path: String { file.path }
   /// Longest payload that ``reserve(bytes:)`` accepts.
   public var recordBytesLimit: Int { maximumRecordBytes }
   /// Where the next record will start, in cells.
@@ -158,7 +66,7 @@ public struct RingProducer: ~Copyable {
 
   /// Makes room for one record and returns where its payload goes: `bytes` writable bytes, up to the end of
   /// the last cell. Claims what is about to be overwritten. The open batch, rounded up to whole segments, may cover
-  /// the ring less one segment; more is a programming error.
+  /// the ring less one segment; more is a programming error, and so is any use on a gated ring.
   /// - Parameter bytes: 0...``recordBytesLimit``; more is a programming error.
   @inlinable @inline(__always)
   public mutating func reserve(bytes: Int) -> UnsafeMutableRawPointer {
@@ -166,13 +74,50 @@ public struct RingProducer: ~Copyable {
     precondition(UInt(bitPattern: bytes) <= 0xFFFF, "record longer than 65,535 bytes")
     let count = UInt64(truncatingIfNeeded: Stamp.cells(length: bytes))
     if state.position &+ count > state.readyEnd {
-      // Values in, values out: a state whose address is never taken stays in registers.
-      (state.position, state.readyEnd, state.claimed, state.batchStamp) = WriteState.madeReady(
+      let made = WriteState.madeReady(
         count, position: state.position, batchStart: state.batchStart, claimed: state.claimed,
-        batchStamp: state.batchStamp, cells)
-      state.lapBits = Stamp.lapField(cells.lap(state.position))
+        batchStamp: state.batchStamp, cells, gate)
+      precondition(made.outcome != .refused, "a gated ring may refuse: use tryReserve")
+      adopt(made, count)
     }
     return cells.cell(state.position) + RingLayout.stampBytes
+  }
+
+  /// ``reserve(bytes:)`` for a gated ring: nil when a reader that counts has not yet read what lies there. Nothing has
+  /// changed then; the caller takes the action that was declared for this ring, or tries again later.
+  @inlinable @inline(__always)
+  public mutating func tryReserve(bytes: Int) -> UnsafeMutableRawPointer? {
+    precondition(UInt(bitPattern: bytes) <= 0xFFFF, "record longer than 65,535 bytes")
+    let count = UInt64(truncatingIfNeeded: Stamp.cells(length: bytes))
+    if state.position &+ count > state.readyEnd {
+      let made = WriteState.madeReady(
+        count, position: state.position, batchStart: state.batchStart, claimed: state.claimed,
+        batchStamp: state.batchStamp, cells, gate)
+      if made.outcome == .refused { return nil }
+      adopt(made, count)
+    }
+    return cells.cell(state.position) + RingLayout.stampBytes
+  }
+
+  /// Takes over what ``WriteState/madeReady(_:position:batchStart:claimed:batchStamp:_:_:)`` found. (Values in, values
+  /// out: a state whose address is never taken stays in registers.)
+  @inlinable @inline(__always)
+  mutating func adopt(_ found: WriteState.Ready, _ count: UInt64) {
+    var made = found
+    if found.outcome == .lost {
+      let diversion = Diversion(
+        scratch: scratch.base, segmentCells: cells.segmentCells, count, lost: cells.claimedWord)
+      haltFound = diversion.halt
+      header = diversion.header
+      cells = diversion.cells
+      state.batchStart = 0
+      made = diversion.made
+    }
+    state.position = made.position
+    state.readyEnd = made.readyEnd
+    state.claimed = made.claimed
+    state.batchStamp = made.batchStamp
+    state.lapBits = Stamp.lapField(cells.lap(state.position))
   }
 
   /// Completes the record that was reserved last: it joins the open batch.
@@ -251,22 +196,6 @@ public struct RingProducer: ~Copyable {
 }
 
 extension RingProducer {
-  /// Makes a new ring file and the cursor page of each reader.
-  public static func create(
-    path: String, name: String, geometry: RingGeometry, readers: [String], configurationHash: UInt64,
-    lockMemory: Bool = false
-  ) throws(RingError) {
-    let file = try SharedFile.create(path: path, byteCount: geometry.fileBytes, lock: lockMemory)
-    for reader in readers { try CursorPage.create(path: CursorPage.path(ring: path, reader: reader)) }
-    // An empty ring's first segment counts as claimed, as after every attach.
-    SharedWord(file.base + RingLayout.claimedOffset).storeRelaxed(UInt64(geometry.segmentCells))
-    let identity = RingIdentity(
-      kind: .overwritingStream, geometry: geometry, configurationHash: configurationHash, name: name)
-    identity.write(to: file.base, fileBytes: geometry.fileBytes)
-  }
-}
-
-extension RingProducer {
   /// Copies the newest visible record, if the ring holds one: what a successor needs to know how far its
   /// predecessor came.
   /// - Parameter buffer: at least ``recordBytesLimit`` + 56 writable bytes.
@@ -326,42 +255,79 @@ struct WriteState {
     }
   }
 
+  /// What ``madeReady(_:position:batchStart:claimed:batchStamp:_:_:)`` found.
+  @frozen
+  @usableFromInline
+  enum Outcome {
+    case ready
+    /// A reader that counts has not come far enough.
+    case refused
+    /// The claimed word is not what this producer left there.
+    case lost
+  }
+
+  @frozen
+  @usableFromInline
+  struct Ready {
+    @usableFromInline let outcome: Outcome
+    @usableFromInline let position: UInt64
+    @usableFromInline let readyEnd: UInt64
+    @usableFromInline let claimed: UInt64
+    @usableFromInline let batchStamp: UInt64
+  }
+
   /// Makes a record of so many cells fit at `position`: inside one segment, and claimed with one cell more, because
   /// the frontier behind it may have to be cleared before the record shows.
   @usableFromInline
   static func madeReady(
     _ count: UInt64, position: UInt64, batchStart: UInt64, claimed: UInt64, batchStamp: UInt64,
-    _ cells: RingCells
-  ) -> (position: UInt64, readyEnd: UInt64, claimed: UInt64, batchStamp: UInt64) {
+    _ cells: RingCells, _ gate: UnsafeMutablePointer<GateView>?
+  ) -> Ready {
     precondition(count <= cells.segmentCells, "record longer than the ring's segments")
     var state = WriteState(frontier: position, claimed: claimed)
     state.batchStart = batchStart
     state.batchStamp = batchStamp
+    var outcome = Outcome.ready
     var segmentEnd = cells.segmentEnd(position)
     if position &+ count > segmentEnd {
-      if position &+ 2 > claimed { state.claim(upTo: position &+ 2, cells) }
-      state.stamp(Stamp.make(lap: cells.lap(position), kind: Stamp.padKind, length: 0), cells)
-      state.position = segmentEnd
-      segmentEnd &+= cells.segmentCells
+      if position &+ 2 > claimed { outcome = state.claim(upTo: position &+ 2, cells, gate) }
+      if outcome == .ready {
+        state.stamp(Stamp.make(lap: cells.lap(position), kind: Stamp.padKind, length: 0), cells)
+        state.position = segmentEnd
+        segmentEnd &+= cells.segmentCells
+      }
     }
     let end = state.position &+ count &+ 1
-    if end > state.claimed { state.claim(upTo: end, cells) }
-    return (state.position, min(segmentEnd, state.claimed &- 1), state.claimed, state.batchStamp)
+    if outcome == .ready, end > state.claimed { outcome = state.claim(upTo: end, cells, gate) }
+    // Refused behind the padding: where the batch stands is as before, and the padding is put there again.
+    if outcome == .refused { state.position = position }
+    return Ready(
+      outcome: outcome, position: state.position, readyEnd: min(segmentEnd, state.claimed &- 1),
+      claimed: state.claimed, batchStamp: state.batchStamp)
   }
 
   /// Moves `claimed` past `end`, to a segment's end, before anything there is overwritten.
-  private mutating func claim(upTo end: UInt64, _ cells: RingCells) {
-    claimed = cells.segmentEnd(end &- 1)
+  private mutating func claim(
+    upTo end: UInt64, _ cells: RingCells, _ gate: UnsafeMutablePointer<GateView>?
+  ) -> Outcome {
+    let next = cells.segmentEnd(end &- 1)
     // The segment in front of the batch stays whole: a successor reads the newest record there, however the batch ends.
     // One record alone always fits: at most three segments of at least four.
     precondition(
-      claimed &- batchStart <= cells.cellMask &+ 1 &- cells.segmentCells,
+      next &- batchStart <= cells.cellMask &+ 1 &- cells.segmentCells,
       "a batch longer than its ring less a segment")
-    // With release order, because a lapped reader goes where the claim sends it: into the midst of a batch whose
-    // first stamp it never acquires (sync point with `RingCells.oldestRetained`).
-    cells.claimedWord.storeReleasing(claimed)
+    if let gate {
+      let slowest = gate.pointee.slowest(published: batchStart, oldest: cells.oldest(claimed: claimed))
+      if cells.oldest(claimed: next) > slowest { return .refused }
+    }
+    // An exchange, so that a claim cannot undo a retirement. With release order, because a lapped reader goes where the
+    // claim sends it: into the midst of a batch whose first stamp it never acquires (sync point with
+    // `RingCells.oldestRetained`).
+    guard cells.claimedWord.replace(claimed, with: next) else { return .lost }
+    claimed = next
     // Whoever sees a byte that is stored after this fence also sees the claim (sync point with `isRetained`).
     atomicMemoryFence(ordering: .releasing)
+    return .ready
   }
 
   mutating func abandonBatch() {

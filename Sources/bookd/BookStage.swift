@@ -25,7 +25,8 @@ struct BookStage: ~Copyable {
   private var builder: BookBuilder
   private var events = EventBatch()
   private let buffer: UnsafeMutableRawPointer
-  private var backoff: IdleBackoff
+  private let idleStrategy: IdleStrategy
+  private var patrol = RingPatrol()
 
   /// Events up to and including this message are on the ring already. 0 after the first start.
   private let publishedThrough: UInt64
@@ -67,7 +68,7 @@ struct BookStage: ~Copyable {
     let bytes = input.maximumRecordBytes + 64
     buffer = UnsafeMutableRawPointer.allocate(byteCount: bytes, alignment: 64)
     buffer.initializeMemory(as: UInt8.self, repeating: 0, count: bytes)
-    backoff = IdleBackoff(strategy: process.idleStrategy)
+    idleStrategy = process.idleStrategy
     control.set(BookCounter.sessionEnded, 0)
     if publishedThrough > 0 {
       narrate(
@@ -78,18 +79,27 @@ struct BookStage: ~Copyable {
 
   /// Runs until asked to stop, then applies what is still on the merged ring.
   mutating func run() {
+    switch idleStrategy {
+    case .spin: run(SpinWait())
+    case .yield: run(YieldWait())
+    case .park: run(ParkWait())
+    }
+  }
+
+  private mutating func run(_ strategy: some RingWait) {
+    var wait = strategy
     control.setState(hasCaughtUp ? .ready : .catchingUp)
     control.beat()
     while true {
       if turn() {
-        backoff.reset()
+        wait.reset()
         continue
       }
       // With nothing left to read, a rebuild is as complete as it can be.
       if !hasCaughtUp { finishCatchingUp() }
       housekeep()
       if bulkhead_stop_requested() { break }
-      if backoff.shouldPark() { input.park(nanoseconds: Self.idleNanoseconds) }
+      if wait.idle() == .park { input.park(nanoseconds: Self.idleNanoseconds) }
     }
     control.setState(.draining)
     while turn() {}
@@ -106,6 +116,7 @@ struct BookStage: ~Copyable {
         take(kind, bytes)
         count &+= 1
       case .lapped: inputLaps += 1
+      case .halted(let halt): input.continueOrEnd(after: halt, component: "bookd")
       case .empty:
         guard count > 0 else { return false }
         finishTurn()
@@ -116,8 +127,15 @@ struct BookStage: ~Copyable {
     return true
   }
 
+  private mutating func patrolRings() {
+    guard patrol.isDue(bulkhead_monotonic_nanoseconds()) else { return }
+    input.patrol(component: "bookd")
+    output.patrol()
+  }
+
   private mutating func finishTurn() {
     output.publish()
+    patrolRings()
     if !hasCaughtUp, nextExpected > publishedThrough { finishCatchingUp() }
     control.setAppliedSequence(nextExpected &- 1)
     control.setTotal(BookCounter.messagesApplied, applied, since: base)
@@ -256,6 +274,7 @@ struct BookStage: ~Copyable {
   /// Copies the counts to the control page, a few times a second; off the busy path.
   private mutating func housekeep() {
     input.reportPosition()
+    patrolRings()
     control.beat()
     let now = bulkhead_monotonic_nanoseconds()
     guard now >= nextReport else { return }

@@ -68,6 +68,9 @@ struct EventOutput: ~Copyable {
     if openCells >= Self.batchCells { publish() }
   }
 
+  /// Ends the process when the ring is not this stage's any more.
+  mutating func patrol() { producer.patrol(component: "bookd") }
+
   /// Makes what was put visible.
   mutating func publish() {
     producer.publish()

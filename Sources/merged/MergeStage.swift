@@ -29,7 +29,8 @@ struct MergeStage: ~Copyable {
   private var arbiter: LineArbiter
   private var retransmission: RetransmissionClient
   private let buffer: UnsafeMutableRawPointer
-  private var backoff: IdleBackoff
+  private let idleStrategy: IdleStrategy
+  private var patrol = RingPatrol()
   private var malformed: UInt64 = 0
   private var heartbeats: UInt64 = 0
   private var inputLaps: UInt64 = 0
@@ -94,21 +95,31 @@ struct MergeStage: ~Copyable {
     retransmission = RetransmissionClient(topology.channel.retransmission, component: process.component)
     buffer = UnsafeMutableRawPointer.allocate(byteCount: Self.receiveBufferBytes, alignment: 64)
     buffer.initializeMemory(as: UInt8.self, repeating: 0, count: Self.receiveBufferBytes)
-    backoff = IdleBackoff(strategy: process.idleStrategy)
+    idleStrategy = process.idleStrategy
   }
 
   /// Runs until asked to stop, then takes what the receivers have left behind.
   mutating func run() {
+    switch idleStrategy {
+    case .spin: run(SpinWait())
+    case .yield: run(YieldWait())
+    case .park: run(ParkWait())
+    }
+  }
+
+  private mutating func run(_ strategy: some RingWait) {
+    var wait = strategy
     control.setState(isHalted ? .halted : .ready)
     control.beat()
     while true {
       if !isHalted, turn() {
-        backoff.reset()
+        wait.reset()
         continue
       }
       housekeep()
       if bulkhead_stop_requested() { break }
-      if backoff.shouldPark() { park() }
+      patrolRings(bulkhead_monotonic_nanoseconds())
+      if wait.idle() == .park { park() }
     }
     control.setState(.draining)
     while !isHalted, turn() {}
@@ -125,6 +136,7 @@ struct MergeStage: ~Copyable {
     if packets > 0 || now >= nextAction { resolve(now) }
     if arbiter.finishedGapCount != tallied { tallyFinishedGaps() }
     guard packets > 0 else { return false }
+    patrolRings(now)
     if arbiter.isComplete { output.publishEndOfSession(next: arbiter.nextSequence) }
     output.publishBatch()
     control.setAppliedSequence(arbiter.nextSequence &- 1)
@@ -150,10 +162,21 @@ struct MergeStage: ~Copyable {
       case .lapped:
         // A successor starts at the oldest records, which go while it reads. Only what was still to come counts.
         if !isCatchingUp { inputLaps += 1 }
+      case .halted(let halt):
+        source == .lineA
+          ? lineA.continueOrEnd(after: halt, component: "merged")
+          : lineB.continueOrEnd(after: halt, component: "merged")
       case .empty: return packets
       }
     }
     return packets
+  }
+
+  private mutating func patrolRings(_ now: UInt64) {
+    guard patrol.isDue(now) else { return }
+    lineA.patrol(component: "merged")
+    lineB.patrol(component: "merged")
+    output.patrol()
   }
 
   private mutating func takeAnswers(_ now: UInt64) -> Int {

@@ -113,6 +113,9 @@ struct MergedOutput: ~Copyable {
     publishBatch()
   }
 
+  /// Ends the process when the ring is not this stage's any more.
+  mutating func patrol() { producer.patrol(component: "merged") }
+
   mutating func publishBatch() {
     producer.publish()
     openMessages = 0

@@ -28,7 +28,8 @@ final class PublishStage {
   /// The replica saw the session's first event and every one since, and agrees with all of them.
   private var isReplicaWhole: Bool
   private let buffer: UnsafeMutableRawPointer
-  private var backoff: IdleBackoff
+  private let idleStrategy: IdleStrategy
+  private var patrol = RingPatrol()
   private var newest: BookEventHeader?
   private var eventsRead: UInt64 = 0
   private var inputLaps: UInt64 = 0
@@ -56,7 +57,7 @@ final class PublishStage {
         instruments: topology.capacity.instruments))
     buffer = UnsafeMutableRawPointer.allocate(byteCount: input.maximumRecordBytes + 64, alignment: 64)
     buffer.initializeMemory(as: UInt8.self, repeating: 0, count: input.maximumRecordBytes + 64)
-    backoff = IdleBackoff(strategy: process.idleStrategy)
+    idleStrategy = process.idleStrategy
     var configuration = PublishConfiguration(
       hello: HelloFields(
         server: Self.hostName(), instance: topology.host.instance, channel: topology.channel.number,
@@ -88,6 +89,15 @@ final class PublishStage {
 
   /// Runs until asked to stop, then reads what is still on the ring and takes leave of the clients.
   func run() {
+    switch idleStrategy {
+    case .spin: run(SpinWait())
+    case .yield: run(YieldWait())
+    case .park: run(ParkWait())
+    }
+  }
+
+  private func run(_ strategy: some RingWait) {
+    var wait = strategy
     control.setState(.catchingUp)
     while turn() > 0 {}
     source.isCaughtUp = isReplicaWhole
@@ -97,11 +107,11 @@ final class PublishStage {
       server.service(timeoutMilliseconds: 0)
       report()
       if events > 0 {
-        backoff.reset()
+        wait.reset()
         continue
       }
       if bulkhead_stop_requested() { break }
-      if backoff.shouldPark() {
+      if wait.idle() == .park {
         let limit =
           server.statistics.clients > 0 ? Self.idleWithClientsNanoseconds : Self.idleNanoseconds
         input.park(nanoseconds: limit)
@@ -127,12 +137,14 @@ final class PublishStage {
         inputLaps += 1
         distrustReplica()
         server.disconnectAll(.continuityLost)
+      case .halted(let halt): input.continueOrEnd(after: halt, component: "pubd")
       case .empty:
         // A message's events become visible at once, so the ring never ends within one.
         break reading
       }
     }
     if count > 0 { finishTurn() }
+    if patrol.isDue(bulkhead_monotonic_nanoseconds()) { input.patrol(component: "pubd") }
     return count
   }
 

@@ -18,11 +18,14 @@ struct ReceiverStage: ~Copyable {
   private let control: ControlPage
   private let socket: Int32
   private let batch: OpaquePointer
+  private let component: String
   private var producer: RingProducer
-  private var backoff: IdleBackoff
+  private let idleStrategy: IdleStrategy
+  private var patrol = RingPatrol()
 
   init(process: borrowing StageProcess) {
     let component = process.component
+    self.component = component
     guard let lineName = process.topology.stage(named: component)?.line,
       let line = process.topology.channel.line(named: lineName)
     else {
@@ -42,7 +45,7 @@ struct ReceiverStage: ~Copyable {
       fail("\(component): \(error)", code: ExitCode.unavailable)
     }
     producer = process.producer(ring.name)
-    backoff = IdleBackoff(strategy: process.idleStrategy)
+    idleStrategy = process.idleStrategy
     socket = Self.lineSocket(component: component, line: line, control: control)
   }
 
@@ -69,15 +72,25 @@ struct ReceiverStage: ~Copyable {
 
   /// Runs until asked to stop, then takes what is still queued in the socket.
   mutating func run() {
+    switch idleStrategy {
+    case .spin: run(SpinWait())
+    case .yield: run(YieldWait())
+    case .park: run(ParkWait())
+    }
+  }
+
+  private mutating func run(_ strategy: some RingWait) {
+    var wait = strategy
     control.setState(.ready)
     while true {
       let received = takeBatch()
       if received > 0 {
-        backoff.reset()
+        wait.reset()
         continue
       }
       if bulkhead_stop_requested() { break }
-      if backoff.shouldPark() {
+      patrolRing()
+      if wait.idle() == .park {
         control.beat()
         var descriptor = pollfd(fd: socket, events: Int16(POLLIN), revents: 0)
         poll(&descriptor, 1, Self.idleMilliseconds)
@@ -125,6 +138,11 @@ struct ReceiverStage: ~Copyable {
     let now = bulkhead_realtime_nanoseconds()
     if oldest != 0, now > oldest { control.latency.record(now - oldest) }
     control.beat()
+    patrolRing()
     return received
+  }
+
+  private mutating func patrolRing() {
+    if patrol.isDue(bulkhead_monotonic_nanoseconds()) { producer.patrol(component: component) }
   }
 }

@@ -101,6 +101,9 @@ struct SwiftReader: ~Copyable {
       case .empty:
         answers.append(Answer(status: "EMPTY"))
         return answers
+      case .halted(let halt):
+        answers.append(Answer(status: halt == .retired ? "RETIRED" : "DAMAGED"))
+        return answers
       case .lapped(let from, let to): answers.append(Answer(status: "LAPPED", from: from, to: to))
       case .record(let kind, let bytes):
         let position = consumer.nextPosition - UInt64(Stamp.cells(length: bytes))

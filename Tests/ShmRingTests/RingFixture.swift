@@ -10,13 +10,16 @@ final class RingFixture {
   let readers: [String]
   static let configurationHash: UInt64 = 0xC0FF_EE00_1234_5678
 
-  init(cells: Int, maximumRecordBytes: Int = 56, readers: [String] = ["reader"]) throws {
+  init(
+    cells: Int, maximumRecordBytes: Int = 56, kind: RingKind = .overwritingStream,
+    readers: [String] = ["reader"]
+  ) throws {
     directory = "/dev/shm/bulkhead-test-\(getpid())-\(UInt32.random(in: 0...UInt32.max))"
     path = "\(directory)/test.ring"
     self.readers = readers
     try FileManager.default.createDirectory(atPath: directory, withIntermediateDirectories: true)
     try RingProducer.create(
-      path: path, name: "test",
+      path: path, name: "test", kind: kind,
       geometry: RingGeometry(cellCount: cells, maximumRecordBytes: maximumRecordBytes), readers: readers,
       configurationHash: Self.configurationHash)
   }
@@ -51,14 +54,18 @@ func scratchBuffer() -> UnsafeMutableRawPointer {
 extension RingProducer {
   /// Commits a record whose every 8-byte word is derived from `number`, so that a torn one shows.
   mutating func commitNumbered(_ number: UInt64, bytes: Int, kind: UInt8 = 1) {
-    let payload = reserve(bytes: bytes)
-    var offset = 0
-    while offset + 8 <= bytes {
-      payload.storeBytes(
-        of: number &* 0x9E37_79B9_7F4A_7C15 &+ UInt64(offset), toByteOffset: offset, as: UInt64.self)
-      offset += 8
-    }
+    fillNumbered(reserve(bytes: bytes), number, bytes: bytes)
     commit(kind: kind, bytes: bytes)
+  }
+}
+
+/// Fills a payload with words that are all derived from `number`.
+func fillNumbered(_ payload: UnsafeMutableRawPointer, _ number: UInt64, bytes: Int) {
+  var offset = 0
+  while offset + 8 <= bytes {
+    payload.storeBytes(
+      of: number &* 0x9E37_79B9_7F4A_7C15 &+ UInt64(offset), toByteOffset: offset, as: UInt64.self)
+    offset += 8
   }
 }
 

@@ -374,6 +374,7 @@ final class StreamRingTests: XCTestCase {
           guard let number = numberOf(buffer, bytes: bytes) else { torn += 1; continue }
           if let last, number <= last { reversed += 1 }
           last = number
+        case .halted(let halt): XCTFail("\(halt)")
         case .lapped, .empty: continue
         }
       }
@@ -443,6 +444,7 @@ final class StreamRingTests: XCTestCase {
         let number = try XCTUnwrap(numberOf(buffer, bytes: bytes))
         XCTAssertGreaterThanOrEqual(number, expected)
         expected = number + 1
+      case .halted(let halt): XCTFail("\(halt)")
       case .lapped: continue
       case .empty:
         let before = DispatchTime.now().uptimeNanoseconds

@@ -36,18 +36,68 @@ struct RingCells {
   @inlinable @inline(__always)
   func segmentEnd(_ position: UInt64) -> UInt64 { (position | (segmentCells &- 1)) &+ 1 }
 
+  /// Whether `claimed` lies where it must while the cell at `position` is whole: position < claimed <= position +
+  /// cells. The lower bound costs nothing and catches a word that was set back.
+  @inlinable @inline(__always)
+  func holds(_ position: UInt64, claimed: UInt64) -> Bool { claimed &- position &- 1 <= cellMask }
+
   /// True as long as the cell at `position` has not been claimed for a later lap.
   @inlinable @inline(__always)
   func isRetained(_ position: UInt64) -> Bool {
     // Everything read so far is read before the claim is (sync point with `WriteState.claim`).
     atomicMemoryFence(ordering: .acquiring)
-    return position &+ cellMask &+ 1 >= claimedWord.loadRelaxed()
+    return holds(position, claimed: claimedWord.loadRelaxed())
   }
+
+  /// The oldest position that is whole under that claim.
+  func oldest(claimed: UInt64) -> UInt64 { claimed > cellMask &+ 1 ? claimed &- (cellMask &+ 1) : 0 }
 
   /// The oldest position that is still whole: always a record's start.
   func oldestRetained() -> UInt64 {
     // Sync point with `WriteState.claim`: everything in front of the claim is visible, later stamps of a batch too.
-    let claimed = claimedWord.loadAcquiring()
-    return claimed > cellMask &+ 1 ? claimed &- (cellMask &+ 1) : 0
+    oldest(claimed: claimedWord.loadAcquiring())
   }
+
+  // MARK: Live words
+
+  /// How often the live words are read before they count as contradicting each other.
+  static let settleAttempts = 1024
+
+  /// Reads the live words until they agree with one another and with a reader at `position`: published < claimed <=
+  /// published + cells, claimed at a segment's end and ahead of the reader, a stamp below published. Words caught in
+  /// the midst of a change agree a moment later; words that never do are damaged.
+  @usableFromInline
+  func settledClaim(published word: SharedWord, reader position: UInt64) -> SettledClaim {
+    var field = RingField.claimed
+    for _ in 0..<Self.settleAttempts {
+      let before = word.loadAcquiring()
+      let claimed = claimedWord.loadAcquiring()
+      let after = word.loadAcquiring()
+      if claimed == RingLayout.retiredClaim { return .halted(.retired) }
+      guard before < claimed, claimed <= after || claimed &- after <= cellMask &+ 1 else {
+        field = before > 1 << 60 ? .published : .claimed
+        continue
+      }
+      guard claimed & (segmentCells &- 1) == 0, claimed > position else {
+        field = .claimed
+        continue
+      }
+      if holds(position, claimed: claimed), before > position,
+        !Stamp.matches(stamp(position).loadRelaxed(), lap: lap(position)), isRetained(position)
+      {
+        field = .stamp
+        continue
+      }
+      return .claimed(claimed)
+    }
+    return .halted(.damaged(field))
+  }
+}
+
+/// What ``RingCells/settledClaim(published:reader:)`` found.
+@frozen
+@usableFromInline
+enum SettledClaim {
+  case claimed(UInt64)
+  case halted(RingHalt)
 }

@@ -8,7 +8,7 @@
 ///            │  24 cells │ 32 segment cells │ 40 data offset │ 48 file size │
 ///            │  56 configuration hash │ 64 name[56]                         │
 ///   0x080    │ published position        (also the futex word, low half)    │  a line of its own
-///   0x0C0    │ claimed position                                             │  a line of its own
+///   0x0C0    │ claimed position │ 0x0C8 claimed position at retirement      │  a line of its own
 ///   0x100    │ producer: epoch │ pid │ start time                           │
 ///   0x140    │ producer: input position[4]                                  │
 ///   0x180    │ producer: records published │ batches published              │
@@ -35,6 +35,10 @@
 /// reader that copied a record at `p` and then still finds `p + cells >= claimed` has copied it whole. Readers
 /// therefore watch a line that changes once a segment, not once a record. Every segment's start is a record's
 /// start, so `claimed - cells` is the oldest position that is retained, and always a record boundary.
+///
+/// **Retirement rule.** A claim is a compare-and-exchange from the producer's own last one. A successor that cannot be
+/// sure of its predecessor's death sets the word to all ones: from then on no reader accepts anything of this file, and
+/// the predecessor, should it wake up, cannot take that back. The stream goes on in a new file of the same path.
 public enum RingLayout {
   /// "BLKHRING" in memory order.
   public static let magic: UInt64 = 0x474E_4952_484B_4C42
@@ -58,6 +62,7 @@ public enum RingLayout {
   public static let nameOffset = 64
   public static let publishedOffset = 0x80
   public static let claimedOffset = 0xC0
+  public static let retiredAtOffset = 0xC8
   public static let epochOffset = 0x100
   public static let producerPidOffset = 0x108
   public static let producerStartTimeOffset = 0x110
@@ -65,6 +70,9 @@ public enum RingLayout {
   public static let inputPositionCount = 4
   public static let recordsOffset = 0x180
   public static let batchesOffset = 0x188
+
+  /// What `claimed` holds once the file is retired.
+  public static let retiredClaim = UInt64.max
 
   /// Fewest and most cells of a ring.
   public static let cellCountRange = 4...(1 << 28)
@@ -76,7 +84,7 @@ public enum RingLayout {
 public enum RingKind: UInt32, Sendable {
   /// A stream whose producer never waits: a slow reader is lapped, and told so.
   case overwritingStream = 1
-  /// A stream whose producer is refused while a reader has not caught up. Not in this version.
+  /// A stream whose producer is refused while an attached reader has not caught up (``RingGate``).
   case gatedStream = 2
   /// The last value per key.
   case table = 3

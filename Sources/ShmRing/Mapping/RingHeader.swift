@@ -1,6 +1,7 @@
 import Glibc
 
 /// The words of a mapped ring header that change while it is used.
+@frozen
 @usableFromInline
 struct RingHeader {
   @usableFromInline let published: SharedWord
@@ -50,6 +51,24 @@ public struct RingIdentity: Sendable, Equatable {
     SharedWord(base + RingLayout.magicOffset).storeReleasing(RingLayout.magic)
   }
 
+  /// The field of the header at `base` that no longer says what it said at attach; nil when all do.
+  func changedField(at base: UnsafeRawPointer) -> RingField? {
+    func word32(_ offset: Int) -> UInt32 { base.load(fromByteOffset: offset, as: UInt32.self) }
+    func word64(_ offset: Int) -> UInt64 { base.load(fromByteOffset: offset, as: UInt64.self) }
+    guard word64(RingLayout.magicOffset) == RingLayout.magic else { return .magic }
+    guard word32(RingLayout.versionOffset) == RingLayout.version,
+      word32(RingLayout.byteOrderOffset) == RingLayout.byteOrderMark,
+      word32(RingLayout.kindOffset) == kind.rawValue,
+      word32(RingLayout.cellBytesOffset) == UInt32(RingLayout.cellBytes),
+      word64(RingLayout.cellCountOffset) == UInt64(geometry.cellCount),
+      word64(RingLayout.segmentCellsOffset) == UInt64(geometry.segmentCells),
+      word64(RingLayout.dataOffsetOffset) == UInt64(RingLayout.headerBytes),
+      word64(RingLayout.fileBytesOffset) == UInt64(geometry.fileBytes),
+      word64(RingLayout.configurationHashOffset) == configurationHash
+    else { return .identity }
+    return nil
+  }
+
   /// Reads and checks the identity of a mapped file. Every field that this process will act on is checked
   /// here, copied, and never read again: a later scribble over the header cannot lead it outside its mapping.
   /// - Parameter expectedConfiguration: the hash to insist on; nil accepts any (read-only tools).
@@ -58,9 +77,11 @@ public struct RingIdentity: Sendable, Equatable {
   ) throws(RingError) -> RingIdentity {
     let path = file.path
     let base = UnsafeRawPointer(file.base)
-    guard file.byteCount >= RingLayout.headerBytes,
-      SharedWord(file.base + RingLayout.magicOffset).loadAcquiring() == RingLayout.magic
-    else { throw .notARing(path: path) }
+    guard file.byteCount >= RingLayout.headerBytes else { throw .notARing(path: path) }
+    let magic = SharedWord(file.base + RingLayout.magicOffset).loadAcquiring()
+    guard magic == RingLayout.magic else {
+      throw magic.byteSwapped == RingLayout.magic ? .byteOrder(path: path) : .notARing(path: path)
+    }
     func word32(_ offset: Int) -> UInt32 { base.load(fromByteOffset: offset, as: UInt32.self) }
     func word64(_ offset: Int) -> UInt64 { base.load(fromByteOffset: offset, as: UInt64.self) }
     func refuse(_ field: String, _ found: UInt64, _ expected: String) -> RingError {

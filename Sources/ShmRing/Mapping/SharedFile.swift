@@ -11,12 +11,21 @@ public struct SharedFile: ~Copyable {
 
   public let base: UnsafeMutableRawPointer
   public let byteCount: Int
-  public let path: String
+  /// The file's number within its file system, which no other file has while this one is mapped; 0 for memory without a file.
+  let fileNumber: UInt64
+  public private(set) var path: String
 
-  init(base: UnsafeMutableRawPointer, byteCount: Int, path: String) {
+  init(base: UnsafeMutableRawPointer, byteCount: Int, path: String, fileNumber: UInt64 = 0) {
     self.base = base
     self.byteCount = byteCount
+    self.fileNumber = fileNumber
     self.path = path
+  }
+
+  /// The same mapping, after its file was renamed.
+  consuming func renamed(to path: String) -> SharedFile {
+    self.path = path
+    return self
   }
 
   deinit { munmap(base, byteCount) }
@@ -77,6 +86,8 @@ public struct SharedFile: ~Copyable {
     #if RING_INTERLEAVING
       Interleaving.model?.mapped(base, byteCount: byteCount, path: path)
     #endif
-    return SharedFile(base: base, byteCount: byteCount, path: path)
+    var status = stat()
+    let number = fstat(descriptor, &status) == 0 ? UInt64(status.st_ino) : 0
+    return SharedFile(base: base, byteCount: byteCount, path: path, fileNumber: number)
   }
 }

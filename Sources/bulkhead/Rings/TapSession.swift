@@ -13,6 +13,8 @@ struct TapSession: ~Copyable {
   /// Records shown.
   private(set) var shown = 0
 
+  /// Why no more comes, once that is so.
+  private var halt: RingHalt?
   /// How long a follower sleeps when nothing came, ns; it must not wake the producer's readers, nor be woken.
   private static let idle: UInt64 = 1_000_000
 
@@ -89,6 +91,8 @@ struct TapSession: ~Copyable {
       switch ring.poll(into: buffer) {
       case .record(let kind, let bytes): if ring.recordPosition < end { show(kind, bytes) }
       case .lapped(let from, let to): show(lapFrom: from, to: to)
+      case .halted(let halt):
+        return TapFailure(code: ExitCode.cannotTell, line: "\(ring.path): \(halt)")
       case .empty:
         return TapFailure(
           code: ExitCode.cannotTell,
@@ -110,6 +114,7 @@ struct TapSession: ~Copyable {
         continue
       }
       output.flush()
+      if let halt { return TapFailure(code: ExitCode.cannotTell, line: "\(ring.path): \(halt)") }
       if ring.producerEpoch != epoch {
         epoch = ring.producerEpoch
         say("producer epoch \(epoch) begins at position \(ring.nextPosition) or behind")
@@ -129,6 +134,9 @@ struct TapSession: ~Copyable {
     switch ring.poll(into: buffer) {
     case .record(let kind, let bytes): show(kind, bytes)
     case .lapped(let from, let to): show(lapFrom: from, to: to)
+    case .halted(let halt):
+      self.halt = halt
+      return false
     case .empty: return false
     }
     return true

@@ -74,6 +74,7 @@ struct Auditor: ~Copyable {
         laps += 1
         lostCells += to - from
         lastHeader = nil
+      case .halted(let halt): consumer.continueOrEnd(after: halt, component: "bulkhead")
       case .empty: break reading
       }
     }

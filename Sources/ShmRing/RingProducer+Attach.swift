@@ -1,0 +1,172 @@
+import CLinux
+import Glibc
+import Synchronization
+
+extension RingProducer {
+  /// Makes a new ring file and the cursor page of each reader.
+  /// - Parameters:
+  ///   - kind: an overwriting or a gated stream; a table is made by ``ConflatedTable``.
+  ///   - readers: names of the readers. Those of a gated ring count from the beginning, there at most ``RingGate/readersLimit``.
+  public static func create(
+    path: String, name: String, kind: RingKind = .overwritingStream, geometry: RingGeometry,
+    readers: [String],
+    configurationHash: UInt64, lockMemory: Bool = false
+  ) throws(RingError) {
+    precondition(kind != .table, "a table is made by ConflatedTable.create")
+    let file = try SharedFile.create(path: path, byteCount: geometry.fileBytes, lock: lockMemory)
+    for reader in readers { try CursorPage.create(path: CursorPage.path(ring: path, reader: reader)) }
+    if kind == .gatedStream { try RingGate.create(path: RingGate.path(ring: path), readers: readers) }
+    // An empty ring's first segment counts as claimed, as after every attach.
+    SharedWord(file.base + RingLayout.claimedOffset).storeRelaxed(UInt64(geometry.segmentCells))
+    let identity = RingIdentity(
+      kind: kind, geometry: geometry, configurationHash: configurationHash, name: name)
+    identity.write(to: file.base, fileBytes: geometry.fileBytes)
+  }
+
+  /// Attaches as the producer of an existing ring: raises the epoch and continues exactly behind the last record
+  /// that is visible. What a predecessor had half-written is overwritten.
+  /// - Parameters:
+  ///   - readers: names of the readers whose pages the producer watches for sleepers; each page must exist. On a gated
+  ///     ring the readers of its gate page are meant, whatever is given.
+  ///   - configurationHash: must equal the ring's.
+  /// - Throws: ``RingError``; ``RingError/producerAlive(path:pid:)`` when another living process produces.
+  public static func attach(
+    path: String, readers: [String], configurationHash: UInt64
+  ) throws(RingError) -> RingProducer {
+    let file = try SharedFile.open(
+      path: path, access: .readWrite, minimumBytes: RingLayout.headerBytes, populate: true)
+    let identity = try streamIdentity(of: file, configurationHash)
+    let header = RingHeader(file.base)
+    try checkPositions(header, identity.geometry, path: path)
+    let pid = Int32(truncatingIfNeeded: header.producerPid.loadRelaxed())
+    if pid > 0, pid != getpid() {
+      // The start time tells a living producer from a stranger who got its number (FM-609).
+      let start = bulkhead_process_start_time(pid)
+      if start != 0, start == header.producerStartTime.loadRelaxed(), kill(pid, 0) == 0 {
+        throw .producerAlive(path: path, pid: pid)
+      }
+    }
+    return try RingProducer(file: file, identity: identity, readers: readers)
+  }
+
+  static func streamIdentity(
+    of file: borrowing SharedFile, _ configurationHash: UInt64
+  ) throws(RingError) -> RingIdentity {
+    let identity = try RingIdentity.read(from: file, expectedConfiguration: configurationHash)
+    guard identity.kind != .table else {
+      throw .header(
+        path: file.path, field: "kind", found: UInt64(identity.kind.rawValue), expected: "1 or 2 (a stream)")
+    }
+    return identity
+  }
+
+  /// Refuses positions that no producer can have left: they are what a successor computes with.
+  static func checkPositions(
+    _ header: RingHeader, _ geometry: RingGeometry, path: String
+  ) throws(RingError) {
+    let published = header.published.loadAcquiring()
+    guard published <= 1 << 56 else {
+      throw .header(path: path, field: "published", found: published, expected: "at most 2^56")
+    }
+    let claimed = header.claimed.loadRelaxed()
+    if claimed == RingLayout.retiredClaim { throw .retired(path: path) }
+    // A batch that was never published may reach up to a whole ring beyond the published word, rounded up.
+    guard claimed % UInt64(geometry.segmentCells) == 0, claimed <= published + 2 * UInt64(geometry.cellCount)
+    else {
+      throw .header(
+        path: path, field: "claimed", found: claimed,
+        expected: "a multiple of \(geometry.segmentCells) not far beyond published, \(published)")
+    }
+  }
+
+  /// Continues behind the last visible record of `file`, under the next epoch.
+  init(file: consuming SharedFile, identity: RingIdentity, readers: [String]) throws(RingError) {
+    let path = file.path
+    var gateFile: RingGate?
+    var names = readers
+    if identity.kind == .gatedStream {
+      let page = try RingGate.attach(ring: path, access: .readOnly)
+      names = page.readers
+      gateFile = consume page
+    }
+    let pages = UnsafeMutablePointer<CursorPage>.allocate(capacity: max(1, names.count))
+    let sleepers = UnsafeMutablePointer<SharedWord>.allocate(capacity: max(1, names.count))
+    for (index, reader) in names.enumerated() {
+      let page = try CursorPage.attach(path: CursorPage.path(ring: path, reader: reader), access: .readOnly)
+      sleepers[index] = page.sleeping
+      (pages + index).initialize(to: page)
+    }
+    let header = RingHeader(file.base)
+    let geometry = identity.geometry
+    let cells = RingCells(base: file.base, geometry: geometry)
+    let frontier = Self.findFrontier(from: header.published.loadAcquiring(), cells: cells)
+    let claimed = max(cells.segmentEnd(frontier), header.claimed.loadRelaxed())
+    scratch = try SharedFile.anonymous(
+      byteCount: RingLayout.headerBytes + 4 * geometry.segmentCells * RingLayout.cellBytes)
+    self.identity = identity
+    self.header = header
+    self.cells = cells
+    maximumRecordBytes = geometry.maximumRecordBytes
+    state = WriteState(frontier: frontier, claimed: claimed)
+    self.sleepers = sleepers
+    wokenSleeps = UnsafeMutablePointer<UInt64>.allocate(capacity: max(1, names.count))
+    wokenSleeps.initialize(repeating: 0, count: max(1, names.count))
+    sleeperCount = names.count
+    readerFiles = pages
+    if let page = gateFile {
+      let oldest = cells.oldest(claimed: claimed)
+      gate = .allocate(capacity: 1)
+      gate?.initialize(to: GateView(page, pages, oldest: oldest))
+      self.gateFile = consume page
+    } else {
+      gate = nil
+      self.gateFile = nil
+    }
+    epoch = header.epoch.loadRelaxed() &+ 1
+    // Lets a parking reader put the barrier on its own side (see RingConsumer.prepareToPark). Before anything is
+    // published here.
+    _ = bulkhead_membarrier_register()
+    header.producerPid.storeRelaxed(UInt64(getpid()))
+    header.producerStartTime.storeRelaxed(bulkhead_process_start_time(getpid()))
+    header.claimed.storeReleasing(claimed)
+    atomicMemoryFence(ordering: .releasing)
+    cells.stamp(frontier).storeReleasing(0)
+    header.published.storeReleasing(frontier)
+    header.epoch.storeReleasing(epoch)
+    self.file = file
+    // A predecessor that died between a stamp and the wake-ups left readers asleep over its last batch.
+    wakeSleepers()
+  }
+
+  /// Walks the visible records from `start`, a record boundary, to the first that is not.
+  static func findFrontier(from start: UInt64, cells: RingCells) -> UInt64 {
+    var position = start
+    // At most one ring's worth can lie ahead of the published word; the bound also ends a walk over garbage.
+    let limit = start &+ cells.cellMask
+    while position < limit {
+      let stamp = cells.stamp(position).loadAcquiring()
+      guard Stamp.matches(stamp, lap: cells.lap(position)) else { return position }
+      if Stamp.kind(stamp) == Stamp.padKind {
+        position = cells.segmentEnd(position)
+      } else {
+        position &+= UInt64(truncatingIfNeeded: Stamp.cells(length: Stamp.length(stamp)))
+      }
+    }
+    return position
+  }
+}
+
+extension GateView {
+  /// The readers of a gate page, in its order; `pages` are their cursor pages.
+  init(_ page: borrowing RingGate, _ pages: UnsafeMutablePointer<CursorPage>, oldest: UInt64) {
+    var readers: [Reader] = []
+    for slot in page.readers.indices {
+      let detached = page.detachedGeneration(slot: slot)
+      readers.append(
+        Reader(
+          detached: detached, generation: pages[slot].generation, position: pages[slot].position,
+          knownDetached: detached.loadRelaxed(), believed: oldest))
+    }
+    self.init(readers: readers)
+  }
+}

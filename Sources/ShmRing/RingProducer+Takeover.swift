@@ -1,0 +1,153 @@
+import CLinux
+import Glibc
+import Synchronization
+
+// What happens when the ring is not, or may not be, this producer's alone (FM-601, FM-621).
+
+extension RingProducer {
+  /// Takes the place of a producer whose death cannot be confirmed: the ring's file is retired, and the stream goes on in
+  /// a new file of the same path, under the next epoch, exactly behind the last record that any reader can have accepted.
+  /// Whatever the old producer stores if it wakes up lies in memory that nobody believes. Readers find
+  /// ``RingHalt/retired`` and go on with ``RingConsumer/follow()``.
+  ///
+  /// A take-over that died half-way is taken over again. The usual way is ``attach(path:readers:configurationHash:)``
+  /// after a confirmed death; this one copies the ring (about a second per 4 GB).
+  /// - Throws: ``RingError``
+  public static func takeOver(
+    path: String, readers: [String], configurationHash: UInt64, lockMemory: Bool = false
+  ) throws(RingError) -> RingProducer {
+    let old = try SharedFile.open(
+      path: path, access: .readWrite, minimumBytes: RingLayout.headerBytes, populate: true)
+    let identity = try streamIdentity(of: old, configurationHash)
+    let claimed = try retire(old, identity)
+    // From here on no reader accepts anything of the old file. What one accepted before is in it and is copied now.
+    if bulkhead_membarrier() != 0 { atomicMemoryFence(ordering: .sequentiallyConsistent) }
+    let next = path + ".next"
+    let file = try SharedFile.create(path: next, byteCount: identity.geometry.fileBytes, lock: lockMemory)
+    copy(from: old, to: file, identity, claimed: claimed)
+    guard rename(next, path) == 0 else {
+      let code = errno
+      unlink(next)
+      throw .system(operation: "rename to", path: path, errno: code)
+    }
+    let producer = try RingProducer(file: file.renamed(to: path), identity: identity, readers: readers)
+    // Those who sleep on the old file's word; who was about to saw the retirement (`RingConsumer.prepareToPark`).
+    wake(RingHeader(old.base).published)
+    return producer
+  }
+
+  /// Retires the file and returns its last claim.
+  private static func retire(
+    _ file: borrowing SharedFile, _ identity: RingIdentity
+  ) throws(RingError) -> UInt64 {
+    let header = RingHeader(file.base)
+    let retiredAt = SharedWord(file.base + RingLayout.retiredAtOffset)
+    for _ in 0..<1_000_000 {
+      let claimed = header.claimed.loadAcquiring()
+      if claimed == RingLayout.retiredClaim {
+        // A take-over before this one came as far as here.
+        let found = retiredAt.loadAcquiring()
+        let cells = UInt64(identity.geometry.cellCount)
+        let published = header.published.loadAcquiring()
+        guard found % UInt64(identity.geometry.segmentCells) == 0, found > published,
+          found - published <= 2 * cells
+        else {
+          throw .header(
+            path: file.path, field: "claimed at retirement", found: found,
+            expected: "a segment's end behind published, \(published)")
+        }
+        return found
+      }
+      try checkPositions(header, identity.geometry, path: file.path)
+      retiredAt.storeReleasing(claimed)
+      if header.claimed.replace(claimed, with: RingLayout.retiredClaim) { return claimed }
+    }
+    throw .header(
+      path: file.path, field: "claimed", found: header.claimed.loadRelaxed(),
+      expected: "to stand still for a moment")
+  }
+
+  /// Copies what is retained, and the words of the header that a successor continues from. The old producer may still
+  /// write where it had claimed; none of that is copied as visible.
+  private static func copy(
+    from old: borrowing SharedFile, to file: borrowing SharedFile, _ identity: RingIdentity, claimed: UInt64
+  ) {
+    let from = RingCells(base: old.base, geometry: identity.geometry)
+    let to = RingCells(base: file.base, geometry: identity.geometry)
+    let oldHeader = RingHeader(old.base)
+    let header = RingHeader(file.base)
+    let published = oldHeader.published.loadAcquiring()
+    let frontier = findFrontier(from: published, cells: from)
+    var position = from.oldest(claimed: claimed)
+    while position < frontier {
+      let end = min(from.segmentEnd(position), frontier)
+      to.cell(position).copyMemory(
+        from: from.cell(position), byteCount: Int(end - position) * RingLayout.cellBytes)
+      position = end
+    }
+    for index in 0..<RingLayout.inputPositionCount {
+      let offset = RingLayout.inputPositionOffset + 8 * index
+      SharedWord(file.base + offset).storeRelaxed(SharedWord(old.base + offset).loadAcquiring())
+    }
+    header.epoch.storeRelaxed(oldHeader.epoch.loadRelaxed())
+    header.records.storeRelaxed(oldHeader.records.loadRelaxed())
+    header.batches.storeRelaxed(oldHeader.batches.loadRelaxed())
+    header.published.storeRelaxed(frontier)
+    header.claimed.storeRelaxed(max(claimed, to.segmentEnd(frontier)))
+    identity.write(to: file.base, fileBytes: identity.geometry.fileBytes)
+  }
+
+  private mutating func becomeHalted(_ reason: RingHalt) {
+    let diversion = Diversion(
+      scratch: scratch.base, segmentCells: cells.segmentCells, 1, lost: cells.claimedWord)
+    haltFound = reason
+    header = diversion.header
+    cells = diversion.cells
+    state = WriteState(frontier: 0, claimed: diversion.made.claimed)
+  }
+
+  /// Looks whether the header still is as this producer left it, and stops publishing when it is not: another
+  /// incarnation took over, or something wrote over it. For once every few milliseconds; the claim of each segment
+  /// notices the same of the claimed word by itself.
+  public mutating func checkHealth() -> RingHalt? {
+    if let halt { return halt }
+    guard let found = damage() else { return nil }
+    becomeHalted(found)
+    return found
+  }
+
+  private func damage() -> RingHalt? {
+    let claimed = header.claimed.loadAcquiring()
+    if claimed == RingLayout.retiredClaim { return .retired }
+    if claimed != state.claimed { return .damaged(.claimed) }
+    if header.published.loadRelaxed() != state.batchStart { return .damaged(.published) }
+    if header.epoch.loadRelaxed() != epoch { return .damaged(.epoch) }
+    if let field = identity.changedField(at: file.base) { return .damaged(field) }
+    return nil
+  }
+}
+
+/// Where a producer goes on writing that has lost its ring: memory of its own, so that its loop may run on to where it
+/// looks at ``RingProducer/halt``. All values, so that the producer itself can stay in registers.
+@frozen
+@usableFromInline
+struct Diversion {
+  @usableFromInline let halt: RingHalt
+  @usableFromInline let header: RingHeader
+  @usableFromInline let cells: RingCells
+  /// Room for the record that was asked for.
+  @usableFromInline let made: WriteState.Ready
+
+  /// - Parameter lost: the claimed word that was not the producer's last claim.
+  @usableFromInline
+  init(scratch: UnsafeMutableRawPointer, segmentCells: UInt64, _ count: UInt64, lost: SharedWord) {
+    halt = lost.loadAcquiring() == RingLayout.retiredClaim ? .retired : .damaged(.claimed)
+    header = RingHeader(scratch)
+    cells = RingCells(
+      base: scratch,
+      geometry: RingGeometry(uncheckedCellCount: 4 * Int(segmentCells), segmentCells: Int(segmentCells)))
+    cells.claimedWord.storeRelaxed(segmentCells)
+    made = WriteState.madeReady(
+      count, position: 0, batchStart: 0, claimed: segmentCells, batchStamp: 0, cells, nil)
+  }
+}

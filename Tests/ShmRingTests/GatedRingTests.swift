@@ -1,0 +1,181 @@
+import XCTest
+
+@testable import ShmRing
+
+/// Gated streams: the producer is refused, not the reader lapped; the supervisor lets go of the dead (FM-020, FM-611).
+final class GatedRingTests: XCTestCase {
+  private let buffer = scratchBuffer()
+  override func tearDown() { buffer.deallocate() }
+
+  /// Publishes numbered records until the ring refuses; the next number.
+  private func fill(_ producer: inout RingProducer, from first: UInt64, bytes: Int = 8) -> UInt64 {
+    var number = first
+    while let payload = producer.tryReserve(bytes: bytes) {
+      fillNumbered(payload, number, bytes: bytes)
+      producer.commit(kind: 1, bytes: bytes)
+      producer.publish()
+      number += 1
+      if number - first > 10_000 { XCTFail("never refused"); break }
+    }
+    return number
+  }
+
+  private func drain(_ consumer: inout RingConsumer) -> [UInt64] {
+    var numbers: [UInt64] = []
+    while case .record(_, let bytes) = consumer.poll(into: buffer) {
+      numbers.append(numberOf(buffer, bytes: bytes) ?? .max)
+    }
+    consumer.reportPosition()
+    return numbers
+  }
+
+  /// At every size: refused exactly when going on would overwrite what the slowest has not read, and nothing is lost.
+  func testRefusesAndLosesNothing() throws {
+    for (cells, bytes) in [(4, 8), (16, 56), (64, 100), (256, 200)] {
+      let fixture = try RingFixture(
+        cells: cells, maximumRecordBytes: max(56, bytes), kind: .gatedStream, readers: ["fast", "slow"])
+      var producer = try fixture.producer()
+      var fast = try fixture.consumer("fast")
+      var slow = try fixture.consumer("slow")
+      var next: UInt64 = 0
+      var seenFast: [UInt64] = []
+      var seenSlow: [UInt64] = []
+      for round in 0..<50 {
+        next = fill(&producer, from: next, bytes: bytes)
+        XCTAssertNil(producer.tryReserve(bytes: bytes))
+        seenFast += drain(&fast)
+        // The fast one alone changes nothing: the slow one holds the gate.
+        XCTAssertNil(producer.tryReserve(bytes: bytes), "cells \(cells) round \(round)")
+        seenSlow += drain(&slow)
+      }
+      next = fill(&producer, from: next, bytes: bytes)
+      seenFast += drain(&fast)
+      seenSlow += drain(&slow)
+      XCTAssertEqual(seenFast, Array(0..<next), "cells \(cells)")
+      XCTAssertEqual(seenSlow, Array(0..<next), "cells \(cells)")
+      XCTAssertGreaterThan(next, UInt64(cells), "cells \(cells): it went round")
+      XCTAssertEqual(slow.cursor.lapCount, 0)
+    }
+  }
+
+  /// A ring of so many cells takes at least its cells less two segments in records of one cell before it refuses.
+  func testUsesNearlyAllOfTheRing() throws {
+    for cells in [4, 64, 1024] {
+      let fixture = try RingFixture(cells: cells, kind: .gatedStream)
+      var producer = try fixture.producer()
+      let segment = max(1, cells / 64)
+      XCTAssertGreaterThanOrEqual(Int(fill(&producer, from: 0)), cells - 2 * segment, "\(cells)")
+    }
+  }
+
+  /// A dead reader is detached and the producer goes on; its successor comes back where the cursor stands, and is
+  /// told exactly what it lost.
+  func testDetachedReaderReturnsWithExactLoss() throws {
+    let fixture = try RingFixture(cells: 64, kind: .gatedStream, readers: ["dead", "alive"])
+    var producer = try fixture.producer()
+    var alive = try fixture.consumer("alive")
+    let supervisor = try RingGate.attach(ring: fixture.path, access: .readWrite)
+    var next: UInt64
+    do {
+      var dead = try fixture.consumer("dead")
+      next = fill(&producer, from: 0)
+      for _ in 0..<10 { _ = dead.poll(into: buffer) }
+      dead.reportPosition()
+    }
+    XCTAssertEqual(drain(&alive), Array(0..<next))
+    next = fill(&producer, from: next)
+    _ = drain(&alive)
+    XCTAssertNil(producer.tryReserve(bytes: 8), "the dead one holds the gate")
+    XCTAssertTrue(supervisor.detach(reader: "dead"))
+    XCTAssertFalse(supervisor.detach(reader: "nobody"))
+    for _ in 0..<20 {
+      let before = next
+      next = fill(&producer, from: next)
+      XCTAssertGreaterThan(next, before)
+      XCTAssertEqual(drain(&alive), Array(before..<next))
+    }
+    var returned = try fixture.consumer("dead")
+    XCTAssertFalse(returned.isDetached)
+    guard case .lapped(let from, let to) = returned.poll(into: buffer) else { return XCTFail("not told") }
+    XCTAssertEqual(from, 10)
+    XCTAssertEqual(
+      drain(&returned), Array(to..<next), "records of one cell: position and number are the same")
+    // It counts again.
+    let before = next
+    next = fill(&producer, from: next)
+    _ = drain(&alive)
+    XCTAssertNil(producer.tryReserve(bytes: 8))
+    XCTAssertEqual(drain(&returned), Array(before..<next))
+    XCTAssertNotNil(producer.tryReserve(bytes: 8))
+  }
+
+  /// A reader that was detached while it was stopped finds out, and rejoins by its own decision.
+  func testDetachedWhileStopped() throws {
+    let fixture = try RingFixture(cells: 16, kind: .gatedStream)
+    var producer = try fixture.producer()
+    var reader = try fixture.consumer()
+    let supervisor = try RingGate.attach(ring: fixture.path, access: .readWrite)
+    var next = fill(&producer, from: 0)
+    XCTAssertFalse(reader.isDetached)
+    XCTAssertTrue(supervisor.detach(reader: "reader"))
+    for _ in 0..<100 {
+      _ = producer.tryReserve(bytes: 8)
+      producer.commit(kind: 1, bytes: 8)
+      producer.publish()
+    }
+    next += 100
+    XCTAssertTrue(reader.isDetached)
+    guard case .lapped(let from, let to) = reader.poll(into: buffer) else { return XCTFail("not told") }
+    XCTAssertEqual(from, 0)
+    XCTAssertGreaterThan(to, 0)
+    reader.rejoin()
+    XCTAssertFalse(reader.isDetached)
+    _ = fill(&producer, from: next)
+    XCTAssertNil(producer.tryReserve(bytes: 8), "it counts again")
+  }
+
+  /// Whatever a wild reader writes into its cursor page: the producer believes no position that it cannot have.
+  func testGarbageInACursorPageFreesNothing() throws {
+    for garbage in [UInt64.max, 1 << 63, 1 << 40, 20, 0] {
+      let fixture = try RingFixture(cells: 16, kind: .gatedStream)
+      var producer = try fixture.producer()
+      var reader = try fixture.consumer()
+      var next = fill(&producer, from: 0)
+      _ = drain(&reader)
+      let before = next
+      next = fill(&producer, from: next)
+      let page = try CursorPage.attach(
+        path: CursorPage.path(ring: fixture.path, reader: "reader"), access: .readWrite)
+      page.position.storeRelaxed(garbage == 20 ? producer.nextPosition + 1 : garbage)
+      XCTAssertNil(producer.tryReserve(bytes: 8), "\(garbage)")
+      page.generation.storeRelaxed(1)
+      XCTAssertEqual(drain(&reader), Array(before..<next), "\(garbage): nothing was overwritten")
+      XCTAssertNotNil(producer.tryReserve(bytes: 8), "\(garbage): a good position is believed again")
+    }
+  }
+
+  /// The successor of a dead producer is bound by the same readers.
+  func testSuccessorOfTheProducerIsRefusedToo() throws {
+    let fixture = try RingFixture(cells: 16, kind: .gatedStream)
+    var reader = try fixture.consumer()
+    var next: UInt64
+    do {
+      var producer = try fixture.producer()
+      next = fill(&producer, from: 0)
+    }
+    var successor = try fixture.producer()
+    XCTAssertNil(successor.tryReserve(bytes: 8))
+    XCTAssertEqual(drain(&reader), Array(0..<next))
+    let before = next
+    next = fill(&successor, from: next)
+    XCTAssertEqual(drain(&reader), Array(before..<next))
+  }
+
+  func testRefusesAnUndeclaredReaderByName() throws {
+    let fixture = try RingFixture(cells: 16, kind: .gatedStream)
+    try CursorPage.create(path: CursorPage.path(ring: fixture.path, reader: "stranger"))
+    XCTAssertThrowsError(try { _ = try fixture.consumer("stranger") }()) { error in
+      XCTAssertTrue("\(error)".contains("stranger"), "\(error)")
+    }
+  }
+}

@@ -1,0 +1,147 @@
+import XCTest
+
+@testable import ShmRing
+
+/// A producer that was given up for dead and is not (FM-601, FM-621, D-09): nothing that it stores afterwards is accepted.
+final class TakeoverTests: XCTestCase {
+  private let buffer = scratchBuffer()
+  override func tearDown() { buffer.deallocate() }
+
+  private func drain(_ consumer: inout RingConsumer) throws -> [UInt64] {
+    var numbers: [UInt64] = []
+    while true {
+      switch consumer.poll(into: buffer) {
+      case .record(_, let bytes): numbers.append(numberOf(buffer, bytes: bytes) ?? .max)
+      case .halted(.retired): guard try consumer.follow() else { return numbers }
+      case .lapped, .halted, .empty: return numbers
+      }
+    }
+  }
+
+  private func takeOver(_ fixture: RingFixture) throws -> RingProducer {
+    try RingProducer.takeOver(
+      path: fixture.path, readers: fixture.readers, configurationHash: RingFixture.configurationHash)
+  }
+
+  /// At every point of a lap, with a batch open or not: the zombie wakes up, goes on for several rings' worth, and no
+  /// reader sees any of it; what was published before comes exactly once.
+  func testZombiePublishesNothing() throws {
+    for (cells, bytes) in [(4, 8), (16, 56), (64, 200)] {
+      for before in 0..<UInt64(2 * cells) {
+        let fixture = try RingFixture(cells: cells, maximumRecordBytes: max(bytes, 56))
+        var zombie = try fixture.producer()
+        var early = try fixture.consumer()
+        var seen: [UInt64] = []
+        for number in 0..<before {
+          zombie.commitNumbered(number, bytes: bytes)
+          zombie.publish()
+          if case .record(_, let bytes) = early.poll(into: buffer) {
+            seen.append(numberOf(buffer, bytes: bytes) ?? .max)
+          }
+        }
+        if before % 3 == 1 { zombie.commitNumbered(0xDEAD, bytes: bytes) }
+        var successor = try takeOver(fixture)
+        XCTAssertEqual(successor.epoch, 2)
+        XCTAssertNil(successor.halt)
+        let label = "cells \(cells) before \(before)"
+        for _ in 0..<4 * cells {
+          zombie.commitNumbered(0xBAD, bytes: bytes)
+          zombie.publish()
+          XCTAssertEqual(try drain(&early), [], label)
+        }
+        XCTAssertEqual(zombie.halt, .retired, label)
+        for number in before..<before + 3 {
+          successor.commitNumbered(number, bytes: bytes)
+          successor.publish()
+          zombie.commitNumbered(0xBAD, bytes: bytes)
+          zombie.publish()
+          seen += try drain(&early)
+        }
+        XCTAssertEqual(seen, Array(0..<before + 3), label)
+        XCTAssertEqual(early.takeEpochChange(), 2, label)
+        XCTAssertNil(early.takeEpochChange(), label)
+      }
+    }
+  }
+
+  /// What is retained at the take-over can be read from the new file, byte for byte, also by a reader that comes later.
+  func testRetentionSurvives() throws {
+    let fixture = try RingFixture(cells: 64, maximumRecordBytes: 200)
+    var old = try fixture.producer()
+    var follower = try fixture.consumer(start: .oldest)
+    for number in 0..<UInt64(100) {
+      old.commitNumbered(number, bytes: Int(number % 25) * 8 + 8); old.publish()
+    }
+    old.setInputPosition(2, 77)
+    let oldest = follower.oldestRetained
+    let published = follower.publishedPosition
+    let successor = try takeOver(fixture)
+    XCTAssertEqual(successor.nextPosition, published)
+    XCTAssertEqual(successor.inputPosition(2), 77)
+    var late = try fixture.consumer(start: .oldest)
+    XCTAssertEqual(late.nextPosition, oldest)
+    let numbers = try drain(&late)
+    XCTAssertEqual(numbers.last, 99)
+    XCTAssertEqual(numbers, Array((100 - UInt64(numbers.count))..<100))
+    // The follower was lapped long before; it goes on in the new file at the same oldest position.
+    XCTAssertEqual(follower.poll(into: buffer), .halted(.retired))
+    XCTAssertTrue(try follower.follow())
+    XCTAssertEqual(follower.poll(into: buffer), .lapped(from: 0, to: oldest))
+    XCTAssertEqual(try drain(&follower), numbers)
+  }
+
+  /// A take-over that died between the retirement and the new file: the ring cannot be attached by mistake, and the next
+  /// take-over loses nothing.
+  func testTakeoverOfATakeover() throws {
+    let fixture = try RingFixture(cells: 16)
+    var zombie = try fixture.producer()
+    for number in 0..<UInt64(37) { zombie.commitNumbered(number, bytes: 8); zombie.publish() }
+    let file = try SharedFile.open(path: fixture.path, access: .readWrite, minimumBytes: 4096)
+    let claimed = SharedWord(file.base + RingLayout.claimedOffset)
+    SharedWord(file.base + RingLayout.retiredAtOffset).storeRelaxed(claimed.loadRelaxed())
+    claimed.storeRelaxed(RingLayout.retiredClaim)
+    XCTAssertThrowsError(try { _ = try fixture.producer() }()) {
+      XCTAssertEqual($0 as? RingError, .retired(path: fixture.path))
+    }
+    var waiting = try fixture.consumer(start: .cursor)
+    XCTAssertEqual(waiting.poll(into: buffer), .halted(.retired))
+    XCTAssertFalse(try waiting.follow(), "no other file yet")
+    var successor = try takeOver(fixture)
+    successor.commitNumbered(37, bytes: 8)
+    successor.publish()
+    var late = try fixture.consumer(start: .oldest)
+    let numbers = try drain(&late)
+    XCTAssertEqual(numbers, Array((38 - UInt64(numbers.count))...37))
+  }
+
+  /// A reader asleep on the old file is woken, and one about to sleep does not.
+  func testSleeperIsWoken() throws {
+    let fixture = try RingFixture(cells: 16)
+    var zombie = try fixture.producer()
+    zombie.commitNumbered(0, bytes: 8)
+    zombie.publish()
+    var reader = try fixture.consumer(start: .newest)
+    let path = fixture.path
+    let woken = DispatchSemaphore(value: 0)
+    let asleep = DispatchSemaphore(value: 0)
+    let readers = fixture.readers
+    Thread.detachNewThread {
+      // Takes over while the reader sleeps; waits for its announcement, which precedes the sleep.
+      asleep.wait()
+      let page = try! CursorPage.attach(
+        path: CursorPage.path(ring: path, reader: "reader"), access: .readOnly)
+      while page.sleeping.loadRelaxed() == 0 { usleep(100) }
+      _ = try! RingProducer.takeOver(
+        path: path, readers: readers, configurationHash: RingFixture.configurationHash)
+      woken.signal()
+    }
+    asleep.signal()
+    // Twenty minutes: only the wake-up ends it.
+    reader.park(nanoseconds: 1_200_000_000_000)
+    woken.wait()
+    XCTAssertEqual(reader.poll(into: buffer), .halted(.retired))
+    XCTAssertTrue(try reader.follow())
+    XCTAssertEqual(reader.poll(into: buffer), .empty)
+    XCTAssertNil(reader.checkHealth())
+  }
+}
