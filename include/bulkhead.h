@@ -82,8 +82,9 @@ long syscall(long number, ...); /* strict C11 hides it */
 #define BULKHEAD_OFFSET_EPOCH 0x100u
 #define BULKHEAD_OFFSET_PRODUCER_PID 0x108u
 #define BULKHEAD_OFFSET_PRODUCER_START 0x110u
-#define BULKHEAD_OFFSET_RECORDS 0x180u
-#define BULKHEAD_OFFSET_BATCHES 0x188u
+#define BULKHEAD_OFFSET_RETIRED 0xC8u
+#define BULKHEAD_OFFSET_RECORDS 0x88u
+#define BULKHEAD_OFFSET_BATCHES 0x90u
 
 #define BULKHEAD_KIND_STREAM 1u
 #define BULKHEAD_KIND_TABLE 3u
@@ -463,7 +464,9 @@ BULKHEAD_PRIVATE int bulkhead_i_holds(const bulkhead_ring *ring, uint64_t positi
 /* Everything read so far is read before the claim is. */
 BULKHEAD_PRIVATE uint64_t bulkhead_i_claimed_after(const bulkhead_ring *ring) {
   bulkhead_i_acquire_fence();
-  return bulkhead_i_relaxed(ring->ring.base + BULKHEAD_OFFSET_CLAIMED);
+  /* All ones, the mark of a retired file, hold no position. */
+  return bulkhead_i_relaxed(ring->ring.base + BULKHEAD_OFFSET_CLAIMED) |
+         bulkhead_i_relaxed(ring->ring.base + BULKHEAD_OFFSET_RETIRED);
 }
 
 BULKHEAD_PRIVATE bulkhead_status bulkhead_i_damaged(bulkhead_ring *ring, uint64_t published, uint64_t claimed) {
@@ -482,10 +485,11 @@ BULKHEAD_PRIVATE bulkhead_status bulkhead_i_settle(bulkhead_ring *ring, uint64_t
     before = bulkhead_i_acquire(base + BULKHEAD_OFFSET_PUBLISHED);
     claim = bulkhead_i_acquire(base + BULKHEAD_OFFSET_CLAIMED);
     after = bulkhead_i_acquire(base + BULKHEAD_OFFSET_PUBLISHED);
-    if (claim == UINT64_MAX) {
+    if (bulkhead_i_acquire(base + BULKHEAD_OFFSET_RETIRED) == UINT64_MAX) {
       ring->fatal = BULKHEAD_RETIRED;
       return bulkhead_i_refuse(&ring->refusal, BULKHEAD_RETIRED, before, claim);
     }
+    if (bulkhead_i_acquire(base + BULKHEAD_OFFSET_RETIRED) != 0) continue;
     if (before >= claim || (claim > after && claim - after > cells)) continue;
     if ((claim & (ring->segment_cells - 1)) != 0 || claim <= ring->position) continue;
     if (bulkhead_i_holds(ring, ring->position, claim) && before > ring->position &&

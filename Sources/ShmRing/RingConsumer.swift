@@ -44,6 +44,8 @@ public struct RingConsumer: ~Copyable {
   @usableFromInline var header: RingHeader
   @usableFromInline let cursor: CursorPage
   @usableFromInline var cells: RingCells
+  /// The same cells for calls: a struct of this size goes to a call by its address.
+  @usableFromInline let ground: UnsafeMutablePointer<RingCells>
   @usableFromInline let recordBytesLimit: Int
   @usableFromInline var state: ReadState
   /// The gate's word for this reader, on a gated ring.
@@ -92,6 +94,8 @@ public struct RingConsumer: ~Copyable {
     self.identity = identity
     header = RingHeader(file.base)
     cells = RingCells(base: file.base, geometry: identity.geometry)
+    ground = .allocate(capacity: 1)
+    ground.initialize(to: cells)
     recordBytesLimit = identity.geometry.maximumRecordBytes
     name = identity.name
     state = ReadState(position: 0)
@@ -103,6 +107,8 @@ public struct RingConsumer: ~Copyable {
     // A reader that died asleep must not cost the producer a wake for each batch.
     self.cursor.sleeping.storeRelaxed(0)
   }
+
+  deinit { ground.deallocate() }
 
   private mutating func start(_ start: RingStart) {
     let oldest = oldestRetained
@@ -128,8 +134,7 @@ public struct RingConsumer: ~Copyable {
 
   /// The oldest position that is still whole: always a record's start.
   public var oldestRetained: UInt64 {
-    let claimed = cells.claimedWord.loadAcquiring()
-    return claimed == RingLayout.retiredClaim ? state.position : cells.oldest(claimed: claimed)
+    cells.oldestRetained()
   }
 
   /// The ring's file.
@@ -152,19 +157,20 @@ public struct RingConsumer: ~Copyable {
     let here = cells.cell(position)
     // Sync point with `RingProducer.publish`.
     let rest = SharedWord(here).loadAcquiring() ^ Stamp.lapField(cells.lap(position))
-    if Stamp.isRecord(rest), Stamp.length(rest) <= Stamp.oneCellBytes {
+    let bytes = Stamp.length(rest)
+    if Stamp.isRecord(rest), bytes <= Stamp.oneCellBytes {
       // The common case: no call, and the next position does not wait for the length to be loaded, so the
       // processor is already fetching the next records.
       SharedPayload.copyOut(
         to: buffer, from: here + RingLayout.stampBytes, byteCount: Stamp.oneCellBytes)
       guard cells.isRetained(position) else { return notRetained() }
       state.position = position &+ 1
-      return .record(kind: Stamp.kind(rest), bytes: Stamp.length(rest))
+      return .record(kind: Stamp.kind(rest), bytes: bytes)
     }
     guard Stamp.isPresent(rest) else { return cells.isRetained(position) ? .empty : notRetained() }
-    // On a copy: a state whose address is never taken stays in registers.
+    // On a copy, and with the cells behind a pointer: what has its address taken does not stay in registers.
     var moved = state
-    let poll = moved.pollLong(into: buffer, cells)
+    let poll = moved.pollLong(into: buffer, ground)
     state = moved
     if case .lapped = poll { return notRetained() }
     return poll
@@ -186,7 +192,8 @@ public struct RingConsumer: ~Copyable {
   @inlinable @inline(__always)
   mutating func notRetained() -> RingPoll {
     // Values in, values out, as in the producer.
-    let poll = Self.why(state.position, cells, published: header.published, cursor.laps, cursor.lostCells)
+    let poll = Self.why(
+      state.position, ground, published: header.published, cursor.laps, cursor.lostCells)
     if case .lapped(_, let to) = poll {
       state.position = to
       reportPosition()
@@ -196,8 +203,10 @@ public struct RingConsumer: ~Copyable {
 
   @usableFromInline
   static func why(
-    _ position: UInt64, _ cells: RingCells, published: SharedWord, _ laps: SharedWord, _ lostCells: SharedWord
+    _ position: UInt64, _ ground: UnsafePointer<RingCells>, published: SharedWord, _ laps: SharedWord,
+    _ lostCells: SharedWord
   ) -> RingPoll {
+    let cells = ground.pointee
     // Its last loads are of `published`, so what lies at the oldest position is ordered by that.
     switch cells.settledClaim(published: published, reader: position) {
     case .halted(let halt): return .halted(halt)
@@ -263,6 +272,7 @@ public struct RingConsumer: ~Copyable {
     }
     header = RingHeader(next.base)
     cells = RingCells(base: next.base, geometry: found.geometry)
+    ground.pointee = cells
     file = next
     return true
   }
@@ -339,7 +349,10 @@ struct ReadState {
 
   /// Padding and records of several cells. The range in `.lapped` is not filled in.
   @usableFromInline
-  mutating func pollLong(into buffer: UnsafeMutableRawPointer, _ cells: RingCells) -> RingPoll {
+  mutating func pollLong(
+    into buffer: UnsafeMutableRawPointer, _ ground: UnsafePointer<RingCells>
+  ) -> RingPoll {
+    let cells = ground.pointee
     let lapped = RingPoll.lapped(from: 0, to: 0)
     while true {
       let here = cells.cell(position)

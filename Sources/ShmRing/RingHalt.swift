@@ -22,6 +22,7 @@ public enum RingField: String, Equatable, Sendable {
   case identity = "a header field of the geometry or the configuration changed"
   case published = "header field `published` contradicts `claimed` or its producer"
   case claimed = "header field `claimed` contradicts `published` or its producer"
+  case retired = "header field `retired` is neither 0 nor the mark"
   case epoch = "header field `epoch` went back, or another producer raised it beside this one"
   case stamp = "no whole record where a published one must be"
 }

@@ -38,6 +38,11 @@ extension RingProducer {
     let identity = try streamIdentity(of: file, configurationHash)
     let header = RingHeader(file.base)
     try checkPositions(header, identity.geometry, path: path)
+    let retired = SharedWord(file.base + RingLayout.retiredOffset).loadAcquiring()
+    guard retired == 0 else {
+      throw retired == RingLayout.retiredMark
+        ? .retired(path: path) : .header(path: path, field: "retired", found: retired, expected: "0")
+    }
     let pid = Int32(truncatingIfNeeded: header.producerPid.loadRelaxed())
     if pid > 0, pid != getpid() {
       // The start time tells a living producer from a stranger who got its number (FM-609).
@@ -69,7 +74,6 @@ extension RingProducer {
       throw .header(path: path, field: "published", found: published, expected: "at most 2^56")
     }
     let claimed = header.claimed.loadRelaxed()
-    if claimed == RingLayout.retiredClaim { throw .retired(path: path) }
     // A batch that was never published may reach up to a whole ring beyond the published word, rounded up.
     guard claimed % UInt64(geometry.segmentCells) == 0, claimed <= published + 2 * UInt64(geometry.cellCount)
     else {
@@ -89,13 +93,9 @@ extension RingProducer {
       names = page.readers
       gateFile = consume page
     }
-    let pages = UnsafeMutablePointer<CursorPage>.allocate(capacity: max(1, names.count))
+    let pages = try Self.cursorPages(ring: path, readers: names)
     let sleepers = UnsafeMutablePointer<SharedWord>.allocate(capacity: max(1, names.count))
-    for (index, reader) in names.enumerated() {
-      let page = try CursorPage.attach(path: CursorPage.path(ring: path, reader: reader), access: .readOnly)
-      sleepers[index] = page.sleeping
-      (pages + index).initialize(to: page)
-    }
+    for index in names.indices { sleepers[index] = pages[index].sleeping }
     let header = RingHeader(file.base)
     let geometry = identity.geometry
     let cells = RingCells(base: file.base, geometry: geometry)
@@ -115,13 +115,20 @@ extension RingProducer {
     readerFiles = pages
     if let page = gateFile {
       let oldest = cells.oldest(claimed: claimed)
-      gate = .allocate(capacity: 1)
-      gate?.initialize(to: GateView(page, pages, oldest: oldest))
+      let view = UnsafeMutablePointer<GateView>.allocate(capacity: 1)
+      view.initialize(to: GateView(page, pages, oldest: oldest))
+      gate = view
       self.gateFile = consume page
     } else {
       gate = nil
       self.gateFile = nil
     }
+    ground = .allocate(capacity: 1)
+    ground.initialize(to: Ground(cells: cells, gate: gate, isScratch: false))
+    // What a predecessor left half-written is gone after a lap, and what lay behind its padding after another.
+    state.lookUntil = cells.twoLapsBehind(max(frontier, claimed))
+    state.records = header.records.loadRelaxed()
+    state.batches = header.batches.loadRelaxed()
     epoch = header.epoch.loadRelaxed() &+ 1
     // Lets a parking reader put the barrier on its own side (see RingConsumer.prepareToPark). Before anything is
     // published here.
@@ -136,6 +143,24 @@ extension RingProducer {
     self.file = file
     // A predecessor that died between a stamp and the wake-ups left readers asleep over its last batch.
     wakeSleepers()
+  }
+
+  /// The cursor pages of those readers, in that order, mapped read-only.
+  static func cursorPages(
+    ring path: String, readers: [String]
+  ) throws(RingError) -> UnsafeMutablePointer<CursorPage> {
+    let pages = UnsafeMutablePointer<CursorPage>.allocate(capacity: max(1, readers.count))
+    for (index, reader) in readers.enumerated() {
+      do throws(RingError) {
+        let page = try CursorPage.attach(path: CursorPage.path(ring: path, reader: reader), access: .readOnly)
+        (pages + index).initialize(to: page)
+      } catch {
+        for made in 0..<index { (pages + made).deinitialize(count: 1) }
+        pages.deallocate()
+        throw error
+      }
+    }
+    return pages
   }
 
   /// Walks the visible records from `start`, a record boundary, to the first that is not.

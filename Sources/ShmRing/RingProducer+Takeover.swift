@@ -19,9 +19,12 @@ extension RingProducer {
     let old = try SharedFile.open(
       path: path, access: .readWrite, minimumBytes: RingLayout.headerBytes, populate: true)
     let identity = try streamIdentity(of: old, configurationHash)
-    let claimed = try retire(old, identity)
+    let header = RingHeader(old.base)
+    try checkPositions(header, identity.geometry, path: path)
+    SharedWord(old.base + RingLayout.retiredOffset).storeReleasing(RingLayout.retiredMark)
     // From here on no reader accepts anything of the old file. What one accepted before is in it and is copied now.
     if bulkhead_membarrier() != 0 { atomicMemoryFence(ordering: .sequentiallyConsistent) }
+    let claimed = try lastClaim(of: header, identity, path: path)
     let next = path + ".next"
     let file = try SharedFile.create(path: next, byteCount: identity.geometry.fileBytes, lock: lockMemory)
     copy(from: old, to: file, identity, claimed: claimed)
@@ -32,39 +35,32 @@ extension RingProducer {
     }
     let producer = try RingProducer(file: file.renamed(to: path), identity: identity, readers: readers)
     // Those who sleep on the old file's word; who was about to saw the retirement (`RingConsumer.prepareToPark`).
-    wake(RingHeader(old.base).published)
+    _ = bulkhead_futex_wake(old.base + RingLayout.publishedOffset, Int32.max)
     return producer
   }
 
-  /// Retires the file and returns its last claim.
-  private static func retire(
-    _ file: borrowing SharedFile, _ identity: RingIdentity
+  /// How far the old producer may have claimed: it may stand between its look at `retired` and a claim, which reaches two
+  /// segments at most. What lies under that claim counts as overwritten, unless a gate forbids it.
+  private static func lastClaim(
+    of header: RingHeader, _ identity: RingIdentity, path: String
   ) throws(RingError) -> UInt64 {
-    let header = RingHeader(file.base)
-    let retiredAt = SharedWord(file.base + RingLayout.retiredAtOffset)
-    for _ in 0..<1_000_000 {
-      let claimed = header.claimed.loadAcquiring()
-      if claimed == RingLayout.retiredClaim {
-        // A take-over before this one came as far as here.
-        let found = retiredAt.loadAcquiring()
-        let cells = UInt64(identity.geometry.cellCount)
-        let published = header.published.loadAcquiring()
-        guard found % UInt64(identity.geometry.segmentCells) == 0, found > published,
-          found - published <= 2 * cells
-        else {
-          throw .header(
-            path: file.path, field: "claimed at retirement", found: found,
-            expected: "a segment's end behind published, \(published)")
-        }
-        return found
-      }
-      try checkPositions(header, identity.geometry, path: file.path)
-      retiredAt.storeReleasing(claimed)
-      if header.claimed.replace(claimed, with: RingLayout.retiredClaim) { return claimed }
+    let geometry = identity.geometry
+    let claimed = header.claimed.loadAcquiring()
+    let widest = claimed + 2 * UInt64(geometry.segmentCells)
+    guard identity.kind == .gatedStream else { return widest }
+    let page = try RingGate.attach(ring: path, access: .readOnly)
+    let pages = try cursorPages(ring: path, readers: page.readers)
+    defer {
+      for index in page.readers.indices { (pages + index).deinitialize(count: 1) }
+      pages.deallocate()
     }
-    throw .header(
-      path: file.path, field: "claimed", found: header.claimed.loadRelaxed(),
-      expected: "to stand still for a moment")
+    let cells = UInt64(geometry.cellCount)
+    let oldest = claimed > cells ? claimed - cells : 0
+    var view = GateView(page, pages, oldest: oldest)
+    defer { view.deallocate() }
+    let slowest = view.slowest(published: header.published.loadAcquiring(), oldest: oldest)
+    let allowed = (slowest + cells) & ~(UInt64(geometry.segmentCells) - 1)
+    return max(claimed, min(widest, allowed))
   }
 
   /// Copies what is retained, and the words of the header that a successor continues from. The old producer may still
@@ -78,6 +74,9 @@ extension RingProducer {
     let header = RingHeader(file.base)
     let published = oldHeader.published.loadAcquiring()
     let frontier = findFrontier(from: published, cells: from)
+    // No claim reaches further than a ring beyond what is visible.
+    let limit = (frontier + UInt64(identity.geometry.cellCount)) & ~(from.segmentCells - 1)
+    let claimed = min(claimed, limit)
     var position = from.oldest(claimed: claimed)
     while position < frontier {
       let end = min(from.segmentEnd(position), frontier)
@@ -98,8 +97,7 @@ extension RingProducer {
   }
 
   private mutating func becomeHalted(_ reason: RingHalt) {
-    let diversion = Diversion(
-      scratch: scratch.base, segmentCells: cells.segmentCells, 1, lost: cells.claimedWord)
+    let diversion = Diversion(scratch: scratch.base, 1, ground)
     haltFound = reason
     header = diversion.header
     cells = diversion.cells
@@ -118,7 +116,8 @@ extension RingProducer {
 
   private func damage() -> RingHalt? {
     let claimed = header.claimed.loadAcquiring()
-    if claimed == RingLayout.retiredClaim { return .retired }
+    let retired = cells.retiredWord.loadAcquiring()
+    if retired != 0 { return retired == RingLayout.retiredMark ? .retired : .damaged(.retired) }
     if claimed != state.claimed { return .damaged(.claimed) }
     if header.published.loadRelaxed() != state.batchStart { return .damaged(.published) }
     if header.epoch.loadRelaxed() != epoch { return .damaged(.epoch) }
@@ -138,16 +137,19 @@ struct Diversion {
   /// Room for the record that was asked for.
   @usableFromInline let made: WriteState.Ready
 
-  /// - Parameter lost: the claimed word that was not the producer's last claim.
+  /// - Parameter ground: the ring's, whose claimed word is not the producer's last claim. From here on the scratch's.
   @usableFromInline
-  init(scratch: UnsafeMutableRawPointer, segmentCells: UInt64, _ count: UInt64, lost: SharedWord) {
-    halt = lost.loadAcquiring() == RingLayout.retiredClaim ? .retired : .damaged(.claimed)
+  init(scratch: UnsafeMutableRawPointer, _ count: UInt64, _ ground: UnsafeMutablePointer<Ground>) {
+    let lost = ground.pointee.cells
+    let segmentCells = lost.segmentCells
+    halt = lost.retiredWord.loadAcquiring() == RingLayout.retiredMark ? .retired : .damaged(.claimed)
     header = RingHeader(scratch)
     cells = RingCells(
       base: scratch,
       geometry: RingGeometry(uncheckedCellCount: 4 * Int(segmentCells), segmentCells: Int(segmentCells)))
     cells.claimedWord.storeRelaxed(segmentCells)
+    ground.pointee = Ground(cells: cells, gate: nil, isScratch: true)
     made = WriteState.madeReady(
-      count, position: 0, batchStart: 0, claimed: segmentCells, batchStamp: 0, cells, nil)
+      count, position: 0, batchStart: 0, claimed: segmentCells, batchStamp: 0, ground)
   }
 }

@@ -40,7 +40,10 @@ public struct RingProducer: ~Copyable {
   let readerFiles: UnsafeMutablePointer<CursorPage>
   let gateFile: RingGate?
   /// Nil on an overwriting ring.
-  @usableFromInline let gate: UnsafeMutablePointer<GateView>?
+  let gate: UnsafeMutablePointer<GateView>?
+  /// What ``WriteState/madeReady(_:position:batchStart:claimed:batchStamp:_:)`` needs. Behind a pointer, because a struct of
+  /// this size goes to a call by its address: the compiler would write it to the stack for each record.
+  @usableFromInline let ground: UnsafeMutablePointer<Ground>
 
   deinit {
     for index in 0..<sleeperCount { (readerFiles + index).deinitialize(count: 1) }
@@ -49,6 +52,7 @@ public struct RingProducer: ~Copyable {
     wokenSleeps.deallocate()
     gate?.pointee.deallocate()
     gate?.deallocate()
+    ground.deallocate()
   }
 
   /// The ring's file.
@@ -76,7 +80,7 @@ public struct RingProducer: ~Copyable {
     if state.position &+ count > state.readyEnd {
       let made = WriteState.madeReady(
         count, position: state.position, batchStart: state.batchStart, claimed: state.claimed,
-        batchStamp: state.batchStamp, cells, gate)
+        batchStamp: state.batchStamp, ground)
       precondition(made.outcome != .refused, "a gated ring may refuse: use tryReserve")
       adopt(made, count)
     }
@@ -92,21 +96,21 @@ public struct RingProducer: ~Copyable {
     if state.position &+ count > state.readyEnd {
       let made = WriteState.madeReady(
         count, position: state.position, batchStart: state.batchStart, claimed: state.claimed,
-        batchStamp: state.batchStamp, cells, gate)
+        batchStamp: state.batchStamp, ground)
       if made.outcome == .refused { return nil }
       adopt(made, count)
     }
     return cells.cell(state.position) + RingLayout.stampBytes
   }
 
-  /// Takes over what ``WriteState/madeReady(_:position:batchStart:claimed:batchStamp:_:_:)`` found. (Values in, values
+  /// Takes over what ``WriteState/madeReady(_:position:batchStart:claimed:batchStamp:_:)`` found. (Values in, values
   /// out: a state whose address is never taken stays in registers.)
   @inlinable @inline(__always)
   mutating func adopt(_ found: WriteState.Ready, _ count: UInt64) {
     var made = found
     if found.outcome == .lost {
       let diversion = Diversion(
-        scratch: scratch.base, segmentCells: cells.segmentCells, count, lost: cells.claimedWord)
+        scratch: scratch.base, count, ground)
       haltFound = diversion.halt
       header = diversion.header
       cells = diversion.cells
@@ -127,26 +131,33 @@ public struct RingProducer: ~Copyable {
   @inlinable @inline(__always)
   public mutating func commit(kind: UInt8, bytes: Int) {
     state.stamp(state.lapBits | Stamp.rest(kind: kind, length: bytes), cells)
-    state.position &+= UInt64(truncatingIfNeeded: Stamp.cells(length: bytes))
-    state.batchRecords &+= 1
+    let count = UInt64(truncatingIfNeeded: Stamp.cells(length: bytes))
+    state.position &+= count
+    if count != 1 { state.lookUntil = cells.twoLapsBehind(state.position) }
+    state.records &+= 1
   }
 
   /// Makes every committed record visible with one release store, then wakes readers that sleep.
   @inlinable @inline(__always)
   public mutating func publish() {
     guard state.batchStart != state.position else { return }
-    clearFrontier()
+    if state.position <= state.lookUntil { clearFrontier() }
     cells.stamp(state.batchStart).storeReleasing(state.batchStamp)
     state.batchStart = state.position
     header.published.storeReleasing(state.position)
-    header.records.addAsOnlyWriter(state.batchRecords)
-    header.batches.addAsOnlyWriter(1)
-    state.batchRecords = 0
+    // Counts of this producer's own, so that no publication waits for the load of the one before.
+    state.batches &+= 1
+    header.records.storeRelaxed(state.records)
+    header.batches.storeRelaxed(state.batches)
     wakeSleepers()
   }
 
   /// Forgets the committed, unpublished records: as if they had never been written.
-  public mutating func abandonBatch() { state.abandonBatch() }
+  public mutating func abandonBatch() {
+    state.lookUntil = cells.twoLapsBehind(state.position)
+    state.abandonBatch()
+    state.records = header.records.loadRelaxed()
+  }
 
   /// Stores a word of the producer's own beside the ring, for instance how far its input was read.
   public func setInputPosition(_ index: Int, _ value: UInt64) {
@@ -160,9 +171,10 @@ public struct RingProducer: ~Copyable {
     return SharedWord(file.base + RingLayout.inputPositionOffset + 8 * index).loadAcquiring()
   }
 
-  /// Sees to it that nothing at the frontier looks like a record of this lap. Nearly always nothing does, and then
-  /// the line is only read: to write it would take it from the readers' caches, and every reader would wait for that
-  /// before it sees the batch.
+  /// Sees to it that nothing at the frontier looks like a record of this lap: old payload could, or what a dead producer
+  /// left. Nearly always nothing does, and then the line is only read: to write it would take it from the readers' caches,
+  /// and every reader would wait for that before it sees the batch. Where the last two laps were all records of one cell,
+  /// of this producer's, a cell's first word is a stamp of an earlier lap, and there is no need to look.
   @inlinable @inline(__always)
   func clearFrontier() {
     let frontier = cells.stamp(state.position)
@@ -176,21 +188,20 @@ public struct RingProducer: ~Copyable {
     var index = 0
     while index < sleeperCount {
       let sleep = sleepers[index].loadRelaxed()
-      if sleep != 0, UInt32(truncatingIfNeeded: sleep) != UInt32(truncatingIfNeeded: state.position),
-        sleep != wokenSleeps[index]
-      {
-        wokenSleeps[index] = sleep
-        Self.wake(header.published)
-      }
+      if sleep != 0 { Self.wake(sleep, &wokenSleeps[index], state.position, header.published) }
       index &+= 1
     }
   }
 
-  /// Ends the sleeps on the futex word, each once. The sleeper waits for the word to differ from a value that it has
-  /// left already: it is woken, or, if it has yet to wait, finds the word changed. (Takes the word and not the producer,
-  /// which the compiler would copy for the call, each time that it publishes.)
+  /// Ends a sleep, once: unless it was announced on the present position, of which it missed nothing. The sleeper waits
+  /// for the word to differ from a value that it has left already: it is woken, or, if it has yet to wait, finds the word
+  /// changed. (Takes words and not the producer, which the compiler would copy for the call.)
   @usableFromInline
-  static func wake(_ published: SharedWord) {
+  static func wake(_ sleep: UInt64, _ woken: inout UInt64, _ position: UInt64, _ published: SharedWord) {
+    guard UInt32(truncatingIfNeeded: sleep) != UInt32(truncatingIfNeeded: position), sleep != woken else {
+      return
+    }
+    woken = sleep
     _ = bulkhead_futex_wake(published.pointer, Int32.max)
   }
 }
@@ -220,6 +231,17 @@ extension RingProducer {
   }
 }
 
+/// Where a producer's records go.
+@frozen
+@usableFromInline
+struct Ground {
+  @usableFromInline var cells: RingCells
+  /// Nil on an overwriting ring.
+  @usableFromInline let gate: UnsafeMutablePointer<GateView>?
+  /// Memory that nobody reads, so that a batch of any length may go round in it.
+  let isScratch: Bool
+}
+
 /// Where a producer is.
 @frozen
 @usableFromInline
@@ -230,11 +252,15 @@ struct WriteState {
   @usableFromInline var readyEnd: UInt64 = 0
   /// The lap field of stamps up to there.
   @usableFromInline var lapBits: UInt64 = 0
+  /// Up to here the frontier is looked at before a batch is published.
+  @usableFromInline var lookUntil: UInt64 = 0
   /// Where the open batch starts; equal to `position` when none is open.
   @usableFromInline var batchStart: UInt64
   /// The first stamp of the open batch, kept back until it is published.
   @usableFromInline var batchStamp: UInt64 = 0
-  @usableFromInline var batchRecords: UInt64 = 0
+  /// Records that were committed and batches that were published since the ring was made.
+  @usableFromInline var records: UInt64 = 0
+  @usableFromInline var batches: UInt64 = 0
   /// Copy of the ring's claimed word.
   @usableFromInline var claimed: UInt64
 
@@ -255,7 +281,7 @@ struct WriteState {
     }
   }
 
-  /// What ``madeReady(_:position:batchStart:claimed:batchStamp:_:_:)`` found.
+  /// What ``madeReady(_:position:batchStart:claimed:batchStamp:_:)`` found.
   @frozen
   @usableFromInline
   enum Outcome {
@@ -281,8 +307,9 @@ struct WriteState {
   @usableFromInline
   static func madeReady(
     _ count: UInt64, position: UInt64, batchStart: UInt64, claimed: UInt64, batchStamp: UInt64,
-    _ cells: RingCells, _ gate: UnsafeMutablePointer<GateView>?
+    _ ground: UnsafeMutablePointer<Ground>
   ) -> Ready {
+    let cells = ground.pointee.cells
     precondition(count <= cells.segmentCells, "record longer than the ring's segments")
     var state = WriteState(frontier: position, claimed: claimed)
     state.batchStart = batchStart
@@ -290,7 +317,7 @@ struct WriteState {
     var outcome = Outcome.ready
     var segmentEnd = cells.segmentEnd(position)
     if position &+ count > segmentEnd {
-      if position &+ 2 > claimed { outcome = state.claim(upTo: position &+ 2, cells, gate) }
+      if position &+ 2 > claimed { outcome = state.claim(upTo: position &+ 2, ground) }
       if outcome == .ready {
         state.stamp(Stamp.make(lap: cells.lap(position), kind: Stamp.padKind, length: 0), cells)
         state.position = segmentEnd
@@ -298,7 +325,7 @@ struct WriteState {
       }
     }
     let end = state.position &+ count &+ 1
-    if outcome == .ready, end > state.claimed { outcome = state.claim(upTo: end, cells, gate) }
+    if outcome == .ready, end > state.claimed { outcome = state.claim(upTo: end, ground) }
     // Refused behind the padding: where the batch stands is as before, and the padding is put there again.
     if outcome == .refused { state.position = position }
     return Ready(
@@ -308,23 +335,27 @@ struct WriteState {
 
   /// Moves `claimed` past `end`, to a segment's end, before anything there is overwritten.
   private mutating func claim(
-    upTo end: UInt64, _ cells: RingCells, _ gate: UnsafeMutablePointer<GateView>?
+    upTo end: UInt64, _ ground: UnsafeMutablePointer<Ground>
   ) -> Outcome {
+    let cells = ground.pointee.cells
     let next = cells.segmentEnd(end &- 1)
     // The segment in front of the batch stays whole: a successor reads the newest record there, however the batch ends.
     // One record alone always fits: at most three segments of at least four.
     precondition(
-      next &- batchStart <= cells.cellMask &+ 1 &- cells.segmentCells,
+      ground.pointee.isScratch || next &- batchStart <= cells.cellMask &+ 1 &- cells.segmentCells,
       "a batch longer than its ring less a segment")
-    if let gate {
+    if let gate = ground.pointee.gate {
       let slowest = gate.pointee.slowest(published: batchStart, oldest: cells.oldest(claimed: claimed))
       if cells.oldest(claimed: next) > slowest { return .refused }
     }
-    // An exchange, so that a claim cannot undo a retirement. With release order, because a lapped reader goes where the
-    // claim sends it: into the midst of a batch whose first stamp it never acquires (sync point with
-    // `RingCells.oldestRetained`).
-    guard cells.claimedWord.replace(claimed, with: next) else { return .lost }
+    // Another incarnation, or a wild store: this is the one place where the producer looks, once a segment.
+    guard cells.claimedWord.loadRelaxed() == claimed, cells.retiredWord.loadRelaxed() == 0 else {
+      return .lost
+    }
     claimed = next
+    // With release order, because a lapped reader goes where the claim sends it: into the midst of a batch whose
+    // first stamp it never acquires (sync point with `RingCells.oldestRetained`).
+    cells.claimedWord.storeReleasing(next)
     // Whoever sees a byte that is stored after this fence also sees the claim (sync point with `isRetained`).
     atomicMemoryFence(ordering: .releasing)
     return .ready
@@ -332,7 +363,6 @@ struct WriteState {
 
   mutating func abandonBatch() {
     position = batchStart
-    batchRecords = 0
     // The position may have moved back into an earlier segment.
     readyEnd = 0
   }

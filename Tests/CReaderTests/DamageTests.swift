@@ -57,7 +57,8 @@ final class DamageTests: XCTestCase {
       Damage(
         offset: RingLayout.claimedOffset, bytes: [0, 0, 0, 0, 0, 0, 0, 0], status: "DAMAGED",
         says: "claimed 0"),
-      Damage(offset: RingLayout.claimedOffset, bytes: allOnes, status: "RETIRED", says: "took over"),
+      Damage(offset: RingLayout.claimedOffset, bytes: allOnes, status: "DAMAGED"),
+      Damage(offset: RingLayout.retiredOffset, bytes: allOnes, status: "RETIRED", says: "took over"),
       Damage(offset: RingLayout.claimedOffset, bytes: [17], status: "DAMAGED"),
     ]
     for client in Client.allCases {
@@ -140,7 +141,9 @@ final class DamageTests: XCTestCase {
       ("claimed set back behind the reader", claimed, 60, false, "DAMAGED"),
       ("claimed far ahead", claimed, 1 << 40, false, "DAMAGED"),
       ("claimed one beyond what a batch can claim", claimed, 165, false, "DAMAGED"),
-      ("claimed all ones", claimed, .max, false, "RETIRED"),
+      ("claimed all ones", claimed, .max, false, "DAMAGED"),
+      ("retired", RingLayout.retiredOffset, .max, false, "RETIRED"),
+      ("retired garbage that no position passes", RingLayout.retiredOffset, 1 << 40, false, "DAMAGED"),
       ("claimed 0 under an idle reader", claimed, 0, true, "DAMAGED"),
       ("claimed far ahead of an idle reader", claimed, 1 << 50, true, "DAMAGED"),
       ("published 0 under an idle reader", published, 0, true, "DAMAGED"),
@@ -229,6 +232,7 @@ final class DamageTests: XCTestCase {
             memset(memory + RingLayout.headerBytes, 0, 64 * RingLayout.cellBytes)
             SharedWord(memory + RingLayout.publishedOffset).storeRelaxed(0)
             SharedWord(memory + RingLayout.claimedOffset).storeRelaxed(16)
+            SharedWord(memory + RingLayout.retiredOffset).storeRelaxed(0)
             producer = try! RingProducer.attach(
               path: path, readers: [], configurationHash: RingFile.configuration)
           }
@@ -238,10 +242,11 @@ final class DamageTests: XCTestCase {
             number += 1
           }
           let word: Int
-          switch Int.random(in: 0..<6, using: &random) {
+          switch Int.random(in: 0..<7, using: &random) {
           case 0: word = RingLayout.publishedOffset
           case 1: word = RingLayout.claimedOffset
           case 2: word = RingLayout.epochOffset
+          case 3: word = RingLayout.retiredOffset
           default: word = RingLayout.headerBytes + 64 * Int.random(in: 0..<64, using: &random)
           }
           let position = producer.nextPosition &+ UInt64.random(in: 0..<8, using: &random) &- 4

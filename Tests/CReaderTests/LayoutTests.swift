@@ -33,6 +33,7 @@ final class LayoutTests: XCTestCase {
       "BULKHEAD_OFFSET_NAME": UInt64(RingLayout.nameOffset),
       "BULKHEAD_OFFSET_PUBLISHED": UInt64(RingLayout.publishedOffset),
       "BULKHEAD_OFFSET_CLAIMED": UInt64(RingLayout.claimedOffset),
+      "BULKHEAD_OFFSET_RETIRED": UInt64(RingLayout.retiredOffset),
       "BULKHEAD_OFFSET_EPOCH": UInt64(RingLayout.epochOffset),
       "BULKHEAD_OFFSET_PRODUCER_PID": UInt64(RingLayout.producerPidOffset),
       "BULKHEAD_OFFSET_PRODUCER_START": UInt64(RingLayout.producerStartTimeOffset),

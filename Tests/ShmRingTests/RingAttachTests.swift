@@ -10,7 +10,7 @@ final class RingAttachTests: XCTestCase {
     XCTAssertEqual(RingLayout.claimedOffset, 0xC0)
     XCTAssertEqual(RingLayout.epochOffset, 0x100)
     XCTAssertEqual(RingLayout.inputPositionOffset, 0x140)
-    XCTAssertEqual(RingLayout.recordsOffset, 0x180)
+    XCTAssertEqual(RingLayout.recordsOffset, 0x88)
     XCTAssertEqual(RingLayout.headerBytes, 4096)
     XCTAssertEqual(RingLayout.nameOffset + RingLayout.nameBytes, RingLayout.publishedOffset - 8)
     let magic = withUnsafeBytes(of: RingLayout.magic) { String(decoding: $0, as: UTF8.self) }

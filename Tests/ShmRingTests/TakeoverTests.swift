@@ -79,14 +79,14 @@ final class TakeoverTests: XCTestCase {
     XCTAssertEqual(successor.nextPosition, published)
     XCTAssertEqual(successor.inputPosition(2), 77)
     var late = try fixture.consumer(start: .oldest)
-    XCTAssertEqual(late.nextPosition, oldest)
+    XCTAssertEqual(late.nextPosition, oldest + 2 * 4, "less what the old producer may still overwrite")
     let numbers = try drain(&late)
     XCTAssertEqual(numbers.last, 99)
     XCTAssertEqual(numbers, Array((100 - UInt64(numbers.count))..<100))
     // The follower was lapped long before; it goes on in the new file at the same oldest position.
     XCTAssertEqual(follower.poll(into: buffer), .halted(.retired))
     XCTAssertTrue(try follower.follow())
-    XCTAssertEqual(follower.poll(into: buffer), .lapped(from: 0, to: oldest))
+    XCTAssertEqual(follower.poll(into: buffer), .lapped(from: 0, to: oldest + 2 * 4))
     XCTAssertEqual(try drain(&follower), numbers)
   }
 
@@ -97,9 +97,7 @@ final class TakeoverTests: XCTestCase {
     var zombie = try fixture.producer()
     for number in 0..<UInt64(37) { zombie.commitNumbered(number, bytes: 8); zombie.publish() }
     let file = try SharedFile.open(path: fixture.path, access: .readWrite, minimumBytes: 4096)
-    let claimed = SharedWord(file.base + RingLayout.claimedOffset)
-    SharedWord(file.base + RingLayout.retiredAtOffset).storeRelaxed(claimed.loadRelaxed())
-    claimed.storeRelaxed(RingLayout.retiredClaim)
+    SharedWord(file.base + RingLayout.retiredOffset).storeRelaxed(RingLayout.retiredMark)
     XCTAssertThrowsError(try { _ = try fixture.producer() }()) {
       XCTAssertEqual($0 as? RingError, .retired(path: fixture.path))
     }

@@ -13,8 +13,6 @@
     func mapped(_ base: UnsafeMutableRawPointer, byteCount: Int, path: String)
     func load(_ address: UnsafeRawPointer, acquiring: Bool) -> UInt64
     func store(_ address: UnsafeMutableRawPointer, _ value: UInt64, releasing: Bool)
-    /// Stores `value` if the newest value of the word is `expected`. Acquires and releases.
-    func replace(_ address: UnsafeMutableRawPointer, _ expected: UInt64, with value: UInt64) -> Bool
     func fence(acquiring: Bool, releasing: Bool)
     func membarrier() -> Int32
     func futexWait(_ word: UnsafeRawPointer, _ expected: UInt32, _ nanoseconds: Int64) -> Int32
@@ -43,15 +41,6 @@
     public func storeReleasing(_ value: UInt64) {
       guard let model = Interleaving.model else { return pointer.pointee.store(value, ordering: .releasing) }
       model.store(pointer, value, releasing: true)
-    }
-
-    public func replace(_ expected: UInt64, with value: UInt64) -> Bool {
-      guard let model = Interleaving.model else {
-        return pointer.pointee.compareExchange(
-          expected: expected, desired: value, ordering: .sequentiallyConsistent
-        ).exchanged
-      }
-      return model.replace(pointer, expected, with: value)
     }
   }
 

@@ -6,14 +6,12 @@ import Synchronization
 @usableFromInline
 struct RingCells {
   @usableFromInline let data: UnsafeMutableRawPointer
-  @usableFromInline let claimedWord: SharedWord
   @usableFromInline let cellMask: UInt64
   @usableFromInline let lapShift: UInt64
   @usableFromInline let segmentCells: UInt64
 
   init(base: UnsafeMutableRawPointer, geometry: RingGeometry) {
     data = base + RingLayout.headerBytes
-    claimedWord = SharedWord(base + RingLayout.claimedOffset)
     cellMask = UInt64(geometry.cellCount - 1)
     lapShift = UInt64(geometry.cellCount.trailingZeroBitCount)
     segmentCells = UInt64(geometry.segmentCells)
@@ -36,17 +34,32 @@ struct RingCells {
   @inlinable @inline(__always)
   func segmentEnd(_ position: UInt64) -> UInt64 { (position | (segmentCells &- 1)) &+ 1 }
 
+  /// The position two laps behind `position`.
+  @inlinable @inline(__always)
+  func twoLapsBehind(_ position: UInt64) -> UInt64 { position &+ (cellMask &+ 1) &* 2 }
+
   /// Whether `claimed` lies where it must while the cell at `position` is whole: position < claimed <= position +
   /// cells. The lower bound costs nothing and catches a word that was set back.
   @inlinable @inline(__always)
   func holds(_ position: UInt64, claimed: UInt64) -> Bool { claimed &- position &- 1 <= cellMask }
 
-  /// True as long as the cell at `position` has not been claimed for a later lap.
+  // At a fixed distance in front of the cells, so that the loops need no pointers to them.
+  @inlinable @inline(__always)
+  var claimedWord: SharedWord {
+    SharedWord(data - (RingLayout.headerBytes - RingLayout.claimedOffset))
+  }
+  @inlinable @inline(__always)
+  var retiredWord: SharedWord {
+    SharedWord(data - (RingLayout.headerBytes - RingLayout.retiredOffset))
+  }
+
+  /// True as long as the cell at `position` has not been claimed for a later lap, and the file was not retired.
   @inlinable @inline(__always)
   func isRetained(_ position: UInt64) -> Bool {
-    // Everything read so far is read before the claim is (sync point with `WriteState.claim`).
+    // Everything read so far is read before the claim is (sync point with `WriteState.claim`, `RingProducer.takeOver`).
     atomicMemoryFence(ordering: .acquiring)
-    return holds(position, claimed: claimedWord.loadRelaxed())
+    // All ones, the mark of a retired file, hold no position.
+    return holds(position, claimed: claimedWord.loadRelaxed() | retiredWord.loadRelaxed())
   }
 
   /// The oldest position that is whole under that claim.
@@ -73,7 +86,8 @@ struct RingCells {
       let before = word.loadAcquiring()
       let claimed = claimedWord.loadAcquiring()
       let after = word.loadAcquiring()
-      if claimed == RingLayout.retiredClaim { return .halted(.retired) }
+      let retired = retiredWord.loadAcquiring()
+      if retired != 0 { return .halted(retired == RingLayout.retiredMark ? .retired : .damaged(.retired)) }
       guard before < claimed, claimed <= after || claimed &- after <= cellMask &+ 1 else {
         field = before > 1 << 60 ? .published : .claimed
         continue

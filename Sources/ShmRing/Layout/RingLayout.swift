@@ -7,11 +7,11 @@
 ///            │   0 magic │ 8 version │ 12 kind │ 16 byte order │ 20 cell    │
 ///            │  24 cells │ 32 segment cells │ 40 data offset │ 48 file size │
 ///            │  56 configuration hash │ 64 name[56]                         │
-///   0x080    │ published position        (also the futex word, low half)    │  a line of its own
-///   0x0C0    │ claimed position │ 0x0C8 claimed position at retirement      │  a line of its own
+///   0x080    │ published position (its low half is the futex word)          │  a line of its own
+///            │   0x088 records published │ 0x090 batches published           │
+///   0x0C0    │ claimed position │ 0x0C8 retired: 0, or all ones             │  a line of its own
 ///   0x100    │ producer: epoch │ pid │ start time                           │
 ///   0x140    │ producer: input position[4]                                  │
-///   0x180    │ producer: records published │ batches published              │
 ///   0x1000   ├──────────────────────────────────────────────────────────────┤
 ///            │ cell 0 │ cell 1 │ …                        64 bytes each     │
 ///            └──────────────────────────────────────────────────────────────┘
@@ -36,9 +36,9 @@
 /// therefore watch a line that changes once a segment, not once a record. Every segment's start is a record's
 /// start, so `claimed - cells` is the oldest position that is retained, and always a record boundary.
 ///
-/// **Retirement rule.** A claim is a compare-and-exchange from the producer's own last one. A successor that cannot be
-/// sure of its predecessor's death sets the word to all ones: from then on no reader accepts anything of this file, and
-/// the predecessor, should it wake up, cannot take that back. The stream goes on in a new file of the same path.
+/// **Retirement rule.** A successor that cannot be sure of its predecessor's death sets `retired`, which no producer writes.
+/// Readers look at it together with `claimed`, so from then on nothing of this file is accepted, whatever the predecessor
+/// stores if it wakes up; it finds out at its next claim. The stream goes on in a new file of the same path.
 public enum RingLayout {
   /// "BLKHRING" in memory order.
   public static let magic: UInt64 = 0x474E_4952_484B_4C42
@@ -62,17 +62,17 @@ public enum RingLayout {
   public static let nameOffset = 64
   public static let publishedOffset = 0x80
   public static let claimedOffset = 0xC0
-  public static let retiredAtOffset = 0xC8
+  public static let retiredOffset = 0xC8
   public static let epochOffset = 0x100
   public static let producerPidOffset = 0x108
   public static let producerStartTimeOffset = 0x110
   public static let inputPositionOffset = 0x140
   public static let inputPositionCount = 4
-  public static let recordsOffset = 0x180
-  public static let batchesOffset = 0x188
+  public static let recordsOffset = 0x88
+  public static let batchesOffset = 0x90
 
-  /// What `claimed` holds once the file is retired.
-  public static let retiredClaim = UInt64.max
+  /// What `retired` holds once the file is.
+  public static let retiredMark = UInt64.max
 
   /// Fewest and most cells of a ring.
   public static let cellCountRange = 4...(1 << 28)

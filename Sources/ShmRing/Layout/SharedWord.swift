@@ -26,15 +26,6 @@ public struct SharedWord: @unchecked Sendable {
 
     @inlinable @inline(__always)
     public func storeReleasing(_ value: UInt64) { pointer.pointee.store(value, ordering: .releasing) }
-
-    /// Stores `value` if the word still is `expected`, with release order. False when it is not.
-    @inlinable @inline(__always)
-    public func replace(_ expected: UInt64, with value: UInt64) -> Bool {
-      pointer.pointee.compareExchange(
-        expected: expected, desired: value, successOrdering: .acquiringAndReleasing,
-        failureOrdering: .acquiring
-      ).exchanged
-    }
   #endif
 
   /// Adds on a word that only this process writes: a load and a store, no locked instruction.

@@ -48,15 +48,10 @@ private func attachConsumer(_ plan: Plan, _ direction: String, _ reader: Int32) 
   } catch { fail("\(error)") }
 }
 
-extension bench_plan {
-  var backoff: IdleBackoff {
-    switch UInt32(wait) {
-    case bench_spin.rawValue: IdleBackoff(strategy: .spin)
-    case bench_yield.rawValue: IdleBackoff(strategy: .yield)
-    case bench_park.rawValue: IdleBackoff(strategy: .park)
-    default: IdleBackoff(strategy: .park, yieldsBeforeParking: 0)
-    }
-  }
+/// Sleeps at the first fruitless look.
+private struct ParkAtOnce: RingWait {
+  func idle() -> IdleStep { .park }
+  func reset() {}
 }
 
 /// The payload size of a run as a type: known to the compiler, as it is in the stages and in the C twin.
@@ -67,8 +62,8 @@ private enum Bytes256: PayloadSize { static var bytes: Int32 { 256 } }
 private enum Bytes1400: PayloadSize { static var bytes: Int32 { 1400 } }
 
 @inline(__always)
-private func waitForRecord(_ backoff: inout IdleBackoff, _ consumer: inout RingConsumer) {
-  if backoff.shouldPark() { consumer.park(nanoseconds: 100_000_000) }
+private func waitForRecord(_ wait: inout some RingWait, _ consumer: inout RingConsumer) {
+  if wait.idle() == .park { consumer.park(nanoseconds: 100_000_000) }
 }
 
 @inline(never)
@@ -108,13 +103,14 @@ private func produce<Size: PayloadSize>(
 }
 
 @inline(never)
-private func consume<Size: PayloadSize>(_ size: Size.Type, _ plan: Plan, _ control: Control, _ number: Int32)
-{
+private func consume<Size: PayloadSize>(
+  _ size: Size.Type, _ strategy: some RingWait, _ plan: Plan, _ control: Control, _ number: Int32
+) {
   var ring = attachConsumer(plan, "there", number)
   let report = bench_report_of(control, number)!
   let (total, warmup) = (plan.pointee.records, plan.pointee.warmup)
   let buffer = UnsafeMutableRawPointer.allocate(byteCount: 4096, alignment: 64)
-  var backoff = plan.pointee.backoff
+  var wait = strategy
   var stretches = bench_stretches_of(plan, number)
   var expected: UInt64 = 0
   var wrong: UInt64 = 0
@@ -123,7 +119,7 @@ private func consume<Size: PayloadSize>(_ size: Size.Type, _ plan: Plan, _ contr
   while expected < total {
     switch ring.poll(into: buffer) {
     case .record(_, let length):
-      backoff.reset()
+      wait.reset()
       if length != Int(Size.bytes) || !bench_check(buffer, expected, Size.bytes) { wrong &+= 1 }
       expected &+= 1
       if expected % UInt64(BENCH_REPORT_EVERY) == 0 {
@@ -133,12 +129,13 @@ private func consume<Size: PayloadSize>(_ size: Size.Type, _ plan: Plan, _ contr
       }
     case .empty:
       empty &+= 1
-      waitForRecord(&backoff, &ring)
+      waitForRecord(&wait, &ring)
     case .lapped(let from, let to):
       // The window keeps the producer back, so this is an error; the records count as read so that the run ends.
       report.pointee.laps += 1
       report.pointee.lost += to - from
       expected = min(total, expected &+ (to - from))
+    case .halted(let halt): fail("\(halt)")
     }
   }
   report.pointee.end = bench_nanoseconds()
@@ -147,15 +144,56 @@ private func consume<Size: PayloadSize>(_ size: Size.Type, _ plan: Plan, _ contr
   report.pointee.fruitless = empty
 }
 
+/// Records are looked at where they lie; a batch counts once it was accepted.
+@inline(never)
+private func consumeInPlace<Size: PayloadSize>(
+  _ size: Size.Type, _ strategy: some RingWait, _ plan: Plan, _ control: Control, _ number: Int32
+) {
+  var ring = attachConsumer(plan, "there", number)
+  let report = bench_report_of(control, number)!
+  let (total, warmup) = (plan.pointee.records, plan.pointee.warmup)
+  var wait = strategy
+  var stretches = bench_stretches_of(plan, number)
+  var expected: UInt64 = 0
+  var wrong: UInt64 = 0
+  bench_start(plan, control)
+  while expected < total {
+    var batch = ring.openBatch()
+    var next = expected
+    while let record = batch.next() {
+      if record.payload.count != Int(Size.bytes) || !bench_check(record.payload.baseAddress!, next, Size.bytes) {
+        wrong &+= 1
+      }
+      next &+= 1
+      if next % UInt64(BENCH_REPORT_EVERY) == 0 { break }
+    }
+    guard case .whole(let records) = ring.accept(batch) else { fail("lapped, though there is a window") }
+    guard records > 0 else {
+      waitForRecord(&wait, &ring)
+      continue
+    }
+    wait.reset()
+    expected = next
+    if expected % UInt64(BENCH_REPORT_EVERY) == 0 {
+      bench_report_consumed(control, number - 1, expected)
+      if expected == warmup { report.pointee.start = bench_nanoseconds() }
+      bench_time_stretch(&stretches, plan, control, expected)
+    }
+  }
+  report.pointee.end = bench_nanoseconds()
+  report.pointee.records = expected
+  report.pointee.wrong = wrong
+}
+
 @inline(never)
 private func consumeOverwritten<Size: PayloadSize>(
-  _ size: Size.Type, _ plan: Plan, _ control: Control, _ number: Int32
+  _ size: Size.Type, _ strategy: some RingWait, _ plan: Plan, _ control: Control, _ number: Int32
 ) {
   var ring = attachConsumer(plan, "there", number)
   let report = bench_report_of(control, number)!
   let total = plan.pointee.records
   let buffer = UnsafeMutableRawPointer.allocate(byteCount: 4096, alignment: 64)
-  var backoff = plan.pointee.backoff
+  var wait = strategy
   var received: UInt64 = 0
   var wrong: UInt64 = 0
   var next: UInt64 = 0
@@ -163,15 +201,16 @@ private func consumeOverwritten<Size: PayloadSize>(
   while next < total {
     switch ring.poll(into: buffer) {
     case .record(_, let length):
-      backoff.reset()
+      wait.reset()
       let found = bench_number(buffer)
       if length != Int(Size.bytes) || found < next || !bench_check(buffer, found, Size.bytes) { wrong &+= 1 }
       received &+= 1
       next = found &+ 1
-    case .empty: waitForRecord(&backoff, &ring)
+    case .empty: waitForRecord(&wait, &ring)
     case .lapped(let from, let to):
       report.pointee.laps += 1
       report.pointee.lost += to - from
+    case .halted(let halt): fail("\(halt)")
     }
   }
   report.pointee.records = received
@@ -180,7 +219,7 @@ private func consumeOverwritten<Size: PayloadSize>(
 
 @inline(__always)
 private func awaitRecord<Size: PayloadSize>(
-  _ size: Size.Type, _ ring: inout RingConsumer, _ backoff: inout IdleBackoff,
+  _ size: Size.Type, _ ring: inout RingConsumer, _ wait: inout some RingWait,
   _ buffer: UnsafeMutableRawPointer,
   _ number: UInt64, _ report: UnsafeMutablePointer<bench_report>
 ) {
@@ -188,32 +227,35 @@ private func awaitRecord<Size: PayloadSize>(
     switch ring.poll(into: buffer) {
     case .record(_, let length):
       if length != Int(Size.bytes) || !bench_check(buffer, number, Size.bytes) { report.pointee.wrong += 1 }
-      backoff.reset()
+      wait.reset()
       return
-    case .empty: waitForRecord(&backoff, &ring)
+    case .empty: waitForRecord(&wait, &ring)
     case .lapped: fail("lapped on a round trip")
+    case .halted(let halt): fail("\(halt)")
     }
   }
 }
 
 @inline(never)
-private func travel<Size: PayloadSize>(_ size: Size.Type, _ plan: Plan, _ control: Control, _ number: Int32) {
+private func travel<Size: PayloadSize>(
+  _ size: Size.Type, _ strategy: some RingWait, _ plan: Plan, _ control: Control, _ number: Int32
+) {
   var out = attachProducer(plan, number == 0 ? "there" : "back")
   var input = attachConsumer(plan, number == 0 ? "back" : "there", 1)
   let report = bench_report_of(control, number)!
   let (total, warmup) = (plan.pointee.records, plan.pointee.warmup)
   let buffer = UnsafeMutableRawPointer.allocate(byteCount: 4096, alignment: 64)
-  var backoff = plan.pointee.backoff
+  var wait = strategy
   var trip: UInt64 = 0
   bench_start(plan, control)
   while trip < total {
-    if number != 0 { awaitRecord(size, &input, &backoff, buffer, trip, report) }
+    if number != 0 { awaitRecord(size, &input, &wait, buffer, trip, report) }
     let start = bench_ticks()
     bench_fill(out.reserve(bytes: Int(Size.bytes)), trip, Size.bytes)
     out.commit(kind: 1, bytes: Int(Size.bytes))
     out.publish()
     if number == 0 {
-      awaitRecord(size, &input, &backoff, buffer, trip, report)
+      awaitRecord(size, &input, &wait, buffer, trip, report)
       if trip >= warmup { bench_add_sample(control, bench_ticks() &- start) }
     }
     trip &+= 1
@@ -221,10 +263,12 @@ private func travel<Size: PayloadSize>(_ size: Size.Type, _ plan: Plan, _ contro
   report.pointee.records = total
 }
 
-private func run<Size: PayloadSize>(_ size: Size.Type, _ plan: Plan, _ control: Control, _ number: Int32) {
+private func run<Size: PayloadSize>(
+  _ size: Size.Type, _ wait: some RingWait, _ plan: Plan, _ control: Control, _ number: Int32
+) {
   let mode = UInt32(plan.pointee.mode)
   if mode == bench_round_trip.rawValue {
-    travel(size, plan, control, number)
+    travel(size, wait, plan, control, number)
   } else if number == 0 {
     if mode == bench_overwrite.rawValue {
       produce(size, plan, control, overwriting: true)
@@ -232,9 +276,20 @@ private func run<Size: PayloadSize>(_ size: Size.Type, _ plan: Plan, _ control: 
       produce(size, plan, control, overwriting: false)
     }
   } else if mode == bench_overwrite.rawValue {
-    consumeOverwritten(size, plan, control, number)
+    consumeOverwritten(size, wait, plan, control, number)
+  } else if plan.pointee.in_place {
+    consumeInPlace(size, wait, plan, control, number)
   } else {
-    consume(size, plan, control, number)
+    consume(size, wait, plan, control, number)
+  }
+}
+
+private func run<Size: PayloadSize>(_ size: Size.Type, _ plan: Plan, _ control: Control, _ number: Int32) {
+  switch UInt32(plan.pointee.wait) {
+  case bench_spin.rawValue: run(size, SpinWait(), plan, control, number)
+  case bench_yield.rawValue: run(size, YieldWait(), plan, control, number)
+  case bench_park.rawValue: run(size, ParkWait(), plan, control, number)
+  default: run(size, ParkAtOnce(), plan, control, number)
   }
 }
 
