@@ -97,7 +97,11 @@ public struct RingProducer: ~Copyable {
       let made = WriteState.madeReady(
         count, position: state.position, batchStart: state.batchStart, claimed: state.claimed,
         batchStamp: state.batchStamp, ground)
-      if made.outcome == .refused { return nil }
+      if made.outcome == .refused {
+        // The padding in front may have been granted its segment.
+        state.claimed = made.claimed
+        return nil
+      }
       adopt(made, count)
     }
     return cells.cell(state.position) + RingLayout.stampBytes

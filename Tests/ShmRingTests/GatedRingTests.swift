@@ -58,6 +58,40 @@ final class GatedRingTests: XCTestCase {
     }
   }
 
+  /// Refused in the midst of a reservation: the padding's segment was granted, the one behind it was not. The producer
+  /// remembers what it claimed, and goes on as soon as the reader does. At every place of both.
+  func testRefusedBehindPadding() throws {
+    for (cells, limit) in [(8, 120), (16, 200), (256, 200)] {
+      for seed in 0..<UInt64(40) {
+        let fixture = try RingFixture(cells: cells, maximumRecordBytes: limit, kind: .gatedStream)
+        var producer = try fixture.producer()
+        var reader = try fixture.consumer()
+        var random = SeededGenerator(state: seed)
+        let bytes = (0..<200).map { _ in 8 * Int.random(in: 1...limit / 8, using: &random) }
+        var read: [UInt64] = []
+        for number in bytes.indices {
+          while true {
+            if let payload = producer.tryReserve(bytes: bytes[number]) {
+              fillNumbered(payload, UInt64(number), bytes: bytes[number])
+              break
+            }
+            guard case .record(_, let length) = reader.poll(into: buffer) else {
+              return XCTFail("refused with nothing to read: cells \(cells) seed \(seed) record \(number)")
+            }
+            read.append(numberOf(buffer, bytes: length) ?? .max)
+            reader.reportPosition()
+          }
+          producer.commit(kind: 1, bytes: bytes[number])
+          producer.publish()
+          guard producer.halt == nil, producer.checkHealth() == nil else {
+            return XCTFail("halted: cells \(cells) seed \(seed) record \(number)")
+          }
+        }
+        XCTAssertEqual(read + drain(&reader), Array(0..<UInt64(bytes.count)), "cells \(cells) seed \(seed)")
+      }
+    }
+  }
+
   /// A ring of so many cells takes at least its cells less two segments in records of one cell before it refuses.
   func testUsesNearlyAllOfTheRing() throws {
     for cells in [4, 64, 1024] {
