@@ -7,7 +7,7 @@ export BULKHEAD_PYTHON ?= /usr/bin/python3
 # The demonstration: a generated day, both lines losing packets, everything refilled.
 DEMO = --generate 1000000 --seed 7 --instruments 1000 --impair 'A:loss=1%;B:loss=1%'
 
-.PHONY: build run test unit-test pipeline-test check format bench bench-ring clean help
+.PHONY: build run test unit-test pipeline-test check check-loops format bench bench-ring clean help
 
 help:
 	@echo "make run    build and run the demonstration: a generated day over two lossy lines"
@@ -24,13 +24,17 @@ build:
 run: build
 	$(BIN)/bulkhead run $(DEMO)
 
-test: build check unit-test pipeline-test
+test: build check check-loops unit-test pipeline-test
 
 # Style, imports and the embedded configuration.
 check:
 	swift format lint --strict --recursive Package.swift Sources Tests
 	scripts/check-imports
 	scripts/embed-topology --check
+
+# The ring's loops as the compiler made them: no call but to the named slow paths, and so many instructions a record.
+check-loops: build
+	scripts/check-loops
 
 # Everything but the tests that need the release programs; built for debugging, so that every assertion is on.
 unit-test:

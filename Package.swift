@@ -17,6 +17,12 @@ func stage(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
   .executableTarget(name: name, dependencies: dependencies, swiftSettings: strict)
 }
 
+/// A program that only tests use.
+func testProgram(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
+  .executableTarget(
+    name: name, dependencies: dependencies, path: "Tests/programs/\(name)", swiftSettings: strict)
+}
+
 func tests(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
   .testTarget(name: name, dependencies: dependencies, swiftSettings: strict)
 }
@@ -84,6 +90,7 @@ let package = Package(
       ]),
 
     // Tests.
+    testProgram("ringloops", ["ShmRing"]),
     tests("ShmRingTests", ["CLinux", "ShmRing"]),
     tests("LatencyHistogramTests", ["LatencyHistogram"]),
     tests("SupervisionTests", ["Supervision"]),

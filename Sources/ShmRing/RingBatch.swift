@@ -45,6 +45,9 @@ public struct RingBatch {
   }
 
   /// The next visible record; nil when there is none. It lies within the mapping, whatever the ring holds.
+  #if !DEBUG
+    @_noLocks
+  #endif
   @inlinable @inline(__always)
   public mutating func next() -> RingRecord? {
     while true {
@@ -108,6 +111,9 @@ extension RingConsumer {
 
   /// Moves on behind the batch's last record, if the batch was whole to the end.
   /// - Parameter batch: from ``openBatch()`` of this reader, with nothing polled in between.
+  #if !DEBUG
+    @_noLocks
+  #endif
   @inlinable @inline(__always)
   public mutating func accept(_ batch: RingBatch) -> RingBatchOutcome {
     guard isWhole(batch), !batch.isDamaged else { return refuse(batch) }

@@ -151,6 +151,9 @@ public struct RingConsumer: ~Copyable {
   /// Copies the next record, if there is one, and moves on behind it. The copy is checked after it was made,
   /// so what is returned was never overwritten in between.
   /// - Parameter buffer: at least ``maximumRecordBytes`` + 56 writable bytes.
+  #if !DEBUG
+    @_noLocks
+  #endif
   @inlinable @inline(__always)
   public mutating func poll(into buffer: UnsafeMutableRawPointer) -> RingPoll {
     let position = state.position
@@ -220,6 +223,9 @@ public struct RingConsumer: ~Copyable {
   }
 
   /// Tells the cursor page how far this reader is. A successor of the same name starts there.
+  #if !DEBUG
+    @_noLocks
+  #endif
   @inlinable @inline(__always)
   public func reportPosition() {
     cursor.position.storeReleasing(state.position)

@@ -18,6 +18,9 @@ import Synchronization
 ///
 /// A producer that was stopped, given up for dead and replaced (``takeOver(path:readers:configurationHash:)``) finds that out
 /// at its next claim and sets ``halt``; nothing that it stored since is accepted by any reader.
+///
+/// `@_noLocks` (which includes `@_noAllocation`) is proven by the optimiser, so debug builds, whose modules are emitted before
+/// anything was inlined, leave it out.
 @frozen
 public struct RingProducer: ~Copyable {
   @usableFromInline let file: SharedFile
@@ -72,6 +75,9 @@ public struct RingProducer: ~Copyable {
   /// the last cell. Claims what is about to be overwritten. The open batch, rounded up to whole segments, may cover
   /// the ring less one segment; more is a programming error, and so is any use on a gated ring.
   /// - Parameter bytes: 0...``recordBytesLimit``; more is a programming error.
+  #if !DEBUG
+    @_noLocks
+  #endif
   @inlinable @inline(__always)
   public mutating func reserve(bytes: Int) -> UnsafeMutableRawPointer {
     // Folds away for a length that the compiler knows; `makeReady` looks at the rest.
@@ -89,6 +95,9 @@ public struct RingProducer: ~Copyable {
 
   /// ``reserve(bytes:)`` for a gated ring: nil when a reader that counts has not yet read what lies there. Nothing has
   /// changed then; the caller takes the action that was declared for this ring, or tries again later.
+  #if !DEBUG
+    @_noLocks
+  #endif
   @inlinable @inline(__always)
   public mutating func tryReserve(bytes: Int) -> UnsafeMutableRawPointer? {
     precondition(UInt(bitPattern: bytes) <= 0xFFFF, "record longer than 65,535 bytes")
@@ -132,6 +141,9 @@ public struct RingProducer: ~Copyable {
   /// - Parameters:
   ///   - kind: 1...254, the record's kind.
   ///   - bytes: payload bytes, at most what was reserved.
+  #if !DEBUG
+    @_noLocks
+  #endif
   @inlinable @inline(__always)
   public mutating func commit(kind: UInt8, bytes: Int) {
     state.stamp(state.lapBits | Stamp.rest(kind: kind, length: bytes), cells)
@@ -142,6 +154,9 @@ public struct RingProducer: ~Copyable {
   }
 
   /// Makes every committed record visible with one release store, then wakes readers that sleep.
+  #if !DEBUG
+    @_noLocks
+  #endif
   @inlinable @inline(__always)
   public mutating func publish() {
     guard state.batchStart != state.position else { return }
@@ -200,6 +215,8 @@ public struct RingProducer: ~Copyable {
   /// Ends a sleep, once: unless it was announced on the present position, of which it missed nothing. The sleeper waits
   /// for the word to differ from a value that it has left already: it is woken, or, if it has yet to wait, finds the word
   /// changed. (Takes words and not the producer, which the compiler would copy for the call.)
+  // A system call, made only when somebody sleeps: the one thing in these loops that the compiler cannot look into.
+  @_semantics("no_performance_analysis")
   @usableFromInline
   static func wake(_ sleep: UInt64, _ woken: inout UInt64, _ position: UInt64, _ published: SharedWord) {
     guard UInt32(truncatingIfNeeded: sleep) != UInt32(truncatingIfNeeded: position), sleep != woken else {
