@@ -90,6 +90,7 @@ public struct RingProducer: ~Copyable {
       precondition(made.outcome != .refused, "a gated ring may refuse: use tryReserve")
       adopt(made, count)
     }
+    if count != 1 { state.lookUntil = cells.twoLapsBehind(state.position &+ count) }
     return cells.cell(state.position) + RingLayout.stampBytes
   }
 
@@ -107,12 +108,14 @@ public struct RingProducer: ~Copyable {
         count, position: state.position, batchStart: state.batchStart, claimed: state.claimed,
         batchStamp: state.batchStamp, ground)
       if made.outcome == .refused {
-        // The padding in front may have been granted its segment.
+        // The padding in front may have been granted its segment, and stand at the frontier now.
         state.claimed = made.claimed
+        state.lookUntil = cells.twoLapsBehind(state.position)
         return nil
       }
       adopt(made, count)
     }
+    if count != 1 { state.lookUntil = cells.twoLapsBehind(state.position &+ count) }
     return cells.cell(state.position) + RingLayout.stampBytes
   }
 
@@ -147,9 +150,7 @@ public struct RingProducer: ~Copyable {
   @inlinable @inline(__always)
   public mutating func commit(kind: UInt8, bytes: Int) {
     state.stamp(state.lapBits | Stamp.rest(kind: kind, length: bytes), cells)
-    let count = UInt64(truncatingIfNeeded: Stamp.cells(length: bytes))
-    state.position &+= count
-    if count != 1 { state.lookUntil = cells.twoLapsBehind(state.position) }
+    state.position &+= UInt64(truncatingIfNeeded: Stamp.cells(length: bytes))
     state.records &+= 1
   }
 
@@ -192,8 +193,8 @@ public struct RingProducer: ~Copyable {
 
   /// Sees to it that nothing at the frontier looks like a record of this lap: old payload could, or what a dead producer
   /// left. Nearly always nothing does, and then the line is only read: to write it would take it from the readers' caches,
-  /// and every reader would wait for that before it sees the batch. Where the last two laps were all records of one cell,
-  /// of this producer's, a cell's first word is a stamp of an earlier lap, and there is no need to look.
+  /// and every reader would wait for that before it sees the batch. Where this producer never reserved more than a cell
+  /// during the last two laps, a cell's first word is a stamp of an earlier lap, and there is no need to look.
   @inlinable @inline(__always)
   func clearFrontier() {
     let frontier = cells.stamp(state.position)

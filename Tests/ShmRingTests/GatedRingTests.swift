@@ -92,6 +92,44 @@ final class GatedRingTests: XCTestCase {
     }
   }
 
+  /// Refused in the midst of a batch, the producer publishes what it has: the padding that it had put behind that is not
+  /// there. After laps of records of one cell, whose frontiers need no look.
+  func testPaddingOfARefusedRecordIsNotPublished() throws {
+    var refusals = 0
+    for place in 0..<UInt64(2) {
+      for lag in 0..<UInt64(13) {
+        let fixture = try RingFixture(cells: 16, maximumRecordBytes: 120, kind: .gatedStream)
+        var producer = try fixture.producer()
+        var reader = try fixture.consumer()
+        var number: UInt64 = 0
+        func commit(_ producer: inout RingProducer) throws {
+          fillNumbered(try XCTUnwrap(producer.tryReserve(bytes: 8)), number, bytes: 8)
+          producer.commit(kind: 1, bytes: 8)
+          number += 1
+        }
+        for _ in 0..<100 + place {
+          try commit(&producer)
+          producer.publish()
+          XCTAssertEqual(drain(&reader), [number - 1])
+        }
+        let first = number
+        for _ in 0..<lag { try commit(&producer); producer.publish() }
+        guard producer.tryReserve(bytes: 8) != nil else { continue }
+        try commit(&producer)
+        if producer.tryReserve(bytes: 120) != nil { continue }
+        refusals += 1
+        producer.publish()
+        let label = "place \(place) lag \(lag)"
+        XCTAssertEqual(drain(&reader), Array(first..<number), label)
+        XCTAssertEqual(reader.nextPosition, producer.nextPosition, "\(label): nothing behind them")
+        try commit(&producer)
+        producer.publish()
+        XCTAssertEqual(drain(&reader), [number - 1], label)
+      }
+    }
+    XCTAssertGreaterThan(refusals, 2)
+  }
+
   /// A ring of so many cells takes at least its cells less two segments in records of one cell before it refuses.
   func testUsesNearlyAllOfTheRing() throws {
     for cells in [4, 64, 1024] {

@@ -138,6 +138,30 @@ final class StreamRingTests: XCTestCase {
     }
   }
 
+  /// Room that was reserved, written and not committed lies at the next record's place: none of it is taken for a record.
+  func testReservedAndNotCommittedIsNeverARecord() throws {
+    let fixture = try RingFixture(cells: 64, maximumRecordBytes: 1000)
+    var producer = try fixture.producer()
+    var consumer = try fixture.consumer()
+    for round in 0..<1000 as Range<UInt64> {
+      // Hundreds of laps of records of one cell, whose frontiers need no look.
+      let isLong = round % 200 == 199
+      let payload = producer.reserve(bytes: isLong ? 440 : 8)
+      if isLong {
+        let forged = Stamp.make(lap: producer.nextPosition >> 6, kind: 1, length: 8)
+        for offset in stride(from: 0, to: 440, by: 8) {
+          payload.storeBytes(of: forged, toByteOffset: offset, as: UInt64.self)
+        }
+      }
+      fillNumbered(payload, round, bytes: 8)
+      producer.commit(kind: 2, bytes: 8)
+      producer.publish()
+      XCTAssertEqual(consumer.poll(into: buffer), .record(kind: 2, bytes: 8), "round \(round)")
+      XCTAssertEqual(numberOf(buffer, bytes: 8), round)
+      XCTAssertEqual(consumer.poll(into: buffer), .empty, "round \(round): forged record")
+    }
+  }
+
   func testAbandonedBatchLeavesNoTrace() throws {
     let fixture = try RingFixture(cells: 64)
     var producer = try fixture.producer()
