@@ -367,6 +367,8 @@ struct WriteState {
       ground.pointee.isScratch || next &- batchStart <= cells.cellMask &+ 1 &- cells.segmentCells,
       "a batch longer than its ring less a segment")
     if let gate = ground.pointee.gate {
+      // A producer that was replaced may be refused for ever: its readers' positions are those of another file.
+      guard cells.claimedWord.loadRelaxed() == claimed else { return .lost }
       let slowest = gate.pointee.slowest(published: batchStart, oldest: cells.oldest(claimed: claimed))
       if cells.oldest(claimed: next) > slowest { return .refused }
     }

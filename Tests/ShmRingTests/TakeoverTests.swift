@@ -64,6 +64,48 @@ final class TakeoverTests: XCTestCase {
     }
   }
 
+  /// On a gated ring the zombie's readers have gone: whether it is refused for ever or not, it learns that it was replaced.
+  func testZombieOnAGatedRingFindsOut() throws {
+    for before in 0..<UInt64(20) {
+      let fixture = try RingFixture(cells: 8, maximumRecordBytes: 120, kind: .gatedStream)
+      var zombie = try fixture.producer()
+      var reader = try fixture.consumer()
+      var next: UInt64 = 0
+      func produce(_ producer: inout RingProducer) -> Bool {
+        guard let payload = producer.tryReserve(bytes: 8) else { return false }
+        fillNumbered(payload, next, bytes: 8)
+        producer.commit(kind: 1, bytes: 8)
+        producer.publish()
+        next += 1
+        return true
+      }
+      for number in 0..<before {
+        XCTAssertTrue(produce(&zombie))
+        XCTAssertEqual(try drain(&reader), [number])
+        reader.reportPosition()
+      }
+      while produce(&zombie) {}
+      var successor = try takeOver(fixture)
+      XCTAssertEqual(try drain(&reader), Array(before..<next), "before \(before)")
+      reader.reportPosition()
+      for number in next..<next + 20 {
+        fillNumbered(try XCTUnwrap(successor.tryReserve(bytes: 8)), number, bytes: 8)
+        successor.commit(kind: 1, bytes: 8)
+        successor.publish()
+        XCTAssertEqual(try drain(&reader), [number], "before \(before)")
+        reader.reportPosition()
+      }
+      var tries = 0
+      while zombie.halt == nil, tries < 20 {
+        tries += 1
+        guard zombie.tryReserve(bytes: 8) != nil else { continue }
+        zombie.commit(kind: 1, bytes: 8)
+        zombie.publish()
+      }
+      XCTAssertEqual(zombie.halt, .retired, "before \(before)")
+    }
+  }
+
   /// What is retained at the take-over can be read from the new file, byte for byte, also by a reader that comes later.
   func testRetentionSurvives() throws {
     let fixture = try RingFixture(cells: 64, maximumRecordBytes: 200)
