@@ -366,9 +366,10 @@ struct WriteState {
     precondition(
       ground.pointee.isScratch || next &- batchStart <= cells.cellMask &+ 1 &- cells.segmentCells,
       "a batch longer than its ring less a segment")
+    // Another incarnation, or a wild store: this is the one place where the producer looks, once a segment. Before it asks
+    // its readers: those of a producer that was replaced are at positions of another file, and may refuse it for ever.
+    guard cells.claimedWord.loadRelaxed() == claimed, cells.retiredWord.loadRelaxed() == 0 else { return .lost }
     if let gate = ground.pointee.gate {
-      // A producer that was replaced may be refused for ever: its readers' positions are those of another file.
-      guard cells.claimedWord.loadRelaxed() == claimed else { return .lost }
       let slowest = gate.pointee.slowest(published: batchStart, oldest: cells.oldest(claimed: claimed))
       if cells.oldest(claimed: next) > slowest { return .refused }
     }
