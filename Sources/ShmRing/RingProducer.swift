@@ -368,14 +368,12 @@ struct WriteState {
       "a batch longer than its ring less a segment")
     // Another incarnation, or a wild store: this is the one place where the producer looks, once a segment. Before it asks
     // its readers: those of a producer that was replaced are at positions of another file, and may refuse it for ever.
-    guard cells.claimedWord.loadRelaxed() == claimed, cells.retiredWord.loadRelaxed() == 0 else { return .lost }
+    guard cells.claimedWord.loadRelaxed() == claimed, cells.retiredWord.loadRelaxed() == 0 else {
+      return .lost
+    }
     if let gate = ground.pointee.gate {
       let slowest = gate.pointee.slowest(published: batchStart, oldest: cells.oldest(claimed: claimed))
       if cells.oldest(claimed: next) > slowest { return .refused }
-    }
-    // Another incarnation, or a wild store: this is the one place where the producer looks, once a segment.
-    guard cells.claimedWord.loadRelaxed() == claimed, cells.retiredWord.loadRelaxed() == 0 else {
-      return .lost
     }
     claimed = next
     // With release order, because a lapped reader goes where the claim sends it: into the midst of a batch whose

@@ -5,8 +5,10 @@ import ShmRing
 // many instructions a record costs. Not a benchmark: the machine's clock is never asked.
 
 /// Publishes records of 56 bytes in batches.
+#if !DEBUG
+  @_noLocks
+#endif
 @inline(never)
-@_noLocks
 func publishLoop(_ ring: inout RingProducer, _ first: UInt64, batches: Int, batch: Int) -> UInt64 {
   var number = first
   for _ in 0..<batches {
@@ -24,8 +26,10 @@ func publishLoop(_ ring: inout RingProducer, _ first: UInt64, batches: Int, batc
 }
 
 /// Copies what is there and adds it up.
+#if !DEBUG
+  @_noLocks
+#endif
 @inline(never)
-@_noLocks
 func pollLoop(_ ring: inout RingConsumer, _ buffer: UnsafeMutableRawPointer) -> UInt64 {
   var sum: UInt64 = 0
   while case .record(_, let bytes) = ring.poll(into: buffer) {
@@ -36,8 +40,10 @@ func pollLoop(_ ring: inout RingConsumer, _ buffer: UnsafeMutableRawPointer) -> 
 }
 
 /// The same without a copy.
+#if !DEBUG
+  @_noLocks
+#endif
 @inline(never)
-@_noLocks
 func batchLoop(_ ring: inout RingConsumer) -> UInt64 {
   var sum: UInt64 = 0
   var batch = ring.openBatch()
