@@ -38,10 +38,11 @@ let package = Package(
     .systemLibrary(name: "CXXHash", pkgConfig: "libxxhash", providers: [.apt(["libxxhash-dev"])]),
     .systemLibrary(
       name: "CWebSockets", pkgConfig: "libwebsockets", providers: [.apt(["libwebsockets-dev"])]),
+    .systemLibrary(name: "CNuma", pkgConfig: "numa", providers: [.apt(["libnuma-dev"])]),
     .systemLibrary(name: "CJansson", pkgConfig: "jansson", providers: [.apt(["libjansson-dev"])]),
 
     // The ring that joins the stages, and what travels on it.
-    library("ShmRing", ["CLinux"]),
+    library("ShmRing", ["CLinux", "CNuma"]),
     library("StageRecords"),
     library("StreamDigest", ["CXXHash", "StageRecords"]),
     library("LatencyHistogram"),
@@ -91,7 +92,7 @@ let package = Package(
 
     // Tests.
     testProgram("ringloops", ["ShmRing"]),
-    tests("ShmRingTests", ["CLinux", "ShmRing"]),
+    tests("ShmRingTests", ["CNuma", "CLinux", "ShmRing"]),
     tests("LatencyHistogramTests", ["LatencyHistogram"]),
     tests("SupervisionTests", ["Supervision"]),
     tests("LineArbiterTests", ["LineArbiter", "StageRecords"]),

@@ -15,10 +15,11 @@ public enum ConflatedTable {
   /// Makes a new table file.
   /// - Parameter entries: a power of two within ``RingLayout/cellCountRange``.
   public static func create(
-    path: String, name: String, entries: Int, configurationHash: UInt64, lockMemory: Bool = false
+    path: String, name: String, entries: Int, configurationHash: UInt64,
+    placement: MemoryPlacement = MemoryPlacement()
   ) throws(RingError) {
     let geometry = try RingGeometry(cellCount: entries, maximumRecordBytes: valueBytes)
-    let file = try SharedFile.create(path: path, byteCount: geometry.fileBytes, lock: lockMemory)
+    let file = try SharedFile.create(path: path, byteCount: geometry.fileBytes, placement: placement)
     RingIdentity(kind: .table, geometry: geometry, configurationHash: configurationHash, name: name)
       .write(to: file.base, fileBytes: geometry.fileBytes)
   }

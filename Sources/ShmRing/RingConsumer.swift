@@ -230,10 +230,8 @@ public struct RingConsumer: ~Copyable {
   public func reportPosition() {
     cursor.position.storeReleasing(state.position)
     // To the end of the producer's segment: a word that is at hand, where the published one would have to be fetched.
-    let behind = cells.claimedWord.loadRelaxed() &- state.position
-    if behind > cursor.highWater.loadRelaxed(), behind <= cells.cellMask &+ 1 {
-      cursor.highWater.storeRelaxed(behind)
-    }
+    let behind = min(cells.claimedWord.loadRelaxed() &- state.position, cells.cellMask &+ 1)
+    if behind > cursor.highWater.loadRelaxed() { cursor.highWater.storeRelaxed(behind) }
   }
 
   /// Moves to the oldest retained record, to read the ring's retention again.

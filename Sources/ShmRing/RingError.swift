@@ -20,6 +20,8 @@ public enum RingError: Error, Sendable, Equatable, CustomStringConvertible {
   case byteOrder(path: String)
   /// The file was retired: its stream goes on, or should have gone on, in another file.
   case retired(path: String)
+  /// The memory is not where it was asked for.
+  case placement(path: String, wanted: String, found: String)
   /// A living process is the ring's producer.
   case producerAlive(path: String, pid: Int32)
 
@@ -43,6 +45,9 @@ public enum RingError: Error, Sendable, Equatable, CustomStringConvertible {
     case .configuration(let path, let found, let expected):
       return
         "\(path): made for configuration \(hex(found)), this process runs \(hex(expected)); restart the whole set"
+    case .placement(let path, let wanted, let found):
+      return
+        "\(path): wants \(wanted), got \(found); free such memory (numactl --hardware, /proc/meminfo) or change the placement in the topology"
     case .byteOrder(let path):
       return "\(path): made by a machine of the other byte order; make the ring on this one"
     case .retired(let path):

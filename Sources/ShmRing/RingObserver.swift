@@ -225,7 +225,8 @@ public struct CursorObserver: ~Copyable {
   public var words: CursorWords {
     CursorWords(
       readerPid: page.readerPid, position: page.position.loadAcquiring(), laps: page.lapCount,
-      lostCells: page.lostCellCount, isSleeping: page.sleeping.loadRelaxed() != 0)
+      lostCells: page.lostCellCount, highWater: page.highWaterCells,
+      isSleeping: page.sleeping.loadRelaxed() != 0)
   }
 }
 
@@ -237,6 +238,8 @@ public struct CursorWords: Sendable, Equatable {
   public let position: UInt64
   public let laps: UInt64
   public let lostCells: UInt64
+  /// The most cells that the reader was behind when it reported, rounded up to the end of the producer's segment.
+  public let highWater: UInt64
   public let isSleeping: Bool
 }
 

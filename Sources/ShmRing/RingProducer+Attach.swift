@@ -10,10 +10,10 @@ extension RingProducer {
   public static func create(
     path: String, name: String, kind: RingKind = .overwritingStream, geometry: RingGeometry,
     readers: [String],
-    configurationHash: UInt64, lockMemory: Bool = false
+    configurationHash: UInt64, placement: MemoryPlacement = MemoryPlacement()
   ) throws(RingError) {
     precondition(kind != .table, "a table is made by ConflatedTable.create")
-    let file = try SharedFile.create(path: path, byteCount: geometry.fileBytes, lock: lockMemory)
+    let file = try SharedFile.create(path: path, byteCount: geometry.fileBytes, placement: placement)
     for reader in readers { try CursorPage.create(path: CursorPage.path(ring: path, reader: reader)) }
     if kind == .gatedStream { try RingGate.create(path: RingGate.path(ring: path), readers: readers) }
     // An empty ring's first segment counts as claimed, as after every attach.

@@ -14,7 +14,7 @@ extension RingProducer {
   /// after a confirmed death; this one copies the ring (about a second per 4 GB).
   /// - Throws: ``RingError``
   public static func takeOver(
-    path: String, readers: [String], configurationHash: UInt64, lockMemory: Bool = false
+    path: String, readers: [String], configurationHash: UInt64, placement: MemoryPlacement = MemoryPlacement()
   ) throws(RingError) -> RingProducer {
     let old = try SharedFile.open(
       path: path, access: .readWrite, minimumBytes: RingLayout.headerBytes, populate: true)
@@ -26,7 +26,7 @@ extension RingProducer {
     if bulkhead_membarrier() != 0 { atomicMemoryFence(ordering: .sequentiallyConsistent) }
     let claimed = try lastClaim(of: header, identity, path: path)
     let next = path + ".next"
-    let file = try SharedFile.create(path: next, byteCount: identity.geometry.fileBytes, lock: lockMemory)
+    let file = try SharedFile.create(path: next, byteCount: identity.geometry.fileBytes, placement: placement)
     copy(from: old, to: file, identity, claimed: claimed)
     guard rename(next, path) == 0 else {
       let code = errno

@@ -31,17 +31,23 @@ public enum InstanceFiles {
         maximumRecordBytes: maximumRecordBytes(ring: ring.name, cells: ring.cells))
       try RingProducer.create(
         path: "\(directory)/\(ring.name).ring", name: ring.name, geometry: geometry, readers: ring.readers,
-        configurationHash: configurationHash, lockMemory: topology.host.lockMemory)
+        configurationHash: configurationHash, placement: placement(topology, hugePages: ring.hugePages))
     }
     var entries = 4
     while entries < topology.capacity.instruments + 1 { entries *= 2 }
     try ConflatedTable.create(
       path: "\(directory)/\(bestPricesTable).table", name: bestPricesTable, entries: entries,
-      configurationHash: configurationHash, lockMemory: topology.host.lockMemory)
+      configurationHash: configurationHash, placement: placement(topology, hugePages: false))
     for component in topology.stages.map(\.name) + [supervisor, auditor] {
       try ControlPage.create(
         directory: directory, component: component, configurationHash: configurationHash)
     }
+  }
+
+  private static func placement(_ topology: Topology, hugePages: Bool) -> MemoryPlacement {
+    MemoryPlacement(
+      isLocked: topology.host.lockMemory, hugePages: hugePages ? .required : .ordinary,
+      numaNode: topology.host.numaNode)
   }
 
   private static func makeDirectory(_ path: String) throws(RingError) {

@@ -44,6 +44,7 @@ struct CanonicalText {
     add("\(path).profile", host.profile.rawValue)
     add("\(path).memory_limit", bytes: host.memoryLimitBytes)
     add("\(path).lock_memory", host.lockMemory)
+    add("\(path).numa_node", host.numaNode ?? -1)
   }
 
   private mutating func add(_ path: String, _ channel: Topology.Channel) {

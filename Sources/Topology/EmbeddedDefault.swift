@@ -41,6 +41,10 @@ extension Topology {
     # Lock all pages of the stages into memory (needs RLIMIT_MEMLOCK). Default false.
     lock_memory = false
 
+    # The NUMA node whose memory the rings and tables are to lie in; what the kernel gave is read back, and another node is an
+    # error. -1 leaves it to the kernel. -1...1023. Default -1.
+    numa_node = -1
+
     # One sequenced stream of a venue. This version runs exactly one.
     [[channel]]
     # a-z, 0-9, - and _, 1...32 characters. Required.
@@ -154,7 +158,7 @@ extension Topology {
     # The stages that read it. Required.
     readers = ["merged"]
 
-    # Ask for huge pages. Default false.
+    # Pages of 2 MB for this ring, read back; an error where the kernel has none. Default false.
     huge_pages = false
 
     [[ring]]

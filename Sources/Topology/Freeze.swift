@@ -29,6 +29,7 @@ extension Topology.Host {
     profile = settings.profile.value
     memoryLimitBytes = settings.memoryLimit.value
     lockMemory = settings.lockMemory.value
+    numaNode = settings.numaNode.value < 0 ? nil : settings.numaNode.value
   }
 }
 

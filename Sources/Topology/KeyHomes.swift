@@ -1,7 +1,9 @@
 /// Where the keys belong that people put into the wrong table.
 enum KeyHomes {
   private static let homes: [(table: String, keys: [String])] = [
-    ("[host]", ["instance", "run_directory", "cores", "profile", "memory_limit", "lock_memory"]),
+    (
+      "[host]", ["instance", "run_directory", "cores", "profile", "memory_limit", "lock_memory", "numa_node"]
+    ),
     ("[[channel]]", ["number", "protocol", "line", "arbitration", "retransmission"]),
     ("[[channel.line]]", ["group", "interface", "source", "receive_buffer", "receive_buffer_required"]),
     ("[channel.arbitration]", ["window_messages", "hold", "silence", "unrecoverable"]),

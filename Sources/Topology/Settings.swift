@@ -68,6 +68,7 @@ struct HostSettings {
   let profile: Setting<Topology.Host.Profile>
   let memoryLimit: Setting<Int>
   let lockMemory: Setting<Bool>
+  let numaNode: Setting<Int>
 
   init(_ table: TableReader) {
     instance = table.string(
@@ -89,6 +90,7 @@ struct HostSettings {
     profile = table.word("profile", default: .shared)
     memoryLimit = table.size("memory_limit", in: (1 << 20)...(16 << 40), default: 4 << 30)
     lockMemory = table.boolean("lock_memory", default: false)
+    numaNode = table.integer("numa_node", in: -1...1023, default: -1)
     table.finish()
   }
 }

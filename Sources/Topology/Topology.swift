@@ -71,6 +71,8 @@ extension Topology {
     public let memoryLimitBytes: Int
     /// Whether the stages lock their pages into memory.
     public let lockMemory: Bool
+    /// The NUMA node whose memory the rings and tables lie in; nil leaves it to the kernel.
+    public let numaNode: Int?
 
     /// Where the instance's files are: the run directory, a slash and the instance's name.
     public var directory: String {

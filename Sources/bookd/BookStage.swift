@@ -135,6 +135,7 @@ struct BookStage: ~Copyable {
 
   private mutating func finishTurn() {
     output.publish()
+    input.reportPosition()
     patrolRings()
     if !hasCaughtUp, nextExpected > publishedThrough { finishCatchingUp() }
     control.setAppliedSequence(nextExpected &- 1)

@@ -136,6 +136,8 @@ struct MergeStage: ~Copyable {
     if packets > 0 || now >= nextAction { resolve(now) }
     if arbiter.finishedGapCount != tallied { tallyFinishedGaps() }
     guard packets > 0 else { return false }
+    lineA.reportPosition()
+    lineB.reportPosition()
     patrolRings(now)
     if arbiter.isComplete { output.publishEndOfSession(next: arbiter.nextSequence) }
     output.publishBatch()

@@ -152,6 +152,7 @@ final class PublishStage {
     guard let newest else { return }
     control.setAppliedSequence(newest.sequence)
     control.set(PublishCounter.eventsRead, eventsRead)
+    input.reportPosition()
     let now = bulkhead_realtime_nanoseconds()
     if newest.receiveTime != 0, now > newest.receiveTime { control.latency.record(now - newest.receiveTime) }
     control.beat()

@@ -29,6 +29,7 @@ final class RingsCommandTests: XCTestCase {
     producer.putCells(20)
     read(&audit, 50)
     producer.putCells(50)
+    slow.reportPosition()
     var pubd = try fixture.consumer("book", "pubd", start: .newest)
     read(&pubd, 0)
     XCTAssertNotNil(pubd.prepareToPark())
@@ -70,11 +71,11 @@ final class RingsCommandTests: XCTestCase {
       book  n/a  PID  dead  1  64  1  56  100  37  98.4  100  100  0
 
       RING  READER  PID  STATE  POSITION  LAG  LAG%  HIGH-WATER  LAPS  LOST  SLEEPS  NOTE
-      rx_a  merged  PID  dead  0  5  7.9  n/a  0  0  no  slowest
-      book  audit  PID  dead  50  50  79.3  n/a  0  0  no  over 70 %
-      book  late  -  never  -  n/a  n/a  n/a  0  0  no
-      book  pubd  PID  alive?  100  0  0.0  n/a  0  0  yes
-      book  slow  PID  alive?  30  70  111.1  n/a  0  0  no  LAPPED, slowest
+      rx_a  merged  PID  dead  0  5  7.9  6  0  0  no  slowest
+      book  audit  PID  dead  50  50  79.3  1  0  0  no  over 70 %
+      book  late  -  never  -  n/a  n/a  0  0  0  no
+      book  pubd  PID  alive?  100  0  0.0  1  0  0  yes
+      book  slow  PID  alive?  30  70  111.1  64  0  0  no  LAPPED, slowest
 
       TABLE  ENTRIES  USED  BUSY
       best_prices  16  3  1
@@ -116,7 +117,7 @@ final class RingsCommandTests: XCTestCase {
       readers[3] as NSDictionary,
       [
         "name": "slow", "pid": Int(getpid()), "state": "alive?", "position": 30, "lagCells": 70,
-        "lagPercentOfRetention": 111.111, "highWaterLagCells": NSNull(), "laps": 0, "lostCells": 0,
+        "lagPercentOfRetention": 111.111, "highWaterLagCells": 64, "laps": 0, "lostCells": 0,
         "sleeping": false, "note": "LAPPED", "slowest": true,
       ] as NSDictionary)
     XCTAssertEqual(readers[1]["lagCells"] as? NSNull, NSNull())

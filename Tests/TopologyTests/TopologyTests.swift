@@ -41,7 +41,7 @@ final class TopologyTests: XCTestCase {
       plan.host,
       Topology.Host(
         instance: "demo", runDirectory: "/dev/shm/bulkhead", cores: [0, 1], profile: .shared,
-        memoryLimitBytes: 4 << 30, lockMemory: false))
+        memoryLimitBytes: 4 << 30, lockMemory: false, numaNode: nil))
     XCTAssertEqual(plan.host.directory, "/dev/shm/bulkhead/demo")
     let loopback = IPv4Address(value: 0x7F00_0001)
     func line(_ name: String, _ group: UInt32, _ port: UInt16) -> Topology.Line {
@@ -116,7 +116,7 @@ final class TopologyTests: XCTestCase {
     // Without the lines of optional keys the shipped file must resolve to the same plan: what its values
     // and comments call defaults are the defaults.
     let optional: Set<Substring> = [
-      "run_directory", "profile", "memory_limit", "lock_memory", "protocol", "receive_buffer",
+      "run_directory", "profile", "memory_limit", "lock_memory", "numa_node", "protocol", "receive_buffer",
       "receive_buffer_required", "window_messages", "hold", "silence", "unrecoverable", "enabled", "timeout",
       "attempts", "backoff", "minimum_interval", "maximum_messages", "kind", "policy", "cells", "huge_pages",
       "idle", "restart", "restart_limit", "restart_window", "ladder", "instruments", "orders", "levels",
@@ -137,7 +137,7 @@ final class TopologyTests: XCTestCase {
 
   func testTheHashIsThatOfTheCanonicalText() throws {
     let plan = try parse()
-    XCTAssertEqual(plan.hash, "4c023b12c7cd4489")
+    XCTAssertEqual(plan.hash, "b48a8ba1df4dcd56")
     XCTAssertEqual(CanonicalText.hash(""), "ef46db3751d8e999")  // XXH64's published value
     let lines = plan.canonicalText.split(separator: "\n")
     XCTAssertEqual(lines, lines.sorted { Array($0.utf8).lexicographicallyPrecedes(Array($1.utf8)) })
@@ -178,7 +178,8 @@ final class TopologyTests: XCTestCase {
   func testEverySettingChangesTheHash() throws {
     let changes: [(keyPath: String, value: String)] = [
       ("host.instance", "other"), ("host.run_directory", "/dev/shm/x"), ("host.cores", "[0]"),
-      ("host.memory_limit", "5GiB"), ("host.lock_memory", "true"), ("channel.name", "x"),
+      ("host.memory_limit", "5GiB"), ("host.lock_memory", "true"), ("host.numa_node", "0"),
+      ("channel.name", "x"),
       ("channel.number", "2"), ("channel.line.a.group", "239.255.7.3"), ("channel.line.b.port", "1"),
       ("channel.line.a.interface", "127.0.0.2"), ("channel.line.b.source", "127.0.0.1"),
       ("channel.line.a.receive_buffer", "1MiB"), ("channel.line.a.receive_buffer_required", "true"),

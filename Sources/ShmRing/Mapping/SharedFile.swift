@@ -30,27 +30,52 @@ public struct SharedFile: ~Copyable {
 
   deinit { munmap(base, byteCount) }
 
-  /// Makes the file anew (an existing one of that name is replaced), allocates and touches every page.
-  /// - Parameter lock: also lock the pages in memory.
+  /// Makes the file anew (an existing one of that name is replaced), allocates and touches every page, and reads back
+  /// that they lie where they were asked for.
+  /// - Throws: ``RingError``, naming the cause and the remedy; then there is no file.
   public static func create(
-    path: String, byteCount: Int, lock: Bool = false
+    path: String, byteCount: Int, placement: MemoryPlacement = MemoryPlacement()
   ) throws(RingError) -> SharedFile {
     unlink(path)
     let descriptor = Glibc.open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0o644)
     guard descriptor >= 0 else { throw .system(operation: "create", path: path, errno: errno) }
     defer { close(descriptor) }
-    let allocated = posix_fallocate(descriptor, 0, byteCount)
-    guard allocated == 0 else {
+    do throws(RingError) {
+      return try fill(descriptor, path: path, byteCount: byteCount, placement)
+    } catch {
       unlink(path)
-      throw .system(operation: "allocate \(byteCount) bytes for", path: path, errno: allocated)
+      throw error
+    }
+  }
+
+  private static func fill(
+    _ descriptor: Int32, path: String, byteCount: Int, _ placement: MemoryPlacement
+  ) throws(RingError) -> SharedFile {
+    if let node = placement.numaNode {
+      // The file keeps the policy, so that the pages are allocated under it; that takes a mapping before there are any.
+      guard ftruncate(descriptor, byteCount) == 0 else {
+        throw .system(operation: "set the size of", path: path, errno: errno)
+      }
+      let empty = try map(descriptor, path: path, byteCount: byteCount, access: .readWrite, populate: false)
+      try empty.bind(toNode: node)
+      try allocate(descriptor, path: path, byteCount: byteCount)
+    } else {
+      try allocate(descriptor, path: path, byteCount: byteCount)
     }
     let file = try map(descriptor, path: path, byteCount: byteCount, access: .readWrite, populate: true)
-    if lock, mlock(file.base, byteCount) != 0 {
-      let code = errno
-      unlink(path)
-      throw .system(operation: "mlock", path: path, errno: code)
+    try file.gatherHugePages(placement.hugePages)
+    if placement.isLocked, mlock(file.base, byteCount) != 0 {
+      throw .system(operation: "mlock", path: path, errno: errno)
     }
+    if let node = placement.numaNode { try file.checkPages(onNode: node) }
     return file
+  }
+
+  private static func allocate(_ descriptor: Int32, path: String, byteCount: Int) throws(RingError) {
+    let code = posix_fallocate(descriptor, 0, byteCount)
+    guard code == 0 else {
+      throw .system(operation: "allocate \(byteCount) bytes for", path: path, errno: code)
+    }
   }
 
   /// Maps an existing file whole.
@@ -77,8 +102,10 @@ public struct SharedFile: ~Copyable {
     _ descriptor: Int32, path: String, byteCount: Int, access: Access, populate: Bool
   ) throws(RingError) -> SharedFile {
     let protection = access == .readOnly ? PROT_READ : PROT_READ | PROT_WRITE
-    let flags = MAP_SHARED | (populate ? Int32(MAP_POPULATE) : 0)
-    guard let base = mmap(nil, byteCount, protection, flags, descriptor, 0), base != MAP_FAILED else {
+    // From a page of 2 MB on, so that the kernel can serve the mapping with such pages if the file has them.
+    let place = reserveAligned(byteCount)
+    let flags = MAP_SHARED | (populate ? Int32(MAP_POPULATE) : 0) | (place == nil ? 0 : MAP_FIXED)
+    guard let base = mmap(place, byteCount, protection, flags, descriptor, 0), base != MAP_FAILED else {
       throw .system(operation: "map", path: path, errno: errno)
     }
     // A dump of gigabytes of rings would delay the confirmation of a death (FM-622).

@@ -15,7 +15,7 @@ struct RingsOptions: Equatable {
       --watch SECONDS  show again and again; with --json one object a line
     LAG% is of the retention: at 100 a reader loses records. Verdict: OK; SLOW, CLOSE, CRITICAL: a reader is over
     70, 85, 95 %; LAPPED: a reader lost records between the samples, or is about to find out; UNKNOWN: a file cannot
-    be read. HIGH-WATER is n/a: nobody records it. Exit: 0 OK or SLOW, 1 worse, 3 no such set, 4 UNKNOWN.
+    be read. HIGH-WATER: the most cells that a reader was behind at the end of a turn, to a segment. Exit: 0 OK or SLOW, 1 worse, 3 no such set, 4 UNKNOWN.
     """
 
   static func parse(_ arguments: [String]) throws(ToolUsageError) -> RingsOptions {

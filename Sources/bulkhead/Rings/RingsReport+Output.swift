@@ -56,7 +56,8 @@ extension RingsReport {
         rows.append([
           ring.name, reader.name, isKnown ? String(reader.words.readerPid) : "-", reader.state.rawValue,
           isKnown ? String(reader.words.position) : "-", reader.lag.map { String($0) } ?? Self.unknown,
-          reader.percent.map { tenths($0) } ?? Self.unknown, Self.unknown, String(reader.words.laps),
+          reader.percent.map { tenths($0) } ?? Self.unknown, String(reader.words.highWater),
+          String(reader.words.laps),
           String(reader.words.lostCells), reader.words.isSleeping ? "yes" : "no",
           notes.joined(separator: ", "),
         ])
@@ -168,8 +169,7 @@ extension RingsReport {
         json.null("lagCells")
         json.null("lagPercentOfRetention")
       }
-      // No page holds it: a reader writes down where it is, not where it once was.
-      json.null("highWaterLagCells")
+      json.field("highWaterLagCells", reader.words.highWater)
       json.field("laps", reader.words.laps)
       json.field("lostCells", reader.words.lostCells)
       json.field("sleeping", reader.words.isSleeping)
