@@ -87,6 +87,7 @@ long syscall(long number, ...); /* strict C11 hides it */
 #define BULKHEAD_OFFSET_BATCHES 0x90u
 
 #define BULKHEAD_KIND_STREAM 1u
+#define BULKHEAD_KIND_GATED_STREAM 2u
 #define BULKHEAD_KIND_TABLE 3u
 #define BULKHEAD_PAD_RECORD 255u
 #define BULKHEAD_TABLE_VALUE_BYTES 56u
@@ -119,7 +120,8 @@ long syscall(long number, ...); /* strict C11 hides it */
   X(NOT_A_RING, -3, "not a ring, or never finished by its creator; remove it and start the set again")               \
   X(OTHER_LAYOUT, -4, "made by another layout version; use the bulkhead.h of that build")                            \
   X(BAD_BYTE_ORDER, -5, "header field `byte order`: made by a machine of the other byte order, or damaged")          \
-  X(BAD_KIND, -6, "header field `kind`: a stream where a table is wanted, the reverse, or damaged")                  \
+  X(BAD_KIND, -6, "header field `kind`: a stream where a table is wanted, the reverse, or damaged; or a gated ring,"  \
+                  " which this header can only observe")                                                             \
   X(BAD_CELL_BYTES, -7, "header field `cell bytes` is damaged; make the ring anew")                                  \
   X(BAD_CELLS, -8, "header field `cells` is damaged; make the ring anew")                                            \
   X(BAD_SEGMENT_CELLS, -9, "header field `segment cells` is damaged; make the ring anew")                            \
@@ -190,6 +192,7 @@ typedef struct bulkhead_ring {
   uint64_t epoch;
   uint64_t fruitless;    /* polls in a row that found nothing */
   uint64_t configuration;
+  int is_gated;          /* can be observed, and not read as one who counts */
   int barrier_refused;   /* membarrier is forbidden here: sleeps are kept short */
   bulkhead_status fatal; /* DAMAGED once a live word was impossible */
   bulkhead_refusal refusal;
@@ -364,6 +367,7 @@ BULKHEAD_PRIVATE int bulkhead_i_open(
 /* What attach copies from a header. */
 typedef struct bulkhead_i_identity {
   uint64_t cells, segment_cells, configuration;
+  int is_gated;
 } bulkhead_i_identity;
 
 BULKHEAD_PRIVATE bulkhead_status bulkhead_i_check(
@@ -390,7 +394,9 @@ BULKHEAD_PRIVATE bulkhead_status bulkhead_i_check(
   if (order != BULKHEAD_BYTE_ORDER_MARK) {
     return bulkhead_i_refuse(why, BULKHEAD_BAD_BYTE_ORDER, order, BULKHEAD_BYTE_ORDER_MARK);
   }
-  if (kind != wanted_kind) return bulkhead_i_refuse(why, BULKHEAD_BAD_KIND, kind, wanted_kind);
+  /* A gated stream is laid out as any other: only who may hold it up differs. */
+  identity->is_gated = kind == BULKHEAD_KIND_GATED_STREAM;
+  if (kind != wanted_kind && !(identity->is_gated && wanted_kind == BULKHEAD_KIND_STREAM)) return bulkhead_i_refuse(why, BULKHEAD_BAD_KIND, kind, wanted_kind);
   if (cell_bytes != BULKHEAD_CELL_BYTES) {
     return bulkhead_i_refuse(why, BULKHEAD_BAD_CELL_BYTES, cell_bytes, BULKHEAD_CELL_BYTES);
   }
@@ -599,6 +605,7 @@ BULKHEAD_API bulkhead_status bulkhead_attach(bulkhead_ring *ring, const char *pa
   ring->lap_shift = (uint64_t)__builtin_ctzll(identity.cells);
   ring->segment_cells = identity.segment_cells;
   ring->configuration = identity.configuration;
+  ring->is_gated = identity.is_gated;
   ring->epoch = bulkhead_i_acquire(ring->ring.base + BULKHEAD_OFFSET_EPOCH);
   result = bulkhead_start(ring, BULKHEAD_FROM_NEWEST, 0);
   if (result != BULKHEAD_OK) bulkhead_detach(ring);
@@ -759,6 +766,9 @@ BULKHEAD_API bulkhead_status bulkhead_open_cursor(bulkhead_ring *ring, const cha
   int descriptor, length;
   uint64_t found, was_used;
   if (ring->ring.base == NULL) return bulkhead_i_refuse(&ring->refusal, BULKHEAD_DETACHED, 0, 0);
+  if (ring->is_gated) {
+    return bulkhead_i_refuse(&ring->refusal, BULKHEAD_BAD_KIND, BULKHEAD_KIND_GATED_STREAM, BULKHEAD_KIND_STREAM);
+  }
   if (stem == 0 || stem >= sizeof page || reader == NULL || reader[0] == 0 || strchr(reader, '/') != NULL) {
     return bulkhead_i_refuse(&ring->refusal, BULKHEAD_ARGUMENT, 0, 0);
   }

@@ -40,6 +40,7 @@ final class LayoutTests: XCTestCase {
       "BULKHEAD_OFFSET_RECORDS": UInt64(RingLayout.recordsOffset),
       "BULKHEAD_OFFSET_BATCHES": UInt64(RingLayout.batchesOffset),
       "BULKHEAD_KIND_STREAM": UInt64(RingKind.overwritingStream.rawValue),
+      "BULKHEAD_KIND_GATED_STREAM": UInt64(RingKind.gatedStream.rawValue),
       "BULKHEAD_KIND_TABLE": UInt64(RingKind.table.rawValue),
       "BULKHEAD_PAD_RECORD": UInt64(Stamp.padKind),
       "BULKHEAD_TABLE_VALUE_BYTES": UInt64(ConflatedTable.valueBytes),

@@ -213,6 +213,39 @@ final class StreamReaderTests: XCTestCase {
     }
   }
 
+  /// A gated ring can be observed; as one who counts, and could hold the producer up, this header refuses to read it. A
+  /// retired file ends the reading by name, and the new file is read on at the same position.
+  func testGatedAndRetiredRings() throws {
+    for client in Client.allCases {
+      let other = try client.launch()
+      let file = try RingFile(cells: 64)
+      try RingProducer.create(
+        path: file.path, name: "test", kind: .gatedStream,
+        geometry: RingGeometry(cellCount: 64, maximumRecordBytes: 56), readers: [],
+        configurationHash: RingFile.configuration)
+      var producer = try RingProducer.attach(
+        path: file.path, readers: [], configurationHash: RingFile.configuration)
+      for number in 0..<UInt64(5) {
+        _ = producer.tryReserve(bytes: 56)
+        producer.commitNumbered(number, bytes: 56)
+        producer.publish()
+      }
+      XCTAssertEqual(try other.status("attach \(file.path)"), "OK", "\(client)")
+      XCTAssertEqual(try other.status("start position 3"), "OK", "\(client)")
+      XCTAssertEqual(try other.status("cursor reader"), "BAD_KIND", "\(client)")
+      XCTAssertEqual(try other.status("poll 1"), "OK", "\(client)")
+      let successor = try RingProducer.takeOver(
+        path: file.path, readers: [], configurationHash: RingFile.configuration)
+      XCTAssertEqual(try other.status("poll 1"), "RETIRED", "\(client)")
+      XCTAssertEqual(try other.status("attach \(file.path)"), "OK", "\(client)")
+      XCTAssertEqual(try other.status("start position 4"), "OK", "\(client)")
+      XCTAssertEqual(try other.status("poll 1"), "OK", "\(client)")
+      XCTAssertEqual(try other.status("poll 1"), "EMPTY", "\(client)")
+      XCTAssertEqual(successor.nextPosition, 5)
+      XCTAssertTrue(try other.quit(), "\(client)")
+    }
+  }
+
   func testSmallBufferTakesNothing() throws {
     for client in Client.allCases {
       let file = try RingFile(cells: 64, maximumRecordBytes: 200)
