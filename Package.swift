@@ -49,7 +49,9 @@ let package = Package(
 
     // Pure cores, in flow order: bytes, sequence numbers and an instant in, decisions out.
     library("FeedWire"),
-    library("FeedSim", ["FeedWire"]),
+    library("SoupBinTCP"),
+    library("Glimpse", ["FeedWire", "SoupBinTCP"]),
+    library("FeedSim", ["FeedWire", "Glimpse"]),
     library("LineArbiter"),
     library("OrderBook"),
     library("BookBuilder", ["FeedWire", "OrderBook", "StageRecords", "StreamDigest"]),
@@ -60,6 +62,9 @@ let package = Package(
     library("Topology", ["CTomlParser", "CXXHash"]),
     library(
       "StageRuntime", ["CLinux", "ShmRing", "StageRecords", "Topology", "LatencyHistogram"]),
+
+    // SoupBinTCP over a socket, for a stage's loop.
+    library("SoupTCP", ["CLinux", "SoupBinTCP"]),
 
     // The processes.
     stage("rxd", ["CLinux", "ShmRing", "StageRecords", "StageRuntime", "Topology"]),
@@ -81,7 +86,7 @@ let package = Package(
     stage(
       "watchdogd", ["CLinux", "ShmRing", "StageRecords", "Supervision", "StageRuntime", "Topology"]
     ),
-    stage("venue", ["CLinux", "FeedWire", "FeedSim", "StageRuntime"]),
+    stage("venue", ["CLinux", "FeedWire", "SoupBinTCP", "Glimpse", "FeedSim", "StageRuntime"]),
     stage(
       "bulkhead",
       [

@@ -7,6 +7,8 @@
 #include <linux/futex.h>
 #include <linux/membarrier.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <poll.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
@@ -322,6 +324,39 @@ int bulkhead_open_udp_client(uint32_t address, uint16_t port) {
     return -error;
   }
   return fd;
+}
+
+int bulkhead_open_tcp_client(uint32_t address, uint16_t port) {
+  int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+  if (fd < 0) return -errno;
+  int on = 1;
+  setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+  struct sockaddr_in peer = {.sin_family = AF_INET, .sin_port = htons(port), .sin_addr.s_addr = htonl(address)};
+  if (connect(fd, (struct sockaddr *)&peer, sizeof peer) != 0 && errno != EINPROGRESS) {
+    int error = errno;
+    close(fd);
+    return -error;
+  }
+  return fd;
+}
+
+int bulkhead_tcp_connected(int descriptor) {
+  struct pollfd writable = {.fd = descriptor, .events = POLLOUT};
+  if (poll(&writable, 1, 0) == 0) return 0;
+  int error = 0;
+  socklen_t length = sizeof error;
+  if (getsockopt(descriptor, SOL_SOCKET, SO_ERROR, &error, &length) != 0) return -errno;
+  return error ? -error : 1;
+}
+
+long bulkhead_tcp_receive(int descriptor, void *buffer, unsigned long capacity) {
+  ssize_t count = recv(descriptor, buffer, capacity, MSG_DONTWAIT);
+  return count < 0 ? -(long)errno : count;
+}
+
+long bulkhead_tcp_send(int descriptor, const void *bytes, unsigned long count) {
+  ssize_t sent = send(descriptor, bytes, count, MSG_DONTWAIT | MSG_NOSIGNAL);
+  return sent < 0 ? -(long)errno : sent;
 }
 
 static uint64_t nanoseconds_of(clockid_t clock) {

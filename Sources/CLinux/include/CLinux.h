@@ -76,6 +76,14 @@ int bulkhead_open_multicast_receiver(uint32_t group, uint16_t port, uint32_t int
                                      int receive_buffer, int *granted);
 // Opens a non-blocking UDP socket connected to address:port (host order). Returns the descriptor, or -errno.
 int bulkhead_open_udp_client(uint32_t address, uint16_t port);
+// Starts to connect a non-blocking TCP socket (no delay, addresses in host order). Returns the descriptor, or -errno;
+// bulkhead_tcp_connected tells how it went.
+int bulkhead_open_tcp_client(uint32_t address, uint16_t port);
+// 1 = the connection stands, 0 = not yet, -errno = it failed.
+int bulkhead_tcp_connected(int descriptor);
+// recv and send that never wait and never raise a signal: bytes, 0 from recv at the peer's end, or -errno.
+long bulkhead_tcp_receive(int descriptor, void *buffer, unsigned long capacity);
+long bulkhead_tcp_send(int descriptor, const void *bytes, unsigned long count);
 
 // CPU time and memory of this process.
 uint64_t bulkhead_monotonic_nanoseconds(void);
