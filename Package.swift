@@ -109,6 +109,12 @@ let package = Package(
     .testTarget(
       name: "TopologyTests", dependencies: ["Topology"], exclude: ["Fixtures"], swiftSettings: strict),
     tests("MoldUDP64Tests", ["FeedWire"]),
+    tests("SoupBinTCPTests", ["SoupBinTCP"]),
+    tests("GlimpseTests", ["Glimpse", "FeedSim", "FeedWire"]),
+    // Runs the venue, from the folder that holds the tests.
+    tests(
+      "RecoveryServicesTests",
+      ["SoupTCP", "SoupBinTCP", "Glimpse", "FeedSim", "FeedWire", "CLinux", "venue"]),
     tests("FeedSimTests", ["FeedSim", "FeedWire"]),
     tests(
       "PublishWireTests",

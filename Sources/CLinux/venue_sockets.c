@@ -4,12 +4,14 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <poll.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <time.h>
+#include <unistd.h>
 
 int venue_send_pairs(int descriptor, struct iovec *parts, unsigned datagrams) {
   struct mmsghdr messages[VENUE_BATCH];
@@ -53,10 +55,32 @@ int venue_termination_descriptor(void) {
   return descriptor < 0 ? -errno : descriptor;
 }
 
-int venue_wait_readable(int first, int second, uint64_t nanoseconds) {
-  struct pollfd descriptors[2] = {{.fd = first, .events = POLLIN}, {.fd = second, .events = POLLIN}};
+int venue_wait_any(struct pollfd *descriptors, unsigned count, uint64_t nanoseconds) {
   struct timespec time = {.tv_sec = (time_t)(nanoseconds / 1000000000u),
                           .tv_nsec = (long)(nanoseconds % 1000000000u)};
-  if (ppoll(descriptors, 2, &time, NULL) <= 0) return 0;
-  return (descriptors[0].revents != 0 ? 1 : 0) | (descriptors[1].revents != 0 ? 2 : 0);
+  int ready = ppoll(descriptors, count, &time, NULL);
+  return ready < 0 ? -errno : ready;
+}
+
+int venue_open_listener(uint32_t address, uint16_t port) {
+  int listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+  if (listener < 0) return -errno;
+  int on = 1;
+  setsockopt(listener, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+  struct sockaddr_in at = {
+      .sin_family = AF_INET, .sin_port = htons(port), .sin_addr.s_addr = htonl(address)};
+  if (bind(listener, (struct sockaddr *)&at, sizeof at) != 0 || listen(listener, 64) != 0) {
+    int error = errno;
+    close(listener);
+    return -error;
+  }
+  return listener;
+}
+
+int venue_accept(int listener) {
+  int descriptor = accept4(listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+  if (descriptor < 0) return -errno;
+  int on = 1;
+  setsockopt(descriptor, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+  return descriptor;
 }

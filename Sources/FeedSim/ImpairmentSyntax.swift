@@ -89,7 +89,7 @@ public struct ImpairmentPlans: Sendable, Equatable {
     return parts
   }
 
-  private static func duration(_ token: Token) throws(ImpairmentSyntaxError) -> UInt64 {
+  static func duration(_ token: Token) throws(ImpairmentSyntaxError) -> UInt64 {
     guard let nanoseconds = nanoseconds(duration: String(token.text)) else {
       throw ImpairmentSyntaxError(token, "expected a duration up to an hour, as in 250us, 1.5ms or 2s")
     }
@@ -108,12 +108,12 @@ public struct ImpairmentPlans: Sendable, Equatable {
     nearestName(text, among: keys) ?? "loss"
   }
 
-  private static func splitAtX(_ token: Token) -> (Token, Token?) {
+  static func splitAtX(_ token: Token) -> (Token, Token?) {
     guard let x = token.text.firstIndex(of: "x") else { return (token, nil) }
     return (Token(text: token.text[..<x], column: token.column), token.after(x))
   }
 
-  private static func split(_ token: Token, at separator: Character) -> [Token] {
+  static func split(_ token: Token, at separator: Character) -> [Token] {
     var parts: [Token] = []
     var rest = token
     while let index = rest.text.firstIndex(of: separator) {

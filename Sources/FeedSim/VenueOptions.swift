@@ -1,4 +1,5 @@
 import FeedWire
+import Glimpse
 
 /// An IPv4 address and a port, in host byte order.
 public struct DatagramAddress: Sendable, Equatable {
@@ -45,6 +46,23 @@ public enum VenueSource: Sendable, Equatable {
   case replay(path: String)
 }
 
+/// What clients of the SoupBinTCP services have to log in with.
+public struct VenueLogin: Sendable, Equatable {
+  /// Up to 6 and up to 10 printable ASCII characters.
+  public var username: String
+  public var password: String
+
+  /// `USER:PASSWORD`. `nil` for anything else.
+  public init?(parsing text: String) {
+    guard let colon = text.firstIndex(of: ":") else { return nil }
+    username = String(text[..<colon])
+    password = String(text[text.index(after: colon)...])
+    guard username.utf8.count <= 6, password.utf8.count <= 10,
+      text.utf8.allSatisfy({ $0 >= 0x20 && $0 < 0x7F })
+    else { return nil }
+  }
+}
+
 /// What is wrong with a command line, in words for its author.
 public struct VenueUsageError: Error, Equatable, CustomStringConvertible {
   public var description: String
@@ -69,6 +87,13 @@ public struct VenueOptions: Sendable, Equatable {
   public var retransmitLoss: UInt64 = 0
   /// Nanoseconds between a request and its answer.
   public var retransmitDelay: UInt64 = 0
+  /// Where the day is served over SoupBinTCP, and where images of it are; `nil` = nowhere.
+  public var soup: DatagramAddress?
+  public var glimpse: DatagramAddress?
+  /// What a client of these has to log in with, `nil` = anything.
+  public var login: VenueLogin?
+  public var glimpseConvention = GlimpseConvention.firstNotContained
+  public var serviceFaults = ServiceFaults()
   public var impairment = ImpairmentPlans()
   public var impairmentSeed: UInt64 = 1
   /// Messages a second; `nil` = as fast as possible.
@@ -139,14 +164,7 @@ public struct VenueOptions: Sendable, Equatable {
     },
     option("--retransmit", "ADDRESS:PORT|off", "where requests are answered (127.0.0.1:26479)") {
       (options, text) throws(VenueUsageError) in
-      guard text != "off" else {
-        options.retransmit = nil
-        return
-      }
-      guard let address = DatagramAddress(parsing: text[...]) else {
-        throw VenueUsageError("'\(text)' is neither ADDRESS:PORT nor off")
-      }
-      options.retransmit = address
+      options.retransmit = try address(text)
     },
     option("--retransmit-loss", "P%", "answers that are dropped (0%)") {
       (options, text) throws(VenueUsageError) in
@@ -157,6 +175,35 @@ public struct VenueOptions: Sendable, Equatable {
     },
     option("--retransmit-delay", "DURATION", "time between a request and its answer (0s)") {
       (options, text) throws(VenueUsageError) in options.retransmitDelay = try duration(text, from: 0)
+    },
+    option("--soup", "ADDRESS:PORT|off", "where the day is served over SoupBinTCP (off)") {
+      (options, text) throws(VenueUsageError) in options.soup = try address(text)
+    },
+    option("--glimpse", "ADDRESS:PORT|off", "where GLIMPSE images are served (off)") {
+      (options, text) throws(VenueUsageError) in options.glimpse = try address(text)
+    },
+    option("--glimpse-end", "next|last", "what the end of snapshot names: next live message, last contained")
+    {
+      (options, text) throws(VenueUsageError) in
+      guard let convention = GlimpseConvention.allCases.first(where: { $0.name == text }) else {
+        throw VenueUsageError("'\(text)' is neither next nor last")
+      }
+      options.glimpseConvention = convention
+    },
+    option("--login", "USER:PASSWORD", "what clients of these two have to log in with (anything)") {
+      (options, text) throws(VenueUsageError) in
+      guard let login = VenueLogin(parsing: text) else {
+        throw VenueUsageError("'\(text)' is not USER:PASSWORD, up to 6 and 10 printable characters")
+      }
+      options.login = login
+    },
+    option(
+      "--fault", "TEXT", "refuse, stall, cut, garbage, lie, skip, times, as soup:cut=500;glimpse:refuse=A"
+    ) {
+      (options, text) throws(VenueUsageError) in
+      do throws(ImpairmentSyntaxError) { options.serviceFaults = try ServiceFaults(parsing: text) } catch {
+        throw VenueUsageError(error.description)
+      }
     },
     option("--impair", "TEXT", "loss, burst, dup, reorder, delay, late per line, as A:loss=2%;B:delay=1ms") {
       (options, text) throws(VenueUsageError) in
@@ -259,6 +306,9 @@ public struct VenueOptions: Sendable, Equatable {
     if sendsA && sendsB && lineA.group == lineB.group {
       throw VenueUsageError("lines A and B have the same group and port")
     }
+    if let soup, soup == glimpse {
+      throw VenueUsageError("--soup and --glimpse have the same address and port")
+    }
   }
 
   private mutating func setLine(_ text: String) throws(VenueUsageError) {
@@ -279,6 +329,15 @@ public struct VenueOptions: Sendable, Equatable {
     case "B": lineB = line
     default: throw VenueUsageError(form)
     }
+  }
+
+  /// An address, or `nil` for `off`.
+  private static func address(_ text: String) throws(VenueUsageError) -> DatagramAddress? {
+    if text == "off" { return nil }
+    guard let address = DatagramAddress(parsing: text[...]) else {
+      throw VenueUsageError("'\(text)' is neither ADDRESS:PORT nor off")
+    }
+    return address
   }
 
   private static func number(

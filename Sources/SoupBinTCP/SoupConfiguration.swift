@@ -3,7 +3,8 @@
 public struct SoupConfiguration: Equatable, Sendable {
   /// Time without sending after which a heartbeat is due: 1 ms...1 h.
   public var heartbeatNanoseconds: UInt64 = 1_000_000_000
-  /// Time without receiving anything after which the peer counts as dead: more than the heartbeat's, at most 1 h.
+  /// Time without receiving anything after which a peer that is logged in counts as dead: more than the heartbeat's,
+  /// at most 1 h.
   public var silenceNanoseconds: UInt64 = 15_000_000_000
   /// Time for the login's answer (at a server: for the login), from the connection on: 1 ms...1 h.
   public var loginTimeoutNanoseconds: UInt64 = 15_000_000_000
@@ -153,18 +154,18 @@ struct SoupLink: ~Copyable {
   @_noLocks
   mutating func tick(_ now: UInt64, heartbeatType: UInt8, isLoggedIn: Bool) -> UInt64 {
     if isDown { return .max }
-    if now > lastReceivedAt && now &- lastReceivedAt >= silence {
-      fail(.silence)
-      return now
-    }
-    let silentAt = soupLater(lastReceivedAt, by: silence)
     if !isLoggedIn {
       if now > openedAt && now &- openedAt >= loginTimeout {
         fail(.loginTimeout)
         return now
       }
-      return min(silentAt, soupLater(openedAt, by: loginTimeout))
+      return soupLater(openedAt, by: loginTimeout)
     }
+    if now > lastReceivedAt && now &- lastReceivedAt >= silence {
+      fail(.silence)
+      return now
+    }
+    let silentAt = soupLater(lastReceivedAt, by: silence)
     // Bytes that wait to be sent say as much as a heartbeat.
     guard output.isEmpty else { return silentAt }
     if now > lastSentAt && now &- lastSentAt >= heartbeat {

@@ -11,6 +11,7 @@ final class Venue {
   private let session: MoldUDP64Session
   private let lines: [LineSender]
   private let server: RetransmissionServer?
+  private let services: RecoveryServices?
   private let followed: [FollowedPage]
   private let status: StatusPage?
   private let termination: Int32
@@ -18,6 +19,7 @@ final class Venue {
   private var window: FollowWindow
   private var lastRefresh: UInt64 = 0
   private var isTerminated = false
+  private var waited: [pollfd] = []
   private let startedAt: UInt64
   private var allSentAt: UInt64?
 
@@ -47,6 +49,7 @@ final class Venue {
     self.lines = lines
     let session = session
     server = try options.retransmit.map { try RetransmissionServer($0, session: session, options: options) }
+    services = try RecoveryServices(options, session: session)
     status = try options.status.map { try StatusPage(path: $0) }
     self.store = store
     startedAt = monotonicNow()
@@ -93,8 +96,9 @@ final class Venue {
   func run() throws {
     while !isTerminated {
       let now = monotonicNow()
-      server?.serve(store: store, sent: lastSent, now: now)
-      if venue_wait_readable(termination, -1, 0) != 0 { isTerminated = true }
+      serve(now)
+      var signal = [pollfd(fd: termination, events: Int16(POLLIN), revents: 0)]
+      if venue_wait_any(&signal, 1, 0) > 0 { isTerminated = true }
       if try !sendRound(now) { break }
     }
     guard !isTerminated else { return }
@@ -185,7 +189,7 @@ final class Venue {
     while !isTerminated {
       let now = monotonicNow()
       guard now - from < duration else { return }
-      server?.serve(store: store, sent: lastSent, now: now)
+      serve(now)
       if now >= next {
         for line in lines { try line.sendEndOfSession(now: now) }
         next = now + options.heartbeat
@@ -194,12 +198,25 @@ final class Venue {
     }
   }
 
+  /// One turn of everything that answers.
+  private func serve(_ now: UInt64) {
+    server?.serve(store: store, sent: lastSent, now: now)
+    services?.serve(store: store, sent: lastSent, isOver: allSentAt != nil, now: now)
+  }
+
   /// Sleeps until a request or a signal comes, or the time does.
   private func sleep(until time: UInt64, _ now: UInt64) {
-    let wakeAt = min(time, server?.nextDue ?? .max)
+    var wakeAt = min(time, server?.nextDue ?? .max)
+    waited.removeAll(keepingCapacity: true)
+    waited.append(pollfd(fd: termination, events: Int16(POLLIN), revents: 0))
+    if let server { waited.append(pollfd(fd: server.descriptor, events: Int16(POLLIN), revents: 0)) }
+    if let services {
+      wakeAt = min(
+        wakeAt, services.wait(for: &waited, sent: lastSent, isOver: allSentAt != nil, now: now))
+    }
     let nap = wakeAt > now ? min(wakeAt - now, 1_000_000_000) : 0
-    let readable = venue_wait_readable(termination, server?.descriptor ?? -1, nap)
-    if readable & 1 != 0 { isTerminated = true }
+    guard venue_wait_any(&waited, UInt32(waited.count), nap) > 0 else { return }
+    if waited[0].revents != 0 { isTerminated = true }
   }
 
   /// One line of JSON: what was sent, dropped, asked and answered.
@@ -217,7 +234,7 @@ final class Venue {
       + ",\"complete\":\(allSentAt != nil),\"lines\":{\(lineTexts.joined(separator: ","))}"
       + ",\"retransmission\":{\"requests\":\(server?.requests ?? 0),\"answers\":\(server?.answers ?? 0)"
       + ",\"messages\":\(server?.messages ?? 0),\"dropped\":\(server?.dropped ?? 0)"
-      + ",\"ignored\":\(server?.ignored ?? 0)},\"paceTimeouts\":\(window.timeouts)"
+      + ",\"ignored\":\(server?.ignored ?? 0)},\"services\":\(services?.summary ?? "{}"),\"paceTimeouts\":\(window.timeouts)"
       + ",\"sendSeconds\":\(Self.seconds((allSentAt ?? now) - startedAt))"
       + ",\"wallSeconds\":\(Self.seconds(now - startedAt))}"
   }

@@ -1,6 +1,7 @@
 #ifndef BULKHEAD_VENUE_SOCKETS_H
 #define BULKHEAD_VENUE_SOCKETS_H
 
+#include <poll.h>
 #include <stdint.h>
 #include <sys/uio.h>
 
@@ -24,8 +25,13 @@ long venue_receive_from(int descriptor, void *buffer, unsigned long capacity, ui
 // or -errno.
 int venue_termination_descriptor(void);
 
-// Waits until one of two descriptors (-1 = none) is readable, or the time is over. Returns a bit set:
-// 1 = first, 2 = second.
-int venue_wait_readable(int first, int second, uint64_t nanoseconds);
+// Waits until one of the descriptors has what is asked of it, or the time is over. Returns poll's result, or -errno.
+int venue_wait_any(struct pollfd *descriptors, unsigned count, uint64_t nanoseconds);
+
+// Opens a non-blocking TCP socket that listens at an IPv4 address (host byte order). Returns it, or -errno.
+int venue_open_listener(uint32_t address, uint16_t port);
+
+// Takes the next connection, non-blocking and without delay. Returns it, or -errno.
+int venue_accept(int listener);
 
 #endif
