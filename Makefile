@@ -7,7 +7,11 @@ export BULKHEAD_PYTHON ?= /usr/bin/python3
 # The demonstration: a generated day, both lines losing packets, everything refilled.
 DEMO = --generate 1000000 --seed 7 --instruments 1000 --impair 'A:loss=1%;B:loss=1%'
 
-.PHONY: build run test unit-test pipeline-test check check-loops format bench bench-ring clean help
+# Fuzzing: seconds for each target, and which targets (all).
+SECONDS = 60
+TARGET =
+
+.PHONY: build run test unit-test pipeline-test check check-loops fuzz fuzz-short format bench bench-ring clean help
 
 help:
 	@echo "make run    build and run the demonstration: a generated day over two lossy lines"
@@ -15,6 +19,8 @@ help:
 	@echo "make build  build the programs into $(BIN)"
 	@echo "make bench  throughput of the whole set on this machine"
 	@echo "make bench-ring  the ring beside a C ring and a C++ queue"
+	@echo "make fuzz   fuzz the decoders, the sessions and the arbiter: SECONDS=60 TARGET='Glimpse LineArbiter'"
+	@echo "make fuzz-short  the same for 20 s each, as continuous integration does it"
 	@echo "make format format the sources"
 
 build:
@@ -28,7 +34,7 @@ test: build check check-loops unit-test pipeline-test
 
 # Style, imports and the embedded configuration.
 check:
-	swift format lint --strict --recursive Package.swift Sources Tests
+	swift format lint --strict --recursive Package.swift Sources Tests Fuzz
 	scripts/check-imports
 	scripts/embed-topology --check
 
@@ -53,8 +59,15 @@ bench: build
 bench-ring:
 	scripts/bench-ring
 
+# libFuzzer and the address sanitizer come with the Swift toolchain.
+fuzz:
+	scripts/fuzz $(SECONDS) $(TARGET)
+
+fuzz-short: SECONDS = 20
+fuzz-short: fuzz
+
 format:
-	swift format --in-place --recursive Package.swift Sources Tests
+	swift format --in-place --recursive Package.swift Sources Tests Fuzz
 
 clean:
 	rm -rf .build

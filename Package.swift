@@ -115,7 +115,7 @@ let package = Package(
     tests(
       "RecoveryServicesTests",
       ["SoupTCP", "SoupBinTCP", "Glimpse", "FeedSim", "FeedWire", "CLinux", "venue"]),
-    tests("FeedSimTests", ["FeedSim", "FeedWire"]),
+    tests("FeedSimTests", ["FeedSim", "FeedWire", "Glimpse"]),
     tests(
       "PublishWireTests",
       ["PublishWire", "StageRecords", "FeedSim", "OrderBook", "BookBuilder", "pubd", "bulkhead"]),
