@@ -214,7 +214,9 @@ extension LineArbiter {
     while true {
       let gap = gaps.entries[index]
       if gap.isCoarse {
-        while last < gap.last {
+        // Behind the window nothing is held, and the range may reach as far as a forged number said.
+        let scanEnd = min(gap.last, later(expected, by: settings.window))
+        while last < scanEnd {
           if isHeld(last &+ 1) { return last }
           last &+= 1
         }
@@ -242,8 +244,9 @@ extension LineArbiter {
     var last = min(limit, gap.last)
     if gap.isCoarse {
       var sequence = gap.first
-      while sequence < last && !isHeld(sequence &+ 1) { sequence &+= 1 }
-      last = sequence
+      let scanEnd = min(last, later(expected, by: settings.window))
+      while sequence < scanEnd && !isHeld(sequence &+ 1) { sequence &+= 1 }
+      if sequence < scanEnd { last = sequence }
     }
     gaps.giveUpFront(through: last, now: now, outcome: GapOutcome(reason))
     tally.givenUp &+= last &- gap.first &+ 1

@@ -426,6 +426,28 @@ final class GapTests: XCTestCase {
     }
   }
 
+  /// One forged number makes a range of 2^39 messages; with the table full it is coarse. What is asked for, and what is
+  /// given up, must not be looked for number by number.
+  func testACoarseRangeMayReachVeryFar() {
+    for isOnline in [true, false] {
+      var configuration = online()
+      configuration.gapTableEntries = 4
+      configuration.retransmissionEnabled = isOnline
+      let stage = StageHarness(configuration)
+      stage.receive(.lineA, 1 << 39, 1, now: 0)
+      for sequence in [3, 5, 7, 9, 11, 12] as [UInt64] { stage.receive(.lineB, sequence, 1, now: 1) }
+      XCTAssertTrue((0..<4).contains { stage.arbiter.openGap($0)?.isCoarse == true })
+      stage.resolve(now: 1_000_000)
+      if isOnline {
+        XCTAssertEqual(stage.requests.map(\.first), [1])
+      } else {
+        XCTAssertEqual(
+          stage.output.suffix(2),
+          [.gap(13, (1 << 39) - 1, .retransmissionOff), .gap(1 << 39, 1 << 39, .retransmissionOff)])
+      }
+    }
+  }
+
   func testASplitInAFullTable() {
     var configuration = online()
     configuration.gapTableEntries = 4
