@@ -20,6 +20,13 @@ func require(
   }
 }
 
+/// Makes something depend on a number that was read from the input: otherwise the reads would be optimised away, and
+/// with them the sanitizer's checks.
+@inline(never)
+func consume(_ number: UInt64) {
+  if number == 0x5A17_0DD5_1DE5_0F1E { _ = write(STDERR_FILENO, "!", 1) }
+}
+
 /// The input as a source of numbers for those targets that are driven, not fed: 0 once it is used up.
 struct FuzzInput {
   private let bytes: UnsafeRawBufferPointer

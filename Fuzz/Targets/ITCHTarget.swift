@@ -40,6 +40,7 @@ public func fuzzITCH(_ data: UnsafePointer<UInt8>?, _ size: Int) -> CInt {
   require(
     (malformed == nil) == (views == 1), "one view reads a valid message, none another",
     (UInt64(views), UInt64(size)))
+  consume(sum)
   if let malformed { require(!malformed.description.isEmpty, "every reason has words") }
   return 0
 }

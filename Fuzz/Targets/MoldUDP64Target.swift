@@ -18,6 +18,7 @@ public func fuzzMoldUDP64(_ data: UnsafePointer<UInt8>?, _ size: Int) -> CInt {
       count += 1
       for byte in message { sum &+= UInt64(byte) }
     }
+    consume(sum)
     require(bytes == size, "every byte belongs to the header or to a block", (UInt64(bytes), UInt64(size)))
     require(count == packet.messageCount, "as many blocks as announced")
     require(packet.sequence > 0 && packet.nextSequence >= packet.sequence, "numbers rise")

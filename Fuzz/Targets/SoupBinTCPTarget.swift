@@ -1,7 +1,7 @@
 import SoupBinTCP
 
 // The first bytes are the script (configuration, what is asked for, where the stream is cut, instants); the rest is
-// what the peer sends. The same stream is told to two machines, whole and in pieces: they must say the same.
+// what the peer sends: bytes as they are, or a type and a length and a payload for each packet, which reaches further. The same stream is told to two machines, whole and in pieces: they must say the same.
 
 private struct Script {
   var isServer: Bool
@@ -160,7 +160,33 @@ public func fuzzSoupBinTCP(_ data: UnsafePointer<UInt8>?, _ size: Int) -> CInt {
     session: flags & 4 != 0 ? .current : SoupSession("DAY1") ?? .current,
     sequence: sequences[Int(flags >> 3 & 3)], closes: flags & 32 != 0,
     cuts: (input.byte(), input.byte(), input.byte(), input.byte()))
-  let stream = input.take(size)
+  if flags & 64 == 0 { return fuzz(script, input.take(size)) }
+  let packets = packets(&input, asked: script.sequence)
+  return packets.withUnsafeBytes { fuzz(script, $0) }
+}
+
+/// Packets with right lengths out of the input. An acceptance and a login of length 0xFF are good ones.
+private func packets(_ input: inout FuzzInput, asked: UInt64) -> [UInt8] {
+  var stream: [UInt8] = []
+  while !input.isAtEnd {
+    let type = input.byte()
+    let length = input.byte()
+    var payload = Array(input.take(length == 0xFF ? 0 : Int(length)))
+    if length == 0xFF {
+      payload = Array("DAY1      ".utf8)
+      if type == SoupFraming.PacketType.loginRequest.rawValue { payload += Array("fuzz  fuzz      ".utf8) }
+      var number = [UInt8](repeating: 0, count: SoupFraming.numberBytes)
+      number.withUnsafeMutableBytes { bytes in
+        if let base = bytes.baseAddress { SoupNumber.write(max(asked, 1), to: base) }
+      }
+      payload += number
+    }
+    stream += [0, UInt8(truncatingIfNeeded: payload.count &+ 1), type] + payload
+  }
+  return stream
+}
+
+private func fuzz(_ script: Script, _ stream: UnsafeRawBufferPointer) -> CInt {
   if script.isServer {
     require(
       server(script, stream, whole: true) == server(script, stream, whole: false), "the same at any split")
