@@ -57,8 +57,8 @@ public struct SoupConnection: ~Copyable {
     case closed, connecting, standing
   }
 
-  /// The machine that is driven. Its counters go on over connections.
-  public private(set) var session: SoupClientSession
+  // Not public: to read a noncopyable member from another module takes memory.
+  private var session: SoupClientSession
   /// The socket, to wait on; -1 = none.
   public private(set) var descriptor: Int32 = -1
   private var stage = Stage.closed
@@ -83,6 +83,14 @@ public struct SoupConnection: ~Copyable {
   deinit { if descriptor >= 0 { Glibc.close(descriptor) } }
 
   public var isOpen: Bool { descriptor >= 0 }
+  /// Where the session stands, and the number of its next sequenced message.
+  public var phase: SoupClientSession.Phase { session.phase }
+  public var nextSequence: UInt64 { session.nextSequence }
+  /// When bytes were last received, or the connection came to stand.
+  public var lastReceivedAt: UInt64 { session.lastReceivedAt }
+  /// What went over all connections, and those given up for a reason.
+  public var counters: SoupCounters { session.counters }
+  public func failures(_ failure: SoupFailure) -> UInt64 { session.failures(failure) }
 
   /// Begins to connect; whatever was open is closed without a word. ``step(now:)`` tells how it goes.
   /// - Parameters:
