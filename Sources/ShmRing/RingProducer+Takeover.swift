@@ -24,10 +24,9 @@ extension RingProducer {
     SharedWord(old.base + RingLayout.retiredOffset).storeReleasing(RingLayout.retiredMark)
     // From here on no reader accepts anything of the old file. What one accepted before is in it and is copied now.
     if bulkhead_membarrier() != 0 { atomicMemoryFence(ordering: .sequentiallyConsistent) }
-    let claimed = try lastClaim(of: header, identity, path: path)
     let next = path + ".next"
     let file = try SharedFile.create(path: next, byteCount: identity.geometry.fileBytes, placement: placement)
-    copy(from: old, to: file, identity, claimed: claimed)
+    copy(from: old, to: file, identity)
     guard rename(next, path) == 0 else {
       let code = errno
       unlink(next)
@@ -39,51 +38,27 @@ extension RingProducer {
     return producer
   }
 
-  /// How far the old producer may have claimed: it may stand between its look at `retired` and a claim, which reaches two
-  /// segments at most. What lies under that claim counts as overwritten, unless a gate forbids it.
-  private static func lastClaim(
-    of header: RingHeader, _ identity: RingIdentity, path: String
-  ) throws(RingError) -> UInt64 {
-    let geometry = identity.geometry
-    let claimed = header.claimed.loadAcquiring()
-    let widest = claimed + 2 * UInt64(geometry.segmentCells)
-    guard identity.kind == .gatedStream else { return widest }
-    let page = try RingGate.attach(ring: path, access: .readOnly)
-    let pages = try cursorPages(ring: path, readers: page.readers)
-    defer {
-      for index in page.readers.indices { (pages + index).deinitialize(count: 1) }
-      pages.deallocate()
-    }
-    let cells = UInt64(geometry.cellCount)
-    let oldest = claimed > cells ? claimed - cells : 0
-    var view = GateView(page, pages, oldest: oldest)
-    defer { view.deallocate() }
-    let slowest = view.slowest(published: header.published.loadAcquiring(), oldest: oldest)
-    let allowed = (slowest + cells) & ~(UInt64(geometry.segmentCells) - 1)
-    return max(claimed, min(widest, allowed))
-  }
-
   /// Copies what is retained, and the words of the header that a successor continues from. The old producer may still
-  /// write where it had claimed; none of that is copied as visible.
+  /// write where it had claimed, and stand in the midst of one more claim: so the copy is checked as a reader checks its own,
+  /// by a look at the claim behind it. None of what such a producer writes is copied as visible.
   private static func copy(
-    from old: borrowing SharedFile, to file: borrowing SharedFile, _ identity: RingIdentity, claimed: UInt64
+    from old: borrowing SharedFile, to file: borrowing SharedFile, _ identity: RingIdentity
   ) {
     let from = RingCells(base: old.base, geometry: identity.geometry)
     let to = RingCells(base: file.base, geometry: identity.geometry)
     let oldHeader = RingHeader(old.base)
     let header = RingHeader(file.base)
-    let published = oldHeader.published.loadAcquiring()
-    let frontier = findFrontier(from: published, cells: from)
-    // No claim reaches further than a ring beyond what is visible.
-    let limit = (frontier + UInt64(identity.geometry.cellCount)) & ~(from.segmentCells - 1)
-    let claimed = min(claimed, limit)
-    var position = from.oldest(claimed: claimed)
+    let frontier = findFrontier(from: oldHeader.published.loadAcquiring(), cells: from)
+    var position = from.oldest(claimed: lastClaim(of: oldHeader, from, frontier: frontier))
     while position < frontier {
       let end = min(from.segmentEnd(position), frontier)
       to.cell(position).copyMemory(
         from: from.cell(position), byteCount: Int(end - position) * RingLayout.cellBytes)
       position = end
     }
+    // Everything is copied before the claim is read (sync point with `WriteState.claim`).
+    atomicMemoryFence(ordering: .acquiring)
+    let claimed = lastClaim(of: oldHeader, from, frontier: frontier)
     for index in 0..<RingLayout.inputPositionCount {
       let offset = RingLayout.inputPositionOffset + 8 * index
       SharedWord(file.base + offset).storeRelaxed(SharedWord(old.base + offset).loadAcquiring())
@@ -92,8 +67,15 @@ extension RingProducer {
     header.records.storeRelaxed(oldHeader.records.loadRelaxed())
     header.batches.storeRelaxed(oldHeader.batches.loadRelaxed())
     header.published.storeRelaxed(frontier)
-    header.claimed.storeRelaxed(max(claimed, to.segmentEnd(frontier)))
+    header.claimed.storeRelaxed(claimed)
     identity.write(to: file.base, fileBytes: identity.geometry.fileBytes)
+  }
+
+  /// How far the old producer has claimed. Never further than leaves the newest record whole, whatever the word says.
+  private static func lastClaim(of header: RingHeader, _ cells: RingCells, frontier: UInt64) -> UInt64 {
+    let whole = ~(cells.segmentCells - 1)
+    let limit = (frontier + cells.cellMask + 1 - cells.segmentCells) & whole
+    return max(min(header.claimed.loadAcquiring() & whole, limit), cells.segmentEnd(frontier))
   }
 
   private mutating func becomeHalted(_ reason: RingHalt) {

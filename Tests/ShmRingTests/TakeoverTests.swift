@@ -121,15 +121,50 @@ final class TakeoverTests: XCTestCase {
     XCTAssertEqual(successor.nextPosition, published)
     XCTAssertEqual(successor.inputPosition(2), 77)
     var late = try fixture.consumer(start: .oldest)
-    XCTAssertEqual(late.nextPosition, oldest + 2 * 4, "less what the old producer may still overwrite")
+    XCTAssertEqual(late.nextPosition, oldest)
     let numbers = try drain(&late)
     XCTAssertEqual(numbers.last, 99)
     XCTAssertEqual(numbers, Array((100 - UInt64(numbers.count))..<100))
     // The follower was lapped long before; it goes on in the new file at the same oldest position.
     XCTAssertEqual(follower.poll(into: buffer), .halted(.retired))
     XCTAssertTrue(try follower.follow())
-    XCTAssertEqual(follower.poll(into: buffer), .lapped(from: 0, to: oldest + 2 * 4))
+    XCTAssertEqual(follower.poll(into: buffer), .lapped(from: 0, to: oldest))
     XCTAssertEqual(try drain(&follower), numbers)
+  }
+
+  /// The successor finds the newest record, from which it learns how far its predecessor came, however long the batch was
+  /// that the predecessor had open; and what was retained still is.
+  func testNewestRecordSurvivesTheLongestOpenBatch() throws {
+    for (cells, limit, kind) in [
+      (4, 56, RingKind.overwritingStream), (4, 56, .gatedStream), (64, 500, .gatedStream),
+    ] {
+      for before in 1..<UInt64(2 * cells) {
+        let fixture = try RingFixture(cells: cells, maximumRecordBytes: limit, kind: kind)
+        var zombie = try fixture.producer()
+        var reader = try fixture.consumer()
+        for number in 0..<before {
+          fillNumbered(try XCTUnwrap(zombie.tryReserve(bytes: 56)), number, bytes: 56)
+          zombie.commit(kind: 1, bytes: 56)
+          zombie.publish()
+          XCTAssertEqual(try drain(&reader), [number])
+          reader.reportPosition()
+        }
+        // As many segments as a batch may cover, the frontier's included.
+        let room = UInt64(cells) - zombie.cells.segmentCells
+        while zombie.cells.segmentEnd(zombie.nextPosition + 1) - before <= room {
+          fillNumbered(try XCTUnwrap(zombie.tryReserve(bytes: 56)), 0xDEAD, bytes: 56)
+          zombie.commit(kind: 1, bytes: 56)
+        }
+        let label = "cells \(cells) \(kind) before \(before)"
+        let oldest = zombie.cells.oldest(claimed: zombie.state.claimed)
+        let successor = try takeOver(fixture)
+        XCTAssertEqual(successor.nextPosition, before, label)
+        XCTAssertEqual(successor.copyNewestRecord(into: buffer)?.bytes, 56, label)
+        XCTAssertEqual(numberOf(buffer, bytes: 56), before - 1, label)
+        let late = try fixture.consumer(start: .oldest)
+        XCTAssertEqual(late.nextPosition, min(oldest, before), label)
+      }
+    }
   }
 
   /// A take-over that died between the retirement and the new file: the ring cannot be attached by mistake, and the next
