@@ -11,12 +11,13 @@ DEMO = --generate 1000000 --seed 7 --instruments 1000 --impair 'A:loss=1%;B:loss
 SECONDS = 60
 TARGET =
 
-.PHONY: build run test unit-test pipeline-test check check-loops fuzz fuzz-short format bench bench-ring clean help
+.PHONY: build run test unit-test pipeline-test check check-loops fuzz fuzz-short format bench bench-ring clean help torture-short torture
 
 help:
 	@echo "make run    build and run the demonstration: a generated day over two lossy lines"
 	@echo "make test   build, check and test everything"
 	@echo "make build  build the programs into $(BIN)"
+	@echo "make torture  kill writers and readers of tiny rings a thousand times each, read 10^9 records"
 	@echo "make bench  throughput of the whole set on this machine"
 	@echo "make bench-ring  the ring beside a C ring and a C++ queue"
 	@echo "make fuzz   fuzz the decoders, the sessions and the arbiter: SECONDS=60 TARGET='Glimpse LineArbiter'"
@@ -30,7 +31,7 @@ build:
 run: build
 	$(BIN)/bulkhead run $(DEMO)
 
-test: build check check-loops unit-test pipeline-test
+test: build check check-loops unit-test torture-short pipeline-test
 
 # Style, imports and the embedded configuration.
 check:
@@ -52,6 +53,13 @@ pipeline-test: build
 	scripts/check-binaries $(BIN)
 	swift build --build-tests
 	BULKHEAD_BIN=$(CURDIR)/$(BIN) swift test --disable-swift-testing --skip-build --filter PipelineTests
+
+# Tiny rings whose writers and readers are killed at full rate (docs/RING_PROOF.md). The long form takes some ten minutes.
+torture-short: build
+	$(BIN)/ringtorture
+
+torture: build
+	$(BIN)/ringtorture --records 1000000000 --writer-kills 1000 --reader-kills 1000 --takeovers 200
 
 bench: build
 	scripts/bench-pipeline

@@ -95,6 +95,9 @@ let package = Package(
         "Topology",
       ]),
 
+    // Kills, stops and replaces the two ends of tiny rings. No part of what is installed.
+    stage("ringtorture", ["CLinux", "ShmRing"]),
+
     // Tests.
     testProgram("ringloops", ["ShmRing"]),
     tests("ShmRingTests", ["CNuma", "CLinux", "ShmRing"]),
