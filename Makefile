@@ -59,7 +59,8 @@ torture-short: build
 	$(BIN)/ringtorture
 
 torture: build
-	$(BIN)/ringtorture --records 1000000000 --writer-kills 1000 --reader-kills 1000 --takeovers 200
+	$(BIN)/ringtorture --records 1000000000 --writer-kills 1000 --reader-kills 1000 --takeovers 200 \
+	  --step-rounds 5
 
 bench: build
 	scripts/bench-pipeline

@@ -101,6 +101,7 @@ let package = Package(
     // Tests.
     testProgram("ringloops", ["ShmRing"]),
     tests("ShmRingTests", ["CNuma", "CLinux", "ShmRing"]),
+    tests("RingTortureTests", ["ShmRing", "ringtorture"]),
     tests("LatencyHistogramTests", ["LatencyHistogram"]),
     tests("SupervisionTests", ["Supervision"]),
     tests("LineArbiterTests", ["LineArbiter", "StageRecords"]),

@@ -15,6 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/ptrace.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
@@ -105,6 +106,11 @@ int bulkhead_pin_to_cores(const int *cores, int count) {
 int bulkhead_end_with_parent(void) { return prctl(PR_SET_PDEATHSIG, SIGTERM, 0, 0, 0) != 0 ? -errno : 0; }
 
 int bulkhead_become_subreaper(void) { return prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) != 0 ? -errno : 0; }
+
+int bulkhead_trace_me(void) { return ptrace(PTRACE_TRACEME, 0, NULL, NULL) != 0 ? -errno : 0; }
+int bulkhead_trace_continue(pid_t pid) { return ptrace(PTRACE_CONT, pid, NULL, NULL) != 0 ? -errno : 0; }
+int bulkhead_trace_step(pid_t pid) { return ptrace(PTRACE_SINGLESTEP, pid, NULL, NULL) != 0 ? -errno : 0; }
+int bulkhead_wait_stop_signal(int status) { return WIFSTOPPED(status) ? WSTOPSIG(status) : 0; }
 
 bool bulkhead_wait_exited(int status) { return WIFEXITED(status); }
 int bulkhead_wait_exit_code(int status) { return WEXITSTATUS(status); }

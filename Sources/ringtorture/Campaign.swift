@@ -5,14 +5,16 @@ import ShmRing
 struct Options: Equatable {
   /// Records to be read on rings that nobody disturbs.
   var records: UInt64 = 10_000_000
-  var writerKills = 100
+  var writerKills = 200
   var readerKills = 100
   var takeovers = 20
+  /// Starting places of each operation that is killed step by step.
+  var stepRounds = 1
   var seed: UInt64 = 1
   var directory = "/dev/shm"
 
   static let usage = """
-    usage: ringtorture [--records N] [--writer-kills N] [--reader-kills N] [--takeovers N] [--seed N] \
+    usage: ringtorture [--records N] [--writer-kills N] [--reader-kills N] [--takeovers N] [--step-rounds N] [--seed N] \
     [--directory DIR]
     """
 
@@ -30,6 +32,7 @@ struct Options: Equatable {
       case "--writer-kills": writerKills = number
       case "--reader-kills": readerKills = number
       case "--takeovers": takeovers = number
+      case "--step-rounds": stepRounds = number
       case "--seed": seed = UInt64(number)
       default: return nil
       }
@@ -62,6 +65,7 @@ final class Campaign {
   /// - Returns: the exit code.
   func run() -> Int32 {
     say("torture: seed \(options.seed)")
+    stepPhase()
     killPhases()
     takeoverPhases()
     readPhases()
@@ -105,6 +109,33 @@ final class Campaign {
     }
   }
 
+  private func stepPhase() {
+    guard options.stepRounds > 0 else { return }
+    let began = bulkhead_monotonic_nanoseconds()
+    let drill = StepDrill(
+      directory: "\(options.directory)/ringtorture-\(getpid())-steps", rounds: options.stepRounds)
+    do {
+      let coverage = try drill.run()
+      for (operation, names) in coverage.stores {
+        say("  step \(operation): \(names.count) stores: \(Self.abbreviated(names))")
+      }
+      let milliseconds = (bulkhead_monotonic_nanoseconds() - began) / 1_000_000
+      say("  steps: \(coverage.kills) kills, one behind each store, 0 violations, \(milliseconds) ms")
+    } catch {
+      failures += 1
+      complain("steps: \(error)")
+    }
+  }
+
+  /// Neighbours of one name as one.
+  static func abbreviated(_ names: [String]) -> String {
+    var runs: [(name: String, count: Int)] = []
+    for name in names {
+      if runs.last?.name == name { runs[runs.count - 1].count += 1 } else { runs.append((name, 1)) }
+    }
+    return runs.map { $0.count == 1 ? $0.name : "\($0.name) x \($0.count)" }.joined(separator: ", ")
+  }
+
   /// The share of part `index` of `count`, so that all together are `whole`.
   static func share(_ whole: Int, _ index: Int, of count: Int) -> Int {
     whole * (index + 1) / count - whole * index / count
@@ -114,10 +145,11 @@ final class Campaign {
     var plans: [RingPlan] = []
     for mode in [RingPlan.Mode.overwriting, .gated, .detaching] {
       for size in Self.sizes where mode != .detaching || size.cells == 4 || size.cells == 64 {
+        // A batch takes much longer than what lies between two: the wake-up of a reader, the wait for one.
+        let scribbles = size.cells > 8 ? 4000 : mode == .overwriting ? 8000 : 16_000
         plans.append(
-          RingPlan(
-            mode: mode, cells: size.cells, recordBytes: size.bytes, scribbles: size.cells > 8 ? 400 : 3000,
-            stalls: true))
+          RingPlan(mode: mode, cells: size.cells, recordBytes: size.bytes, scribbles: scribbles, stalls: true)
+        )
       }
     }
     for (index, plan) in plans.enumerated() {

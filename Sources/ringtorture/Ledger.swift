@@ -1,4 +1,5 @@
 import ShmRing
+import Synchronization
 
 /// What the processes of one phase tell each other beside the ring: a file that outlives each of them.
 ///
@@ -84,6 +85,16 @@ struct Checkpoint {
 
   /// Of the process itself, or of one that is dead.
   var words: Words { slot(SharedWord(base).loadAcquiring()).load(as: Words.self) }
+
+  /// Of a process that lives.
+  var stableWords: Words {
+    while true {
+      let turn = SharedWord(base).loadAcquiring()
+      let found = slot(turn).load(as: Words.self)
+      atomicMemoryFence(ordering: .acquiring)
+      if SharedWord(base).loadRelaxed() == turn { return found }
+    }
+  }
 
   func replace(with words: Words) {
     let turn = SharedWord(base).loadRelaxed() &+ 1

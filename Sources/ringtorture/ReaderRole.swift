@@ -210,10 +210,11 @@ struct ReaderRole: ~Copyable {
   }
 
   private func wait(_ bits: UInt64) {
-    switch bits & 3 {
-    case 0: for _ in 0..<100 { bulkhead_spin_hint() }
-    case 1: sched_yield()
-    default: consumer.park(nanoseconds: 1_000_000)
+    // Seldom asleep: a woken reader takes the processor from its writer, which is then killed where it woke it.
+    switch bits & 15 {
+    case 0: consumer.park(nanoseconds: 1_000_000)
+    case 1...7: for _ in 0..<100 { bulkhead_spin_hint() }
+    default: sched_yield()
     }
   }
 }

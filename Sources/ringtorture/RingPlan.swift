@@ -1,3 +1,4 @@
+import Glibc
 import ShmRing
 
 /// One ring under torture: what it is made of and how its processes behave. Handed to them as arguments.
@@ -64,4 +65,15 @@ struct RingFiles {
   let directory: String
   var ring: String { directory + "/torture.ring" }
   var ledger: String { directory + "/ledger" }
+}
+
+extension RingFiles {
+  var cursor: String { "\(directory)/torture.\(RingPlan.reader).cursor" }
+  var gate: String { directory + "/torture.gate" }
+  var table: String { directory + "/torture.table" }
+
+  func remove() {
+    for path in [ring, ring + ".next", cursor, gate, table, ledger] { unlink(path) }
+    rmdir(directory)
+  }
 }

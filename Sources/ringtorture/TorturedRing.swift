@@ -61,10 +61,7 @@ final class TorturedRing {
   deinit {
     writer?.end()
     reader?.end()
-    for name in ["torture.ring", "torture.ring.next", "torture.gate", "torture.reader.cursor", "ledger"] {
-      unlink(files.directory + "/" + name)
-    }
-    rmdir(files.directory)
+    files.remove()
   }
 
   // MARK: Processes
@@ -281,9 +278,8 @@ final class TorturedRing {
     let kind = TortureScript.kind(epoch: try ring.words().epoch)
     let first = TortureScript.firstWord(of: walk.number, kind: kind)
     let found = payload.load(as: UInt64.self)
-    // Of a shorter one, what is there of the first word; one that is too short to tell does not count.
+    // Of a shorter one, what is there of the first word.
     let bits = min(8, walk.length) * 8
-    guard bits >= 24 else { return false }
     return [first, first ^ TortureScript.poisonMark].contains { ($0 ^ found) << UInt64(64 - bits) == 0 }
   }
 }

@@ -21,7 +21,8 @@ struct WriterRole: ~Copyable {
       takesOver
       ? try RingProducer.takeOver(path: files.ring, readers: readers, configurationHash: hash)
       : try RingProducer.attach(path: files.ring, readers: readers, configurationHash: hash)
-    let before = ledger.writer.words
+    // Not from the writers' own: one that was replaced, and does not know it yet, goes on with it.
+    let before = ledger.reader.stableWords
     walk = plan.walk(geometry, number: before.number, position: before.position)
     kind = TortureScript.kind(epoch: producer.epoch)
     random = SeededGenerator(state: seed)

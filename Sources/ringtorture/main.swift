@@ -1,7 +1,7 @@
 import Glibc
 
 let arguments = Array(CommandLine.arguments.dropFirst())
-if let end = Role.run(arguments) { exit(end) }
+if let end = Role.run(arguments) ?? StepRole.run(arguments) { exit(end) }
 guard let options = Options(arguments) else {
   complain(Options.usage)
   exit(64)

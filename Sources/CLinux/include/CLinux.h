@@ -44,6 +44,13 @@ pid_t bulkhead_spawn(const char *path, char *const arguments[], char *const envi
                      int descriptor_count, int log_descriptor);
 // Makes this process the parent of descendants whose own parent dies.
 int bulkhead_become_subreaper(void);
+// Single steps through a process of one's own (ptrace). It asks for that itself; each step ends with a stop that waitpid
+// reports. Return 0, or -errno.
+int bulkhead_trace_me(void);
+int bulkhead_trace_continue(pid_t pid);
+int bulkhead_trace_step(pid_t pid);
+// The signal that a process was stopped by, 0 if it has not stopped but ended.
+int bulkhead_wait_stop_signal(int status);
 bool bulkhead_wait_exited(int status);
 int bulkhead_wait_exit_code(int status);
 int bulkhead_wait_signal(int status);
