@@ -134,3 +134,9 @@ let package = Package(
     tests("CReaderTests", ["ShmRing", "StageRecords"]),
   ]
 )
+
+// `make sanitize` builds the ring and its tests alone.
+if Context.environment["BULKHEAD_RING_ONLY"] != nil {
+  let ring = ["CLinux", "CNuma", "ShmRing", "ShmRingTests", "ringtorture", "RingTortureTests"]
+  package.targets.removeAll { !ring.contains($0.name) }
+}

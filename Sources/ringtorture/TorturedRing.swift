@@ -49,13 +49,24 @@ final class TorturedRing {
     self.plan = plan
     files = RingFiles(directory: directory)
     geometry = try plan.geometry()
-    mkdir(directory, 0o755)
+    random = SeededGenerator(state: seed)
+    do {
+      ledger = try Self.makeFiles(plan, files, geometry)
+    } catch {
+      files.remove()
+      throw error
+    }
+  }
+
+  private static func makeFiles(
+    _ plan: RingPlan, _ files: RingFiles, _ geometry: RingGeometry
+  ) throws(RingError) -> Ledger {
+    mkdir(files.directory, 0o755)
     try RingProducer.create(
       path: files.ring, name: "torture", kind: plan.kind, geometry: geometry, readers: [RingPlan.reader],
       configurationHash: RingPlan.configuration)
     try Ledger.create(path: files.ledger)
-    ledger = try Ledger(path: files.ledger)
-    random = SeededGenerator(state: seed)
+    return try Ledger(path: files.ledger)
   }
 
   deinit {
