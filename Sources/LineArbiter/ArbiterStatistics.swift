@@ -21,6 +21,15 @@ public struct LineStatistics: Equatable, Sendable {
   public var packetsOutOfOrder: UInt64 = 0
   /// Packets, heartbeats and ends of session of another session.
   public var foreignSession: UInt64 = 0
+  /// Messages of the line that had been delivered or given up before they came.
+  public var messagesBehind: UInt64 = 0
+  /// Instant at which the line last came forward: showed a number that it had not shown before.
+  public var lastAdvanceAt: UInt64 = 0
+  /// Times that the line began again at low numbers within the session.
+  public var sequenceResets: UInt64 = 0
+  /// Where a run of packets far behind the line's own position goes on, and its packets so far.
+  @usableFromInline var rewoundNext: UInt64 = 0
+  @usableFromInline var rewoundPackets: UInt64 = 0
 
   @usableFromInline init() {}
 }
@@ -33,7 +42,7 @@ public struct LineStatistics: Equatable, Sendable {
 /// messages of all three sources = delivered + duplicates + late + duplicatesHeld + heldTotal + notHeld
 ///                                 + beyondWindow + notRequested
 /// heldTotal                     = heldDelivered + heldDiscarded + held now
-/// missing                       = filled, from three sources + givenUp + missing now
+/// missing                       = filled, from four sources + givenUp + missing now
 /// ```
 /// Messages of rejected packets are counted apart, in `rejectedMessages`.
 @frozen
@@ -68,21 +77,29 @@ public struct ArbiterCounters: Equatable, Sendable {
   public var filledByLineA: UInt64 = 0
   public var filledByLineB: UInt64 = 0
   public var filledByRetransmission: UInt64 = 0
+  public var filledBySnapshot: UInt64 = 0
   public var givenUp: UInt64 = 0
   /// Longest time from detection to fill of any message, ns.
   public var slowestFill: UInt64 = 0
   /// Times that the full gap table made ranges coarse.
   public var gapTableOverflows: UInt64 = 0
 
-  /// Requests made, those among them that repeat an unanswered one, and timeouts.
+  /// Requests of retransmission, those among them that repeat an unanswered one, and timeouts.
   public var requests: UInt64 = 0
   public var retries: UInt64 = 0
   public var timeouts: UInt64 = 0
+  /// Ranges that a line filled later than its objective.
+  public var lineObjectiveMissed: UInt64 = 0
 
   /// Copies that differed from the first. Delivered ones are compared only with a history.
   public var disagreements: UInt64 = 0
   /// Messages or announcements beyond an announced end of session, which moved it.
   public var endMoved: UInt64 = 0
+  /// Numbers further ahead than one packet is believed, jumps that a second one supported, and announced ends that
+  /// wait for a second one.
+  public var farAheadClaims: UInt64 = 0
+  public var jumps: UInt64 = 0
+  public var endClaims: UInt64 = 0
 
   @usableFromInline init() {}
 }

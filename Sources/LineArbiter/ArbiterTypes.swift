@@ -42,7 +42,7 @@ public enum IgnoreReason: UInt8, Sendable, CaseIterable {
   case sequenceZero = 1
   /// `first + count` does not fit 64 bits.
   case overflow = 2
-  /// Further ahead than ``ArbiterConfiguration/farAheadMessages``: not believable.
+  /// Further ahead than ``ArbiterConfiguration/farAheadMessages``, and no other packet supports it.
   case farAhead = 3
   /// Reaches beyond the announced end of a session that is complete.
   case afterEnd = 4
@@ -50,6 +50,10 @@ public enum IgnoreReason: UInt8, Sendable, CaseIterable {
   case beyondWindow = 5
   /// An answer that nobody waits for: outside of every outstanding request.
   case notRequested = 6
+  /// The channel is halted after a loss.
+  case halted = 7
+  /// An end of session that no other packet supports yet.
+  case unsupportedEnd = 8
 
   @inlinable var index: Int {
     @_noLocks get { Int(rawValue) }
@@ -65,6 +69,8 @@ public enum IgnoreReason: UInt8, Sendable, CaseIterable {
     case .afterEnd: "after end of session"
     case .beyondWindow: "beyond window"
     case .notRequested: "not requested"
+    case .halted: "halted"
+    case .unsupportedEnd: "unsupported end of session"
     }
   }
 }
@@ -95,6 +101,12 @@ public enum Action: Equatable, Sendable {
   /// `first...last` is lost for good: publish a gap record, then drain ``LineArbiter/nextDeliverable()``.
   /// The arbiter has already advanced. `first` is always the next number of the stream.
   case giveUp(first: UInt64, last: UInt64, reason: GiveUpReason)
+  /// `first...last` is lost for good, and the channel's policy is to stop: publish a gap record, and nothing after it.
+  case halt(first: UInt64, last: UInt64, reason: GiveUpReason)
+  /// Ask the venue for its full image, for the sake of `first...last`, the head of the stream. Then call
+  /// ``LineArbiter/snapshotArrived(next:now:)`` or ``LineArbiter/snapshotFailed(now:)``. Until then, new messages
+  /// are held as long as there is room.
+  case requestSnapshot(first: UInt64, last: UInt64)
   /// Nothing now; poll again at this instant, or after the next packet.
   case wait(until: UInt64)
   /// Nothing is missing that could be worked on.
@@ -104,12 +116,18 @@ public enum Action: Equatable, Sendable {
 /// Why a range was given up. The raw values are those of the gap record on the ring `merged`.
 @frozen
 public enum GiveUpReason: UInt8, Sendable, CaseIterable {
-  /// Neither line carried it within the hold time, and retransmission is off.
+  /// Neither line carried it, and retransmission is off.
   case retransmissionOff = 1
-  /// Every allowed request for it went unanswered, or its session is over.
+  /// Every allowed request for it went unanswered.
   case retransmissionExhausted = 2
   /// The stream ran further ahead than ``ArbiterConfiguration/maximumLagMessages``.
   case windowExceeded = 3
+  /// The circuit breaker keeps requests away from the service.
+  case retransmissionUnavailable = 6
+  /// There was no image either.
+  case snapshotUnavailable = 7
+  /// Its session is over, and its retransmission with it.
+  case sessionOver = 8
 }
 
 /// How a missing range ended.
@@ -118,9 +136,14 @@ public enum GapOutcome: UInt8, Sendable, CaseIterable {
   case retransmissionOff = 1
   case retransmissionExhausted = 2
   case windowExceeded = 3
+  case retransmissionUnavailable = 6
+  case snapshotUnavailable = 7
+  case sessionOver = 8
   case filledByLineA = 16
   case filledByLineB = 17
   case filledByRetransmission = 18
+  /// A full image took its place.
+  case filledBySnapshot = 19
 
   @usableFromInline @_noLocks
   init(filledBy source: Source) {
@@ -137,6 +160,9 @@ public enum GapOutcome: UInt8, Sendable, CaseIterable {
     case .retransmissionOff: self = .retransmissionOff
     case .retransmissionExhausted: self = .retransmissionExhausted
     case .windowExceeded: self = .windowExceeded
+    case .retransmissionUnavailable: self = .retransmissionUnavailable
+    case .snapshotUnavailable: self = .snapshotUnavailable
+    case .sessionOver: self = .sessionOver
     }
   }
 
@@ -155,9 +181,13 @@ public enum GapOutcome: UInt8, Sendable, CaseIterable {
     case .retransmissionOff: "lost: retransmission off"
     case .retransmissionExhausted: "lost: retransmission exhausted"
     case .windowExceeded: "lost: window exceeded"
+    case .retransmissionUnavailable: "lost: retransmission unavailable"
+    case .snapshotUnavailable: "lost: snapshot unavailable"
+    case .sessionOver: "lost: session over"
     case .filledByLineA: "filled by line A"
     case .filledByLineB: "filled by line B"
     case .filledByRetransmission: "filled by retransmission"
+    case .filledBySnapshot: "replaced by snapshot"
     }
   }
 }
@@ -214,9 +244,13 @@ public struct OpenGap: Equatable, Sendable {
   public var last: UInt64
   /// When the range was found missing (the oldest instant, if ranges were joined), in the caller's ns.
   public var detectedAt: UInt64
-  /// From when on it is asked for (or given up, with retransmission off).
-  public var eligibleAt: UInt64
-  /// When a request last covered part of it; 0 = never.
+  /// When its last number was found missing.
+  public var lastDetectedAt: UInt64
+  /// When each line is done with it, the hold time after it passed it; `.max` = it has not passed it yet.
+  public var lineADoneAt: UInt64
+  public var lineBDoneAt: UInt64
+  /// When a request first and last covered part of it; 0 = never.
+  public var firstRequestAt: UInt64
   public var lastRequestAt: UInt64
   /// Requests that covered part of it.
   public var requests: UInt32
@@ -228,11 +262,14 @@ public struct OpenGap: Equatable, Sendable {
   public var isCoarse: Bool
 
   @usableFromInline @_noLocks
-  init(first: UInt64, last: UInt64, detectedAt: UInt64, eligibleAt: UInt64) {
+  init(first: UInt64, last: UInt64, detectedAt: UInt64, lineADoneAt: UInt64, lineBDoneAt: UInt64) {
     self.first = first
     self.last = last
     self.detectedAt = detectedAt
-    self.eligibleAt = eligibleAt
+    lastDetectedAt = detectedAt
+    self.lineADoneAt = lineADoneAt
+    self.lineBDoneAt = lineBDoneAt
+    firstRequestAt = 0
     lastRequestAt = 0
     requests = 0
     filledByLineA = 0
@@ -251,15 +288,19 @@ public struct FinishedGap: Equatable, Sendable {
   public var detectedAt: UInt64
   /// When its last message arrived, or when it was given up.
   public var finishedAt: UInt64
-  /// Requests that covered part of it.
+  /// Requests that covered part of it, and when the first and the last of them were made; 0 = never.
   public var requests: UInt32
+  public var firstRequestAt: UInt64
+  public var lastRequestAt: UInt64
   public var outcome: GapOutcome
 
   @usableFromInline @_noLocks
   init(
     first: UInt64, last: UInt64, detectedAt: UInt64, finishedAt: UInt64, requests: UInt32,
-    outcome: GapOutcome
+    firstRequestAt: UInt64 = 0, lastRequestAt: UInt64 = 0, outcome: GapOutcome
   ) {
+    self.firstRequestAt = firstRequestAt
+    self.lastRequestAt = lastRequestAt
     self.first = first
     self.last = last
     self.detectedAt = detectedAt

@@ -1,14 +1,20 @@
-/// Hashes of the last delivered messages, by sequence number: what a later copy is compared with. The hash
-/// never leaves the process, so it need only be quick and spread well.
+/// The last delivered messages, by sequence number: what a later copy is compared with, and what is shown when it
+/// differs. The bytes themselves are kept: copying a message of the usual size takes less time than hashing it.
 ///
 /// ```
-/// entries [sequence & mask]   0 u64 sequence (0 = none) | 8 u64 hash
+/// slot [sequence & mask], 64 bytes:   0 u64 sequence (0 = none) | 8 u16 length | 10 first 54 bytes
+///                                     a longer message: 10 first 46 bytes | 56 u64 hash of all
 /// ```
 @frozen
 @usableFromInline
 struct DuplicateHistory: ~Copyable {
-  @usableFromInline let entries: UnsafeMutablePointer<UInt64>
-  /// Entries - 1; only meaningful if ``isOn``.
+  @usableFromInline static let slotBytes = 64
+  /// Messages up to this length are kept whole.
+  @usableFromInline static let wholeBytes = 54
+  @usableFromInline static let cutBytes = 46
+
+  @usableFromInline let slots: UnsafeMutableRawPointer
+  /// Slots - 1; only meaningful if ``isOn``.
   @usableFromInline let mask: UInt64
   @usableFromInline let isOn: Bool
 
@@ -16,33 +22,107 @@ struct DuplicateHistory: ~Copyable {
     isOn = messages > 0
     let count = max(messages, 1)
     mask = UInt64(count - 1)
-    entries = .allocate(capacity: 2 * count)
-    entries.initialize(repeating: 0, count: 2 * count)
+    slots = .allocate(byteCount: Self.slotBytes * count, alignment: 64)
+    slots.initializeMemory(as: UInt8.self, repeating: 0, count: Self.slotBytes * count)
   }
 
-  @inlinable deinit { entries.deallocate() }
+  @inlinable deinit { slots.deallocate() }
+
+  @inlinable @inline(__always) @_noLocks
+  func slot(_ sequence: UInt64) -> UnsafeMutableRawPointer {
+    slots + Int(truncatingIfNeeded: sequence & mask) &* Self.slotBytes
+  }
 
   @inlinable @inline(__always) @_noLocks
   func record(_ sequence: UInt64, _ bytes: UnsafeRawBufferPointer) {
-    let index = 2 &* Int(truncatingIfNeeded: sequence & mask)
-    entries[index] = sequence
-    entries[index &+ 1] = Self.hash(bytes)
+    let slot = slot(sequence)
+    slot.storeBytes(of: sequence, as: UInt64.self)
+    slot.storeBytes(of: UInt16(truncatingIfNeeded: bytes.count), toByteOffset: 8, as: UInt16.self)
+    guard let base = bytes.baseAddress else { return }
+    let target = slot + 10
+    let count = bytes.count
+    if count <= Self.wholeBytes {
+      if count >= 8 {
+        // Eight bytes a step; the last step overlaps the one before it.
+        var offset = 0
+        while offset &+ 8 < count {
+          let word = base.loadUnaligned(fromByteOffset: offset, as: UInt64.self)
+          target.storeBytes(of: word, toByteOffset: offset, as: UInt64.self)
+          offset &+= 8
+        }
+        let word = base.loadUnaligned(fromByteOffset: count &- 8, as: UInt64.self)
+        target.storeBytes(of: word, toByteOffset: count &- 8, as: UInt64.self)
+      } else {
+        var offset = 0
+        while offset < count {
+          let byte = base.load(fromByteOffset: offset, as: UInt8.self)
+          target.storeBytes(of: byte, toByteOffset: offset, as: UInt8.self)
+          offset &+= 1
+        }
+      }
+    } else {
+      target.copyMemory(from: base, byteCount: Self.cutBytes)
+      slot.storeBytes(of: Self.hash(bytes), toByteOffset: 56, as: UInt64.self)
+    }
   }
 
-  /// False only when the message is remembered with another hash.
+  /// False only when the message is remembered with other bytes.
   @inlinable @inline(__always) @_noLocks
   func agrees(_ sequence: UInt64, _ bytes: UnsafeRawBufferPointer) -> Bool {
-    let index = 2 &* Int(truncatingIfNeeded: sequence & mask)
-    return entries[index] != sequence || entries[index &+ 1] == Self.hash(bytes)
+    let slot = slot(sequence)
+    guard slot.load(as: UInt64.self) == sequence else { return true }
+    let count = bytes.count
+    guard slot.load(fromByteOffset: 8, as: UInt16.self) == UInt16(truncatingIfNeeded: count) else {
+      return false
+    }
+    guard let base = bytes.baseAddress else { return true }
+    let kept = slot + 10
+    guard count <= Self.wholeBytes else {
+      return slot.load(fromByteOffset: 56, as: UInt64.self) == Self.hash(bytes)
+    }
+    if count >= 8 {
+      var difference: UInt64 = 0
+      var offset = 0
+      while offset &+ 8 < count {
+        difference |=
+          base.loadUnaligned(fromByteOffset: offset, as: UInt64.self)
+          ^ kept.loadUnaligned(fromByteOffset: offset, as: UInt64.self)
+        offset &+= 8
+      }
+      difference |=
+        base.loadUnaligned(fromByteOffset: count &- 8, as: UInt64.self)
+        ^ kept.loadUnaligned(fromByteOffset: count &- 8, as: UInt64.self)
+      return difference == 0
+    }
+    var offset = 0
+    while offset < count {
+      if base.load(fromByteOffset: offset, as: UInt8.self)
+        != kept.load(fromByteOffset: offset, as: UInt8.self)
+      {
+        return false
+      }
+      offset &+= 1
+    }
+    return true
+  }
+
+  /// What is kept of a message that is remembered, and its length.
+  @usableFromInline @_noLocks
+  func kept(_ sequence: UInt64) -> (bytes: UnsafeRawBufferPointer, length: Int) {
+    let slot = slot(sequence)
+    let length = Int(slot.load(fromByteOffset: 8, as: UInt16.self))
+    let count = length <= Self.wholeBytes ? length : Self.cutBytes
+    return (UnsafeRawBufferPointer(start: slot + 10, count: count), length)
   }
 
   /// Forgets everything: numbers start again with a session.
   func removeAll() {
-    entries.update(repeating: 0, count: 2 * (Int(mask) + 1))
+    slots.initializeMemory(as: UInt8.self, repeating: 0, count: Self.slotBytes * (Int(mask) + 1))
   }
 
-  /// Multiply and fold, eight bytes a step; the last step overlaps the one before it.
-  @inlinable @inline(__always) @_noLocks
+  /// Multiply and fold, eight bytes a step; the last step overlaps the one before it. Never leaves the process, so
+  /// it need only be quick and spread well.
+  @usableFromInline @inline(never) @_noLocks
   static func hash(_ bytes: UnsafeRawBufferPointer) -> UInt64 {
     let count = bytes.count
     var state = UInt64(truncatingIfNeeded: count &+ 1) &* 0x9E37_79B9_7F4A_7C15
@@ -64,7 +144,7 @@ struct DuplicateHistory: ~Copyable {
     return fold(state ^ word)
   }
 
-  @inlinable @inline(__always) @_noLocks
+  @inline(__always) @_noLocks
   static func fold(_ value: UInt64) -> UInt64 {
     let product = value.multipliedFullWidth(by: 0xD6E8_FEB8_6659_FD93)
     // The product of zero is zero: the addition keeps a run of such steps from ending in one state.

@@ -23,7 +23,8 @@ struct GapTable: ~Copyable {
     self.capacity = capacity
     entries = .allocate(capacity: capacity)
     entries.initialize(
-      repeating: OpenGap(first: 0, last: 0, detectedAt: 0, eligibleAt: 0), count: capacity)
+      repeating: OpenGap(first: 0, last: 0, detectedAt: 0, lineADoneAt: 0, lineBDoneAt: 0),
+      count: capacity)
     finished = .allocate(capacity: Self.finishedCapacity)
     finished.initialize(
       repeating: FinishedGap(
@@ -48,25 +49,35 @@ struct GapTable: ~Copyable {
     return low
   }
 
-  /// Adds a range above all others. It joins the last one if both touch and are equally ripe.
+  /// Adds a range above all others. It joins the last one if both touch and the lines are done with them at the same
+  /// instants (those that have passed make no difference any more).
   /// - Returns: whether it is a range of its own.
   @_noLocks
-  mutating func append(first: UInt64, last: UInt64, now: UInt64, eligibleAt: UInt64) -> Bool {
+  mutating func append(_ gap: OpenGap, now: UInt64) -> Bool {
     if count > 0 {
       let newest = count &- 1
-      let ripe = entries[newest].eligibleAt <= now && eligibleAt <= now
-      if entries[newest].last &+ 1 == first && (ripe || entries[newest].eligibleAt == eligibleAt) {
-        entries[newest].last = last
+      if entries[newest].last &+ 1 == gap.first
+        && isSame(entries[newest].lineADoneAt, gap.lineADoneAt, now)
+        && isSame(entries[newest].lineBDoneAt, gap.lineBDoneAt, now)
+      {
+        entries[newest].last = gap.last
+        entries[newest].lastDetectedAt = gap.lastDetectedAt
         return false
       }
     }
     if count == capacity { joinClosestNeighbours() }
-    entries[count] = OpenGap(first: first, last: last, detectedAt: now, eligibleAt: eligibleAt)
+    entries[count] = gap
     count &+= 1
     return true
   }
 
-  /// Joins the two neighbours with the least between them. The older instants hold for both.
+  @inline(__always)
+  private func isSame(_ left: UInt64, _ right: UInt64, _ now: UInt64) -> Bool {
+    left == right || (left <= now && right <= now)
+  }
+
+  /// Joins the two neighbours with the least between them. The older detection holds for both, and a line is done
+  /// with both when it is done with the later one.
   @_noLocks
   private mutating func joinClosestNeighbours() {
     overflows &+= 1
@@ -84,7 +95,10 @@ struct GapTable: ~Copyable {
     let right = entries[best &+ 1]
     entries[best].last = right.last
     entries[best].detectedAt = min(entries[best].detectedAt, right.detectedAt)
-    entries[best].eligibleAt = min(entries[best].eligibleAt, right.eligibleAt)
+    entries[best].lastDetectedAt = max(entries[best].lastDetectedAt, right.lastDetectedAt)
+    entries[best].lineADoneAt = max(entries[best].lineADoneAt, right.lineADoneAt)
+    entries[best].lineBDoneAt = max(entries[best].lineBDoneAt, right.lineBDoneAt)
+    if entries[best].firstRequestAt == 0 { entries[best].firstRequestAt = right.firstRequestAt }
     entries[best].lastRequestAt = max(entries[best].lastRequestAt, right.lastRequestAt)
     entries[best].requests = max(entries[best].requests, right.requests)
     entries[best].filledByLineA &+= right.filledByLineA
@@ -97,7 +111,9 @@ struct GapTable: ~Copyable {
   /// Takes one number out of the range that covers it, as filled by `source`.
   /// - Returns: the instant when it was found missing; nil if no range covers it.
   @_noLocks
-  mutating func fill(_ sequence: UInt64, by source: Source, now: UInt64) -> UInt64? {
+  mutating func fill(
+    _ sequence: UInt64, by source: Source, now: UInt64
+  ) -> (detectedAt: UInt64, isNewRange: Bool)? {
     // The head is by far the commonest.
     let index =
       count > 0 && entries[0].last >= sequence ? 0 : firstIndex(endingAtOrAfter: sequence)
@@ -108,6 +124,7 @@ struct GapTable: ~Copyable {
     case .retransmission: entries[index].filledByRetransmission &+= 1
     }
     let gap = entries[index]
+    let finishedBefore = finishedTotal
     finish(first: sequence, last: sequence, of: gap, now: now, outcome: GapOutcome(filledBy: source))
     if gap.first == gap.last {
       removeEntry(index)
@@ -127,7 +144,7 @@ struct GapTable: ~Copyable {
       entries[index &+ 1].filledByLineB = 0
       entries[index &+ 1].filledByRetransmission = 0
     }
-    return gap.detectedAt
+    return (gap.detectedAt, finishedTotal != finishedBefore)
   }
 
   /// Takes `first...last`, the front of the first range, out as lost.
@@ -182,7 +199,7 @@ struct GapTable: ~Copyable {
     let next = Int(truncatingIfNeeded: finishedTotal & UInt64(Self.finishedCapacity - 1))
     finished[next] = FinishedGap(
       first: first, last: last, detectedAt: gap.detectedAt, finishedAt: now, requests: gap.requests,
-      outcome: outcome)
+      firstRequestAt: gap.firstRequestAt, lastRequestAt: gap.lastRequestAt, outcome: outcome)
     finishedTotal &+= 1
   }
 

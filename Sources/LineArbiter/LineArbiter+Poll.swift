@@ -29,14 +29,11 @@ extension LineArbiter {
 
   @usableFromInline @inline(never) @_noLocks
   mutating func plan(_ now: UInt64) -> Action {
-    guard gaps.count > 0 else { return rest(until: .max) }
+    guard gaps.count > 0, !isHalted else { return rest(until: .max) }
     let headIsMissing = gaps.entries[0].first == expected
-    if isAbandoning || !settings.retransmission {
+    if isAbandoning {
       guard headIsMissing else { return rest(until: .max) }
-      let eligibleAt = gaps.entries[0].eligibleAt
-      if !isAbandoning && now < eligibleAt { return rest(until: eligibleAt) }
-      return giveUpHead(
-        through: .max, reason: isAbandoning ? .retransmissionExhausted : .retransmissionOff, now: now)
+      return giveUpHead(through: .max, reason: .sessionOver, now: now)
     }
     let lag = known &- expected
     if headIsMissing && settings.maximumLag != 0 && lag > settings.maximumLag {
@@ -44,13 +41,112 @@ extension LineArbiter {
         through: known &- settings.window &- 1, reason: .windowExceeded, now: now)
     }
 
-    refreshRequests(now)
-    if headIsMissing, let head = requests.index(of: expected),
-      case .exhausted = requests.entries[head].state
-    {
-      return giveUpHead(through: requests.entries[head].last, reason: .retransmissionExhausted, now: now)
+    var limit = UInt64.max
+    if settings.retransmission { refreshRequests(now) }
+    if headIsMissing, let (last, reason) = messagesEnd(now) {
+      // Nobody will be asked for it any more. The lines may still bring it.
+      limit = linesDoneAt(gaps.entries[0], now: now)
+      if now >= limit {
+        switch concede(through: last, reason: reason, now: now) {
+        case .act(let action): return action
+        case .wait(let until): limit = until
+        }
+      }
     }
-    return request(now)
+    return settings.retransmission ? request(now, limit: limit) : rest(until: limit)
+  }
+
+  /// The head cannot be had as messages by asking: how far that goes, and why. Nil if it can, or may.
+  @inline(__always)
+  private mutating func messagesEnd(_ now: UInt64) -> (last: UInt64, reason: GiveUpReason)? {
+    guard settings.retransmission else { return (.max, .retransmissionOff) }
+    if let head = requests.index(of: expected) {
+      switch requests.entries[head].state {
+      case .exhausted: return (requests.entries[head].last, .retransmissionExhausted)
+      case .refused: return (requests.entries[head].last, .retransmissionUnavailable)
+      case .due where retransmissionGate.breaker.isOpen(now):
+        requests.entries[head].state = .refused
+        retransmissionGate.statistics.refusedByBreaker &+= 1
+        return (requests.entries[head].last, .retransmissionUnavailable)
+      case .inFlight, .due, .parked: return nil
+      }
+    }
+    // Not asked for yet, and it cannot be.
+    if retransmissionGate.breaker.isOpen(now), now >= requestAt(gaps.entries[0], now: now) {
+      return (requests.firstAbove(expected) &- 1, .retransmissionUnavailable)
+    }
+    return nil
+  }
+
+  private enum Concession {
+    case act(Action)
+    case wait(UInt64)
+  }
+
+  /// No message source has `expected...last` any more: what the channel's policy says.
+  @inline(__always)
+  private mutating func concede(through last: UInt64, reason: GiveUpReason, now: UInt64) -> Concession {
+    switch settings.policy {
+    case .stale: return .act(giveUpHead(through: last, reason: reason, now: now))
+    case .halt:
+      guard
+        case .giveUp(let first, let last, let reason) = giveUpHead(through: last, reason: reason, now: now)
+      else { return .wait(.max) }
+      isHalted = true
+      isEnding = true
+      return .act(.halt(first: first, last: last, reason: reason))
+    case .snapshot: return askForSnapshot(through: last, now: now)
+    }
+  }
+
+  @inline(__always)
+  private mutating func askForSnapshot(through last: UInt64, now: UInt64) -> Concession {
+    if expected > snapshot.last { snapshot.attempts = 0 }
+    snapshot.last = gaps.entries[0].last
+    if snapshot.isInFlight {
+      if now < snapshot.dueAt { return .wait(snapshot.dueAt) }
+      snapshot.isInFlight = false
+      noteOutcome(.snapshot, failed: true, now)
+    }
+    if snapshot.attempts < UInt32(truncatingIfNeeded: snapshot.gate.settings.attempts) {
+      switch snapshot.gate.admission(now, inFlight: 0) {
+      case .at(let instant): return .wait(instant)
+      case .now:
+        snapshot.gate.noteRequest(now, isRetry: snapshot.attempts > 0)
+        snapshot.dueAt = snapshot.gate.dueAt(now, attempt: snapshot.attempts)
+        snapshot.attempts &+= 1
+        snapshot.isInFlight = true
+        requests.planIsStale = true
+        return .act(.requestSnapshot(first: expected, last: min(last, gaps.entries[0].last)))
+      case .refused: snapshot.gate.statistics.refusedByBreaker &+= 1
+      }
+    }
+    snapshot.attempts = 0
+    return .act(giveUpHead(through: last, reason: .snapshotUnavailable, now: now))
+  }
+
+  /// An outcome for the breaker of a service; its change is an event.
+  @inline(__always)
+  mutating func noteOutcome(_ rung: RecoveryRung, failed: Bool, _ now: UInt64) {
+    if case .snapshot = rung {
+      let before = snapshot.gate.breaker.state
+      if failed { snapshot.gate.noteFailure(now) } else { snapshot.gate.noteSuccess() }
+      noteBreaker(rung, before, snapshot.gate.breaker.state)
+    } else {
+      let before = retransmissionGate.breaker.state
+      if failed { retransmissionGate.noteFailure(now) } else { retransmissionGate.noteSuccess() }
+      noteBreaker(rung, before, retransmissionGate.breaker.state)
+    }
+  }
+
+  @inline(__always)
+  private mutating func noteBreaker(
+    _ rung: RecoveryRung, _ before: CircuitBreaker.State, _ after: CircuitBreaker.State
+  ) {
+    switch (before, after) {
+    case (.closed, .closed), (.open, .open), (.halfOpen, .halfOpen): break
+    default: events.add(.breaker(rung: rung, state: after))
+    }
   }
 
   /// Drops requests that have nothing missing left, and applies answers and timeouts to the others.
@@ -60,11 +156,18 @@ extension LineArbiter {
     while index < requests.count {
       let entry = requests.entries + index
       guard let first = firstMissing(from: entry.pointee.first, through: entry.pointee.last) else {
+        if case .inFlight = entry.pointee.state, entry.pointee.isAnswered {
+          noteOutcome(.retransmission, failed: false, now)
+        }
         requests.remove(index)
         continue
       }
       let isAnswered = entry.pointee.isAnswered
       entry.pointee.isAnswered = false
+      if case .refused = entry.pointee.state, !retransmissionGate.breaker.isOpen(now) {
+        entry.pointee.state = .due
+        entry.pointee.dueAt = now
+      }
       if case .parked = entry.pointee.state {
         if first == expected || held.isHalfEmpty {
           entry.pointee.attempts = 0
@@ -73,11 +176,13 @@ extension LineArbiter {
         }
       } else if isAnswered {
         entry.pointee.attempts = 0
+        if case .inFlight = entry.pointee.state { noteOutcome(.retransmission, failed: false, now) }
         entry.pointee.state = .due
         entry.pointee.dueAt = later(entry.pointee.answeredAt, by: settings.partialAnswer)
       }
       if case .inFlight = entry.pointee.state, now >= entry.pointee.dueAt {
         tally.timeouts &+= 1
+        noteOutcome(.retransmission, failed: true, now)
         entry.pointee.state = entry.pointee.attempts >= settings.attempts ? .exhausted : .due
       }
       index &+= 1
@@ -86,8 +191,8 @@ extension LineArbiter {
 
   /// Makes the lowest request that may be made now, or says when the next one might.
   @inline(__always)
-  private mutating func request(_ now: UInt64) -> Action {
-    var next = UInt64.max
+  private mutating func request(_ now: UInt64, limit: UInt64) -> Action {
+    var next = limit
     var repeated = -1
     var index = 0
     while index < requests.count {
@@ -97,7 +202,7 @@ extension LineArbiter {
       case .due where entry.dueAt > now: next = min(next, entry.dueAt)
       case .due:
         if repeated < 0 || entry.first < requests.entries[repeated].first { repeated = index }
-      case .parked, .exhausted: break
+      case .parked, .exhausted, .refused: break
       }
       index &+= 1
     }
@@ -107,9 +212,10 @@ extension LineArbiter {
       useFresh = repeated < 0 || fresh.first < requests.entries[repeated].first
     }
     guard useFresh || repeated >= 0 else { return rest(until: next) }
-    if requests.hasRequested {
-      let earliest = later(requests.lastRequestAt, by: settings.interval)
-      if now < earliest { return rest(until: min(next, earliest)) }
+    switch retransmissionGate.admission(now, inFlight: requests.inFlightCount()) {
+    case .now: break
+    case .at(let instant): return rest(until: min(next, instant))
+    case .refused: return rest(until: min(next, retransmissionGate.breaker.openUntil))
     }
     if useFresh, let fresh {
       requests.entries[requests.count] = OutstandingRequest(first: fresh.first, last: fresh.last)
@@ -127,12 +233,10 @@ extension LineArbiter {
       firstMissing(from: entry.pointee.first, through: entry.pointee.last) ?? entry.pointee.first
     entry.pointee.last = min(entry.pointee.last, runEnd(entry.pointee.first))
     if entry.pointee.attempts > 0 { tally.retries &+= 1 }
-    entry.pointee.dueAt = later(
-      now, by: settings.timeout &+ settings.backoff &* UInt64(entry.pointee.attempts))
+    entry.pointee.dueAt = retransmissionGate.dueAt(now, attempt: entry.pointee.attempts)
+    retransmissionGate.noteRequest(now, isRetry: entry.pointee.attempts > 0)
     entry.pointee.attempts &+= 1
     entry.pointee.state = .inFlight
-    requests.lastRequestAt = now
-    requests.hasRequested = true
     requests.planIsStale = true
     tally.requests &+= 1
     let first = entry.pointee.first
@@ -140,6 +244,7 @@ extension LineArbiter {
     var gap = gaps.firstIndex(endingAtOrAfter: first)
     while gap < gaps.count && gaps.entries[gap].first <= last {
       gaps.entries[gap].requests &+= 1
+      if gaps.entries[gap].firstRequestAt == 0 { gaps.entries[gap].firstRequestAt = now }
       gaps.entries[gap].lastRequestAt = now
       gap &+= 1
     }
@@ -155,8 +260,9 @@ extension LineArbiter {
       let gap = gaps.entries[index]
       index &+= 1
       if gap.first &- expected >= settings.window { return nil }
-      if now < gap.eligibleAt {
-        next = min(next, gap.eligibleAt)
+      let requestAt = requestAt(gap, now: now)
+      if now < requestAt {
+        next = min(next, requestAt)
         continue
       }
       var from = gap.first
@@ -225,7 +331,9 @@ extension LineArbiter {
       index &+= 1
       guard index < gaps.count else { return last }
       let following = gaps.entries[index]
-      guard following.first == last &+ 1, following.eligibleAt <= now, !following.isCoarse else {
+      guard following.first == last &+ 1, now == .max || requestAt(following, now: now) <= now,
+        !following.isCoarse
+      else {
         return last
       }
     }
@@ -233,7 +341,7 @@ extension LineArbiter {
 
   /// Slots are only those of the window: a number beyond it is never held.
   @inline(__always)
-  private func isHeld(_ sequence: UInt64) -> Bool {
+  func isHeld(_ sequence: UInt64) -> Bool {
     sequence &- expected < settings.window && held.contains(sequence)
   }
 

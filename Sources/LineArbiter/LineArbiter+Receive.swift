@@ -2,7 +2,10 @@
 extension LineArbiter {
   /// All that ``receive(source:first:count:now:)`` does not decide inline.
   @usableFromInline @inline(never) @_noLocks
-  mutating func receiveUnusual(_ source: Source, _ first: UInt64, _ count: UInt16, _ now: UInt64) -> Verdict {
+  mutating func receiveUnusual(
+    _ source: Source, _ first: UInt64, _ count: UInt16, _ now: UInt64, _ stamp: UInt64
+  ) -> Verdict {
+    if isHalted { return reject(.halted, messages: count) }
     if count == 0 {
       heartbeat(source: source, nextExpected: first, now: now)
       return .ignore(.empty)
@@ -13,10 +16,18 @@ extension LineArbiter {
     }
     let line = lines + source.index
     if !source.isLine { return receiveAnswer(line, first, end, now) }
+    if isFarAhead(first),
+      !isCorroborated(source, first: first, end: end, isAnnouncement: false, now: now)
+    {
+      return reject(.farAhead, messages: count)
+    }
 
-    note(line, source, first: first, end: end, count: count, now: now)
+    note(line, source, first: first, end: end, count: count, now: now, stamp: stamp)
+    // Before it opens a range of its own: those that a line is past are the lowest.
+    markPassed(source, now: now)
     if end <= expected {
       line.pointee.packetsBehind &+= 1
+      line.pointee.messagesBehind &+= UInt64(count)
       countOld(first, end)
       return .duplicate
     }
@@ -38,9 +49,9 @@ extension LineArbiter {
       known = end
       return .deliver(skip: Int(truncatingIfNeeded: skip))
     }
-    if first > known { openGap(through: first &- 1, now: now, certain: false) }
+    if first > known { openGap(through: first &- 1, source, now: now, certain: false) }
     if first > expected && first &- expected >= settings.window {
-      if end > known { openGap(through: end &- 1, now: now, certain: true) }
+      if end > known { openGap(through: end &- 1, source, now: now, certain: true) }
       tally.beyondWindow &+= UInt64(count)
       rejectionCounts[IgnoreReason.beyondWindow.index] &+= 1
       return .ignore(.beyondWindow)
@@ -70,13 +81,16 @@ extension LineArbiter {
       return .duplicate
     }
     if sequence &- expected >= settings.window {
-      if sequence >= known { openGap(through: sequence, now: examinedAt, certain: true) }
+      if sequence >= known { openGap(through: sequence, examinedSource, now: examinedAt, certain: true) }
       tally.beyondWindow &+= 1
       return .beyondWindow
     }
     if held.contains(sequence) {
       tally.duplicatesHeld &+= 1
-      if !equal(held.bytes(sequence), bytes) { noteDisagreement(examinedSource, sequence) }
+      let kept = held.bytes(sequence)
+      if !equal(kept, bytes) {
+        noteDisagreement(examinedSource, sequence, kept: kept, keptLength: kept.count, refused: bytes)
+      }
       return .duplicate
     }
     if sequence == expected {
@@ -94,7 +108,7 @@ extension LineArbiter {
     _ sequence: UInt64, _ bytes: UnsafeRawBufferPointer, _ stamp: UInt64
   ) -> Acceptance {
     guard held.store(sequence, bytes, stamp: stamp) else {
-      if sequence >= known { openGap(through: sequence, now: examinedAt, certain: true) }
+      if sequence >= known { openGap(through: sequence, examinedSource, now: examinedAt, certain: true) }
       if !examinedSource.isLine { requests.park(from: sequence) }
       tally.notHeld &+= 1
       return .notHeld
@@ -102,7 +116,9 @@ extension LineArbiter {
     if sequence < known {
       fill(sequence)
     } else {
-      if sequence > known { openGap(through: sequence &- 1, now: examinedAt, certain: false) }
+      if sequence > known {
+        openGap(through: sequence &- 1, examinedSource, now: examinedAt, certain: false)
+      }
       known = sequence &+ 1
     }
     tally.heldTotal &+= 1
@@ -135,10 +151,15 @@ extension LineArbiter {
   @_noLocks
   public mutating func endOfSession(source: Source, nextExpected: UInt64, now: UInt64) {
     guard noteAnnouncement(source, nextExpected, now) else { return }
+    guard isEndCorroborated(source, nextExpected, now: now) else {
+      rejectionCounts[IgnoreReason.unsupportedEnd.index] &+= 1
+      return
+    }
     // An end below what is known to exist cannot be right: the known messages are.
     let end = max(nextExpected, known)
     if end != nextExpected || (announcedEnd != 0 && end != announcedEnd) { tally.endMoved &+= 1 }
     announcedEnd = max(announcedEnd, end)
+    isEnding = true
   }
 
   /// - Returns: false if it was ignored.
@@ -149,17 +170,24 @@ extension LineArbiter {
       lines[source.index].heartbeats &+= 1
       return false
     }
-    if let reason = rejection(nextExpected, reaching: nextExpected, overflow: false) {
+    if let reason = isHalted ? .halted : rejection(nextExpected, reaching: nextExpected, overflow: false) {
       _ = reject(reason, messages: 0)
+      return false
+    }
+    if isFarAhead(nextExpected),
+      !isCorroborated(source, first: nextExpected, end: nextExpected, isAnnouncement: true, now: now)
+    {
+      _ = reject(.farAhead, messages: 0)
       return false
     }
     let line = lines + source.index
     line.pointee.lastPacketAt = now
     line.pointee.heartbeats &+= 1
     if nextExpected > line.pointee.nextSequence {
-      noteDiscontinuity(line, source, first: nextExpected, end: nextExpected)
+      noteDiscontinuity(line, source, first: nextExpected, end: nextExpected, now: now)
     }
-    if nextExpected > known { openGap(through: nextExpected &- 1, now: now, certain: false) }
+    markPassed(source, now: now)
+    if nextExpected > known { openGap(through: nextExpected &- 1, source, now: now, certain: false) }
     if announcedEnd != 0 && nextExpected > announcedEnd {
       announcedEnd = nextExpected
       tally.endMoved &+= 1
@@ -174,9 +202,14 @@ extension LineArbiter {
   private func rejection(_ first: UInt64, reaching end: UInt64, overflow: Bool) -> IgnoreReason? {
     if first == 0 { return .sequenceZero }
     if overflow { return .overflow }
-    if first > expected && first &- expected > settings.farAhead { return .farAhead }
     if isComplete && end > announcedEnd { return .afterEnd }
     return nil
+  }
+
+  /// Whether one packet alone is not believed that the stream is there.
+  @inline(__always)
+  private func isFarAhead(_ first: UInt64) -> Bool {
+    first > known && first &- known > settings.farAhead
   }
 
   @inline(__always)
@@ -214,13 +247,17 @@ extension LineArbiter {
     return .examine
   }
 
-  /// Everything from the highest known number to `last` exists and is missing. `certain`: it will not come
-  /// by itself, for it was here and could not be kept.
+  /// Everything from the highest known number to `last` exists and is missing, as `source` has shown. `certain`: the
+  /// source will not bring it by itself, for it was here and could not be kept.
   @_noLocks
-  private mutating func openGap(through last: UInt64, now: UInt64, certain: Bool) {
+  private mutating func openGap(through last: UInt64, _ source: Source, now: UInt64, certain: Bool) {
     let first = known
-    let eligibleAt = certain ? now : later(now, by: settings.hold)
-    if gaps.append(first: first, last: last, now: now, eligibleAt: eligibleAt) { tally.gaps &+= 1 }
+    let doneAt = certain ? now : later(now, by: settings.hold)
+    // An answer that could not be kept is no sign of the lines.
+    let gap = OpenGap(
+      first: first, last: last, detectedAt: now, lineADoneAt: source.index == 0 ? doneAt : .max,
+      lineBDoneAt: source.index == 1 ? doneAt : .max)
+    if gaps.append(gap, now: now) { tally.gaps &+= 1 }
     tally.missing &+= last &- first &+ 1
     known = last &+ 1
     requests.planIsStale = true
@@ -229,8 +266,13 @@ extension LineArbiter {
   /// A missing message is here, from the source that is being examined.
   @inline(__always)
   private mutating func fill(_ sequence: UInt64) {
-    guard let detectedAt = gaps.fill(sequence, by: examinedSource, now: examinedAt) else { return }
+    guard let (detectedAt, isNewRange) = gaps.fill(sequence, by: examinedSource, now: examinedAt) else {
+      return
+    }
     requests.planIsStale = true
+    // What is left of the range may end in front of this message now.
+    if examinedSource.isLine { markPassed(examinedSource, now: examinedAt) }
+    if isNewRange && examinedAt > detectedAt { noteObjective(examinedAt &- detectedAt) }
     if examinedAt > detectedAt { tally.slowestFill = max(tally.slowestFill, examinedAt &- detectedAt) }
     switch examinedSource {
     case .lineA:
@@ -241,6 +283,19 @@ extension LineArbiter {
       if lines[0].nextSequence > sequence { lines[0].missedAlone &+= 1 }
     case .retransmission:
       tally.filledByRetransmission &+= 1
+    }
+  }
+
+  /// A range was filled so long after its detection.
+  @inline(__always)
+  private mutating func noteObjective(_ nanoseconds: UInt64) {
+    if examinedSource.isLine {
+      if settings.lineObjective != 0 && nanoseconds > settings.lineObjective {
+        tally.lineObjectiveMissed &+= 1
+      }
+    } else {
+      let objective = retransmissionGate.settings.objectiveNanoseconds
+      if objective != 0 && nanoseconds > objective { retransmissionGate.statistics.objectiveMissed &+= 1 }
     }
   }
 
@@ -265,15 +320,18 @@ extension LineArbiter {
   /// The packet does not start where the line's last one ended.
   @usableFromInline @inline(never) @_noLocks
   mutating func noteDiscontinuity(
-    _ line: UnsafeMutablePointer<LineStatistics>, _ source: Source, first: UInt64, end: UInt64
+    _ line: UnsafeMutablePointer<LineStatistics>, _ source: Source, first: UInt64, end: UInt64, now: UInt64
   ) {
     let own = line.pointee.nextSequence
+    if end > own { line.pointee.lastAdvanceAt = now }
     if own == 0 {
       // The line's first sign: what came before it was not missed by it.
+      if lines[0].nextSequence | lines[1].nextSequence == 0 { firstSignAt = now }
       line.pointee.nextSequence = end
     } else if first < own {
       line.pointee.packetsOutOfOrder &+= 1
       line.pointee.nextSequence = max(own, end)
+      if own &- first > settings.window { noteRewind(line, source, first: first, end: end) }
     } else {
       line.pointee.holes &+= 1
       line.pointee.missedMessages &+= first &- own
@@ -284,10 +342,31 @@ extension LineArbiter {
     }
   }
 
+  /// A packet that lies further back than any reordering. One alone is a late copy. Several that follow one another
+  /// from low numbers on are a line that has begun again: within a session no message gets a new number, so they
+  /// remain copies of old ones, but somebody should know.
+  @inline(__always)
+  private mutating func noteRewind(
+    _ line: UnsafeMutablePointer<LineStatistics>, _ source: Source, first: UInt64, end: UInt64
+  ) {
+    line.pointee.rewoundPackets = first == line.pointee.rewoundNext ? line.pointee.rewoundPackets &+ 1 : 1
+    line.pointee.rewoundNext = end
+    if line.pointee.rewoundPackets == 3 {
+      line.pointee.sequenceResets &+= 1
+      events.add(.sequenceReset(source: source, sequence: first, was: line.pointee.nextSequence))
+    }
+  }
+
   @usableFromInline @inline(never) @_noLocks
-  mutating func noteDisagreement(_ source: Source, _ sequence: UInt64) {
+  mutating func noteDisagreement(
+    _ source: Source, _ sequence: UInt64, kept: UnsafeRawBufferPointer, keptLength: Int,
+    refused: UnsafeRawBufferPointer
+  ) {
     tally.disagreements &+= 1
-    lastDisagreement = LineDisagreement(sequence: sequence, source: source)
+    let disagreement = LineDisagreement(sequence: sequence, source: source)
+    lastDisagreement = disagreement
+    disagreements.add(sequence, source, kept: kept, keptLength: keptLength, refused: refused)
+    events.add(.disagreement(disagreement))
   }
 
   @inline(__always)

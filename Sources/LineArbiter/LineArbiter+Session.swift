@@ -26,6 +26,7 @@ extension LineArbiter {
   /// session is over and its retransmission with it. Ends with ``begin(session:firstSequence:)``.
   public mutating func abandonOpenGaps() {
     isAbandoning = true
+    snapshot.isInFlight = false
     requests.removeAll()
   }
 
@@ -36,16 +37,26 @@ extension LineArbiter {
     precondition(firstSequence > 0, "sequence numbers start at 1")
     sessions.makeCurrent(session)
     tally.heldDiscarded &+= UInt64(held.count)
-    while gaps.count > 0 { _ = giveUpHead(through: .max, reason: .retransmissionExhausted, now: 0) }
+    while gaps.count > 0 { _ = giveUpHead(through: .max, reason: .sessionOver, now: 0) }
     held.removeAll()
     history.removeAll()
     requests.removeAll()
     expected = firstSequence
     known = firstSequence
     announcedEnd = 0
+    isEnding = false
     mayHaveLateUntil = 0
     isAbandoning = false
+    snapshot.isInFlight = false
+    snapshot.attempts = 0
+    watch.forgetArrivals()
     for source in 0..<3 { lines[source].nextSequence = 0 }
+    for source in 0..<2 {
+      claims[source] = LineClaim()
+      endClaims[source] = LineClaim()
+      lines[source].rewoundPackets = 0
+      watch.marks[source].sequence = 0
+    }
   }
 }
 

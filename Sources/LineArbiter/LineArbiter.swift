@@ -79,6 +79,10 @@ public struct LineArbiter: ~Copyable {
   @usableFromInline var expected: UInt64
   @usableFromInline var known: UInt64
   @usableFromInline var announcedEnd: UInt64 = 0
+  /// Nothing is usual any more: an end was announced, or the channel is halted.
+  @usableFromInline var isEnding = false
+  /// The channel is halted after a loss.
+  public internal(set) var isHalted = false
   /// The highest number that was given up: what comes at or below it may be late.
   @usableFromInline var mayHaveLateUntil: UInt64 = 0
   @usableFromInline var tally = ArbiterCounters()
@@ -89,6 +93,18 @@ public struct LineArbiter: ~Copyable {
   @usableFromInline var history: DuplicateHistory
   @usableFromInline var requests: RequestTable
   @usableFromInline let settings: Settings
+  @usableFromInline var retransmissionGate: RungGate
+  @usableFromInline var snapshot: SnapshotRung
+  @usableFromInline var watch: LineWatch
+  @usableFromInline var events: EventQueue
+  @usableFromInline var disagreements: DisagreementLog
+  /// Per line: what one packet alone is not believed about.
+  @usableFromInline let claims: UnsafeMutablePointer<LineClaim>
+  @usableFromInline let endClaims: UnsafeMutablePointer<LineClaim>
+  /// When the first sign of any line came.
+  @usableFromInline var firstSignAt: UInt64 = 0
+  /// Bit 0: line A's retained packets are being read; bit 1: line B's.
+  @usableFromInline var retentionReaders: UInt8 = 0
 
   /// The packet being examined: who brought it, when, and which of its messages may be used.
   @usableFromInline var examinedSource = Source.lineA
@@ -120,12 +136,23 @@ public struct LineArbiter: ~Copyable {
     rejectionCounts = .allocate(capacity: IgnoreReason.allCases.count)
     rejectionCounts.initialize(repeating: 0, count: IgnoreReason.allCases.count)
     sessions = SessionMemory()
+    retransmissionGate = RungGate(configuration.retransmission)
+    snapshot = SnapshotRung(configuration.snapshot)
+    watch = LineWatch()
+    events = EventQueue()
+    disagreements = DisagreementLog()
+    claims = .allocate(capacity: 2)
+    claims.initialize(repeating: LineClaim(), count: 2)
+    endClaims = .allocate(capacity: 2)
+    endClaims.initialize(repeating: LineClaim(), count: 2)
   }
 
   // Inlinable, as in the parts: the optimizer of Swift 6.3.1 stops with an assertion otherwise.
   @inlinable deinit {
     lines.deallocate()
     rejectionCounts.deallocate()
+    claims.deallocate()
+    endClaims.deallocate()
   }
 
   // MARK: Packets
@@ -136,20 +163,22 @@ public struct LineArbiter: ~Copyable {
   ///   - first: sequence number of its first message. Any value: impossible ones are rejected and counted.
   ///   - count: messages that are really in it; 0 is taken as a heartbeat.
   ///   - now: the caller's instant, ns.
+  ///   - stamp: when it was received, ns on any clock that is the same for both lines: for the lines' lag only.
+  ///     0 = `now`.
   @inlinable @inline(__always) @_noLocks
-  public mutating func receive(source: Source, first: UInt64, count: UInt16, now: UInt64) -> Verdict {
+  public mutating func receive(
+    source: Source, first: UInt64, count: UInt16, now: UInt64, stamp: UInt64 = 0
+  ) -> Verdict {
     let end = first &+ UInt64(count)
     // The usual packet: the next of the stream, and nothing is missing. `end > first` excludes an empty
     // packet and one that overflows.
-    if first == expected && first == known && end > first && announcedEnd == 0
-      && source.isLine
-    {
+    if first == expected && first == known && end > first && !isEnding && source.isLine {
       expected = end
       known = end
       tally.delivered &+= UInt64(count)
       let line = lines + source.index
       line.pointee.packetsFirst &+= 1
-      note(line, source, first: first, end: end, count: count, now: now)
+      note(line, source, first: first, end: end, count: count, now: now, stamp: stamp)
       return .deliver(skip: 0)
     }
     // The usual packet of the line that is behind.
@@ -157,25 +186,30 @@ public struct LineArbiter: ~Copyable {
       tally.duplicates &+= UInt64(count)
       let line = lines + source.index
       line.pointee.packetsBehind &+= 1
-      note(line, source, first: first, end: end, count: count, now: now)
+      line.pointee.messagesBehind &+= UInt64(count)
+      note(line, source, first: first, end: end, count: count, now: now, stamp: stamp)
       return .duplicate
     }
-    return receiveUnusual(source, first, count, now)
+    return receiveUnusual(source, first, count, now, stamp)
   }
 
   /// The line's own bookkeeping: what it has shown, and the holes in its own numbering.
   @inlinable @inline(__always) @_noLocks
   mutating func note(
     _ line: UnsafeMutablePointer<LineStatistics>, _ source: Source, first: UInt64, end: UInt64,
-    count: UInt16, now: UInt64
+    count: UInt16, now: UInt64, stamp: UInt64
   ) {
     line.pointee.lastPacketAt = now
     line.pointee.packets &+= 1
     line.pointee.messages &+= UInt64(count)
     if first != line.pointee.nextSequence {
-      noteDiscontinuity(line, source, first: first, end: end)
+      noteDiscontinuity(line, source, first: first, end: end, now: now)
     } else {
       line.pointee.nextSequence = end
+      line.pointee.lastAdvanceAt = now
+    }
+    if LineWatch.isSampled(first, end) {
+      watch.note(line: source.index, end: end, at: stamp == 0 ? now : stamp)
     }
   }
 
@@ -203,8 +237,38 @@ public struct LineArbiter: ~Copyable {
   @inlinable @inline(__always) @_noLocks @discardableResult
   public mutating func compare(source: Source, sequence: UInt64, bytes: UnsafeRawBufferPointer) -> Bool {
     if !history.isOn || history.agrees(sequence, bytes) { return true }
-    noteDisagreement(source, sequence)
+    let kept = history.kept(sequence)
+    noteDisagreement(source, sequence, kept: kept.bytes, keptLength: kept.length, refused: bytes)
     return false
+  }
+
+  /// The next thing that an operator wants to know of. When nobody asks, the oldest of 64 go.
+  public mutating func nextEvent() -> ArbiterEvent? { events.next() }
+
+  /// Disagreements whose payloads were kept since the start. The last 16 can be read.
+  @inlinable public var disagreementCount: UInt64 { disagreements.total }
+
+  /// A disagreement with both payloads, by its number from 0 on; nil if it is not there any more, or not yet.
+  public func disagreement(_ number: UInt64) -> DisagreementRecord? {
+    guard number < disagreements.total, disagreements.total - number <= UInt64(DisagreementLog.capacity)
+    else { return nil }
+    let record =
+      disagreements.memory
+      + Int(truncatingIfNeeded: number % UInt64(DisagreementLog.capacity)) * DisagreementLog.recordBytes
+    let keptLength = Int(record.load(fromByteOffset: 10, as: UInt16.self))
+    let refusedLength = Int(record.load(fromByteOffset: 12, as: UInt16.self))
+    let isWhole = record.load(fromByteOffset: 9, as: UInt8.self) == 1
+    let keptBytes = min(
+      isWhole ? keptLength : DuplicateHistory.cutBytes, keptLength, DisagreementLog.payloadBytes)
+    return DisagreementRecord(
+      sequence: record.load(as: UInt64.self),
+      refusedSource: Source(rawValue: record.load(fromByteOffset: 8, as: UInt8.self)) ?? .retransmission,
+      kept: Array(UnsafeRawBufferPointer(start: record + 16, count: keptBytes)),
+      refused: Array(
+        UnsafeRawBufferPointer(
+          start: record + 16 + DisagreementLog.payloadBytes,
+          count: min(refusedLength, DisagreementLog.payloadBytes))),
+      keptLength: keptLength, refusedLength: refusedLength)
   }
 
   // MARK: What is going on
@@ -251,6 +315,24 @@ public struct LineArbiter: ~Copyable {
     return gaps.finishedEntry(number)
   }
 
+  /// How a service has done so far; zeros for rungs that are not asked.
+  public func statistics(of rung: RecoveryRung) -> RungStatistics {
+    switch rung {
+    case .retransmission: retransmissionGate.statistics
+    case .snapshot: snapshot.gate.statistics
+    case .otherLine, .retention, .tape: RungStatistics()
+    }
+  }
+
+  /// The circuit breaker of a service; nil for rungs that are not asked.
+  public func breaker(of rung: RecoveryRung) -> CircuitBreaker? {
+    switch rung {
+    case .retransmission: retransmissionGate.breaker
+    case .snapshot: snapshot.gate.breaker
+    case .otherLine, .retention, .tape: nil
+    }
+  }
+
   /// What one source brought.
   public func statistics(of source: Source) -> LineStatistics {
     lines[source.index]
@@ -279,28 +361,32 @@ public struct LineArbiter: ~Copyable {
 struct Settings {
   @usableFromInline let window: UInt64
   @usableFromInline let hold: UInt64
+  @usableFromInline let lineWait: UInt64
+  @usableFromInline let lineLag: UInt64
+  @usableFromInline let lineObjective: UInt64
+  @usableFromInline let corroborateEnd: Bool
+  @usableFromInline let policy: UnrecoverablePolicy
   @usableFromInline let farAhead: UInt64
   @usableFromInline let maximumLag: UInt64
   @usableFromInline let lineSilence: UInt64
   @usableFromInline let retransmission: Bool
-  @usableFromInline let timeout: UInt64
-  @usableFromInline let backoff: UInt64
   @usableFromInline let attempts: UInt32
-  @usableFromInline let interval: UInt64
   @usableFromInline let requestMessages: UInt64
   @usableFromInline let partialAnswer: UInt64
 
   init(_ configuration: ArbiterConfiguration) {
     window = UInt64(configuration.windowMessages)
     hold = configuration.holdNanoseconds
+    lineWait = configuration.lineWaitNanoseconds
+    lineLag = configuration.lineLagNanoseconds
+    lineObjective = configuration.lineObjectiveNanoseconds
+    corroborateEnd = configuration.corroborateEnd
+    policy = configuration.unrecoverable
     farAhead = configuration.farAheadMessages
     maximumLag = configuration.maximumLagMessages
     lineSilence = configuration.lineSilenceNanoseconds
-    retransmission = configuration.retransmissionEnabled
-    timeout = configuration.requestTimeoutNanoseconds
-    backoff = configuration.requestBackoffNanoseconds
-    attempts = UInt32(configuration.requestAttempts)
-    interval = configuration.requestIntervalNanoseconds
+    retransmission = configuration.retransmission.isEnabled
+    attempts = UInt32(configuration.retransmission.attempts)
     requestMessages = UInt64(configuration.requestMessages)
     partialAnswer = configuration.partialAnswerNanoseconds
   }

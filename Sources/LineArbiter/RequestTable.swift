@@ -10,8 +10,10 @@ struct OutstandingRequest {
     case due
     /// Answered, but there was no room to hold it: asked again when there is, or when it is at the head.
     case parked
-    /// No attempt is left: given up as soon as the stream's head is there. May still be filled.
+    /// No attempt is left: goes on to the next rung as soon as the stream's head is there. May still be filled.
     case exhausted
+    /// The breaker keeps it from being asked for: like `exhausted`, for another reason.
+    case refused
   }
 
   /// As it was last asked for: lines may have filled some of it since.
@@ -45,9 +47,6 @@ struct RequestTable: ~Copyable {
   @usableFromInline let entries: UnsafeMutablePointer<OutstandingRequest>
   @usableFromInline let capacity: Int
   @usableFromInline var count = 0
-  /// When the last request of all was made.
-  @usableFromInline var lastRequestAt: UInt64 = 0
-  @usableFromInline var hasRequested = false
   /// Something changed since the plan was made; else nothing is to be done before `planHoldsUntil`.
   @usableFromInline var planIsStale = true
   @usableFromInline var planHoldsUntil: UInt64 = 0
@@ -70,6 +69,18 @@ struct RequestTable: ~Copyable {
   mutating func remove(_ index: Int) {
     count &-= 1
     entries[index] = entries[count]
+  }
+
+  /// Requests that wait for an answer.
+  @_noLocks
+  func inFlightCount() -> Int {
+    var number = 0
+    var index = 0
+    while index < count {
+      if case .inFlight = entries[index].state { number &+= 1 }
+      index &+= 1
+    }
+    return number
   }
 
   /// The index of the request that covers `sequence`.

@@ -45,6 +45,12 @@ public enum GapReason: UInt8, Sendable, CaseIterable {
   case ringOverrun = 4
   /// A successor could not rebuild the state that its predecessor held.
   case restartWithoutState = 5
+  /// The circuit breaker keeps requests away from the retransmission service.
+  case retransmissionUnavailable = 6
+  /// Beyond retransmission, and there was no image of the state either.
+  case snapshotUnavailable = 7
+  /// Its session is over, and its retransmission with it.
+  case sessionOver = 8
 
   /// The name used in every text and JSON output.
   public var name: String {
@@ -54,6 +60,9 @@ public enum GapReason: UInt8, Sendable, CaseIterable {
     case .windowExceeded: "window exceeded"
     case .ringOverrun: "ring overrun"
     case .restartWithoutState: "restart without state"
+    case .retransmissionUnavailable: "retransmission unavailable"
+    case .snapshotUnavailable: "snapshot unavailable"
+    case .sessionOver: "session over"
     }
   }
 }

@@ -72,12 +72,14 @@ struct MergeStage: ~Copyable {
     configuration.heldBytes = arbitration.windowMessages * 128
     configuration.holdNanoseconds = arbitration.holdNanoseconds
     configuration.lineSilenceNanoseconds = arbitration.silenceNanoseconds
-    configuration.retransmissionEnabled = topology.channel.retransmission != nil
+    configuration.unrecoverable = haltsOnLoss ? .halt : .stale
+    configuration.historyMessages = 4_096
+    configuration.retransmission.isEnabled = topology.channel.retransmission != nil
     if let service = topology.channel.retransmission {
-      configuration.requestTimeoutNanoseconds = service.timeoutNanoseconds
-      configuration.requestBackoffNanoseconds = service.backoffNanoseconds
-      configuration.requestAttempts = service.attempts
-      configuration.requestIntervalNanoseconds = service.minimumIntervalNanoseconds
+      configuration.retransmission.timeoutNanoseconds = service.timeoutNanoseconds
+      configuration.retransmission.backoffNanoseconds = service.backoffNanoseconds
+      configuration.retransmission.attempts = service.attempts
+      configuration.retransmission.intervalNanoseconds = service.minimumIntervalNanoseconds
       configuration.requestMessages = service.maximumMessages
     }
     if let problem = configuration.problem() {
@@ -244,13 +246,17 @@ struct MergeStage: ~Copyable {
     var blocks = packet.blocks
     var sequence = packet.sequence
     switch arbiter.receive(
-      source: source, first: sequence, count: UInt16(truncatingIfNeeded: count), now: now)
+      source: source, first: sequence, count: UInt16(truncatingIfNeeded: count), now: now, stamp: stamp)
     {
     case .deliver(let skip):
-      blocks.skip(skip)
-      sequence &+= UInt64(skip)
+      let end = sequence &+ UInt64(skip)
+      while sequence < end, let message = blocks.next() {
+        arbiter.compare(source: source, sequence: sequence, bytes: message)
+        sequence &+= 1
+      }
       while let message = blocks.next() {
         put(sequence, message, stamp)
+        arbiter.remember(sequence: sequence, bytes: message)
         sequence &+= 1
       }
     case .examine:
@@ -261,7 +267,12 @@ struct MergeStage: ~Copyable {
         }
         sequence &+= 1
       }
-    case .duplicate, .ignore: break
+    case .duplicate:
+      while let message = blocks.next() {
+        arbiter.compare(source: source, sequence: sequence, bytes: message)
+        sequence &+= 1
+      }
+    case .ignore: break
     }
   }
 
@@ -283,8 +294,13 @@ struct MergeStage: ~Copyable {
         retransmission.request(session: output.session, first: first, count: count)
       case .giveUp(let first, let last, let reason):
         output.publishGap(first: first, last: last, reason: reason.rawValue)
-        if haltsOnLoss { return halt(first: first, last: last) }
         drainHeld()
+      case .halt(let first, let last, let reason):
+        output.publishGap(first: first, last: last, reason: reason.rawValue)
+        return halt(first: first, last: last)
+      case .requestSnapshot:
+        // The topology refuses that policy until there is a client.
+        arbiter.snapshotFailed(now: now)
       case .wait(let until):
         nextAction = until
         output.publishBatch()

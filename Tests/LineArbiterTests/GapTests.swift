@@ -10,11 +10,15 @@ private func online() -> ArbiterConfiguration {
   configuration.windowMessages = 1_024
   configuration.heldBytes = 256 << 10
   configuration.holdNanoseconds = 100
+  // Lines die at once, so that only the hold time counts; HoldTests have the rest.
+  configuration.lineSilenceNanoseconds = 0
+  configuration.farAheadMessages = 1 << 40
+  configuration.corroborateEnd = false
   configuration.gapTableEntries = 16
-  configuration.requestTimeoutNanoseconds = 1_000
-  configuration.requestBackoffNanoseconds = 500
-  configuration.requestAttempts = 3
-  configuration.requestIntervalNanoseconds = 10
+  configuration.retransmission.timeoutNanoseconds = 1_000
+  configuration.retransmission.backoffNanoseconds = 500
+  configuration.retransmission.attempts = 3
+  configuration.retransmission.intervalNanoseconds = 10
   configuration.requestMessages = 50
   configuration.requestsInFlight = 4
   return configuration
@@ -42,8 +46,8 @@ final class GapTests: XCTestCase {
     XCTAssertEqual(
       stage.arbiter.finishedGap(0),
       FinishedGap(
-        first: 11, last: 15, detectedAt: 1_010, finishedAt: 1_200, requests: 1,
-        outcome: .filledByRetransmission))
+        first: 11, last: 15, detectedAt: 1_010, finishedAt: 1_200, requests: 1, firstRequestAt: 1_110,
+        lastRequestAt: 1_110, outcome: .filledByRetransmission))
     XCTAssertNil(stage.arbiter.finishedGap(1))
     XCTAssertEqual(stage.arbiter.counters.slowestFill, 190)
   }
@@ -101,8 +105,9 @@ final class GapTests: XCTestCase {
     XCTAssertEqual(
       stage.arbiter.finishedGap(0),
       FinishedGap(
-        first: 1, last: 5, detectedAt: 0, finishedAt: 4_600, requests: 3,  // + timeout + 2 × backoff
-        outcome: .retransmissionExhausted))
+        // + timeout + 2 × backoff
+        first: 1, last: 5, detectedAt: 0, finishedAt: 4_600, requests: 3, firstRequestAt: 100,
+        lastRequestAt: 2_600, outcome: .retransmissionExhausted))
     stage.assertOutput(1, 6, gaps: [1...5])
     XCTAssertEqual(stage.output.first, .gap(1, 5, .retransmissionExhausted))
     XCTAssertEqual(stage.arbiter.counters.timeouts, 3)
@@ -144,7 +149,7 @@ final class GapTests: XCTestCase {
 
   func testPartialAnswersAreFollowedAtOnceAndAreNoFailures() {
     var configuration = online()
-    configuration.requestAttempts = 1
+    configuration.retransmission.attempts = 1
     let stage = StageHarness(configuration)
     stage.receive(.lineA, 41, 1, now: 0)
     var now: UInt64 = 100
@@ -252,13 +257,13 @@ final class GapTests: XCTestCase {
 
   func testRetransmissionOffGivesTheExactBoundsUpAfterTheHoldTime() {
     var configuration = online()
-    configuration.retransmissionEnabled = false
+    configuration.retransmission.isEnabled = false
     let stage = StageHarness(configuration)
     stage.receive(.lineA, 1, 4, now: 1_000)
     stage.receive(.lineA, 8, 2, now: 1_000)
     stage.receive(.lineB, 12, 1, now: 1_050)
-    XCTAssertEqual(stage.resolve(now: 1_099), .wait(until: 1_100))
-    XCTAssertEqual(stage.resolve(now: 1_100), .wait(until: 1_150))
+    XCTAssertEqual(stage.resolve(now: 1_099), .wait(until: 1_150), "line B passed it last")
+    XCTAssertEqual(stage.resolve(now: 1_149), .wait(until: 1_150))
     XCTAssertEqual(stage.resolve(now: 1_150), .idle)
     stage.assertOutput(1, 12, gaps: [5...7, 10...11])
     XCTAssertEqual(stage.requests, [])
@@ -269,7 +274,7 @@ final class GapTests: XCTestCase {
 
   func testTouchingRangesKeepTheirOwnHoldTimes() {
     var configuration = online()
-    configuration.retransmissionEnabled = false
+    configuration.retransmission.isEnabled = false
     let stage = StageHarness(configuration)
     stage.arbiter.heartbeat(source: .lineA, nextExpected: 5, now: 1_000)
     stage.arbiter.heartbeat(source: .lineA, nextExpected: 9, now: 1_090)
@@ -398,7 +403,7 @@ final class GapTests: XCTestCase {
     for isOnline in [true, false] {
       var configuration = online()
       configuration.gapTableEntries = 4
-      configuration.retransmissionEnabled = isOnline
+      configuration.retransmission.isEnabled = isOnline
       let stage = StageHarness(configuration)
       for sequence in stride(from: UInt64(2), through: 80, by: 2) {
         stage.receive(.lineA, sequence, 1, now: 0)
@@ -432,7 +437,7 @@ final class GapTests: XCTestCase {
     for isOnline in [true, false] {
       var configuration = online()
       configuration.gapTableEntries = 4
-      configuration.retransmissionEnabled = isOnline
+      configuration.retransmission.isEnabled = isOnline
       let stage = StageHarness(configuration)
       stage.receive(.lineA, 1 << 39, 1, now: 0)
       for sequence in [3, 5, 7, 9, 11, 12] as [UInt64] { stage.receive(.lineB, sequence, 1, now: 1) }
@@ -475,7 +480,7 @@ final class GapTests: XCTestCase {
 
   func testAnAnswerThatALineForestalledIsNoFailure() {
     var configuration = online()
-    configuration.requestAttempts = 1
+    configuration.retransmission.attempts = 1
     let stage = StageHarness(configuration)
     stage.receive(.lineA, 8, 1, now: 0)
     stage.resolve(now: 100)
@@ -495,7 +500,7 @@ final class GapTests: XCTestCase {
     var configuration = online()
     configuration.heldBytes = 4_096
     configuration.requestMessages = 2
-    configuration.requestAttempts = 2
+    configuration.retransmission.attempts = 2
     configuration.requestsInFlight = 8
     let stage = StageHarness(configuration)
     let large = [UInt8](repeating: 7, count: 1_000)  // four fit
@@ -542,7 +547,7 @@ final class GapTests: XCTestCase {
 
   func testTheLogKeepsTheLast256() {
     var configuration = online()
-    configuration.retransmissionEnabled = false
+    configuration.retransmission.isEnabled = false
     configuration.holdNanoseconds = 0
     let stage = StageHarness(configuration)
     for sequence in stride(from: UInt64(2), through: 600, by: 2) {

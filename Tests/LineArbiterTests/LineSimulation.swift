@@ -73,15 +73,22 @@ struct LineSimulation {
     configuration.heldBytes = one(of: 4_096, 8_192, 1 << 16)
     configuration.gapTableEntries = one(of: 4, 5, 8, 64)
     configuration.holdNanoseconds = UInt64(one(of: 0, 10, 100, 500))
-    configuration.retransmissionEnabled = isReliable || random.chance(75)
-    configuration.requestTimeoutNanoseconds = UInt64(
+    configuration.retransmission.isEnabled = isReliable || random.chance(75)
+    configuration.retransmission.timeoutNanoseconds = UInt64(
       isReliable ? 2 * answerDelay + 60 : one(of: 50, 150, 400))
-    configuration.requestBackoffNanoseconds = UInt64(one(of: 0, 30, 300))
-    configuration.requestAttempts = one(of: 1, 2, 4)
-    configuration.requestIntervalNanoseconds = UInt64(one(of: 0, 1, 20))
+    configuration.retransmission.backoffNanoseconds = UInt64(one(of: 0, 30, 300))
+    configuration.retransmission.attempts = one(of: 1, 2, 4)
+    configuration.retransmission.intervalNanoseconds = UInt64(one(of: 0, 1, 20))
     configuration.requestMessages = one(of: 1, 8, 64)
     configuration.requestsInFlight = one(of: 1, 2, 4, 8)
     configuration.historyMessages = one(of: 0, 0, 256)
+    configuration.lineSilenceNanoseconds =
+      configuration.holdNanoseconds + UInt64(one(of: 1, 50, 1_000, 100_000))
+    configuration.lineWaitNanoseconds = UInt64(one(of: 0, 100, 2_000))
+    configuration.farAheadMessages = UInt64(one(of: 16, 1 << 40, 1 << 40))
+    // Claims stand for some silences: announcements may be all that follows.
+    if configuration.farAheadMessages == 16 { configuration.lineSilenceNanoseconds += 1_000 }
+    configuration.corroborateEnd = random.chance(70)
     configuration.maximumLagMessages = random.chance(5) ? UInt64(configuration.windowMessages) : 0
     generator = random
   }
@@ -150,9 +157,9 @@ struct LineSimulation {
         if generator.chance(3) { schedule(.heartbeat(source, from + UInt64(count)), at: at + 1) }
       }
       // The last sign of a session is repeated until it is heard.
-      for repetition in 0..<3 {
-        let at = UInt64(messages * spacing + line.delay + 300 * repetition)
-        if generator.chance(50) || repetition == 2 { schedule(.endOfSession(source, end), at: at) }
+      for repetition in 0..<6 {
+        let at = UInt64(messages * spacing + line.delay + 600 * repetition)
+        if generator.chance(50) || repetition >= 2 { schedule(.endOfSession(source, end), at: at) }
       }
     }
     for _ in 0..<messages * strangePercent / 100 {
@@ -243,16 +250,31 @@ struct LineSimulation {
       if list.first == [0xEE, 0xEE, 0xEE, 0xEE, 0xEE] {
         for index in list.indices where oracle.wasAsked(from + UInt64(index)) { return }
       }
-      if source != .retransmission { oracle.reveal(below: from + UInt64(list.count), now: now) }
       stage.receive(source, from, list, now: now)
+      if source != .retransmission, isBelieved(stage.verdicts.last) {
+        oracle.reveal(below: from + UInt64(list.count), by: source, now: now)
+      }
       note(source, from, list.count, stage, oracle)
     case .heartbeat(let source, let next):
-      oracle.reveal(below: next, now: now)
+      let refused = stage.arbiter.counters.rejectedPackets
       stage.arbiter.heartbeat(source: source, nextExpected: next, now: now)
+      if stage.arbiter.counters.rejectedPackets == refused {
+        oracle.reveal(below: next, by: source, now: now)
+      }
     case .endOfSession(let source, let next):
-      oracle.reveal(below: next, now: now)
+      let refused = stage.arbiter.counters.rejectedPackets
       stage.arbiter.endOfSession(source: source, nextExpected: next, now: now)
+      if stage.arbiter.counters.rejectedPackets == refused {
+        oracle.reveal(below: next, by: source, now: now)
+      }
     case .request(let request): answer(request, now: now)
+    }
+  }
+
+  private func isBelieved(_ verdict: Verdict?) -> Bool {
+    switch verdict {
+    case .ignore(.farAhead), .ignore(.afterEnd): false
+    default: true
     }
   }
 

@@ -33,6 +33,8 @@ final class StageHarness {
   enum Output: Equatable {
     case message(UInt64, [UInt8])
     case gap(UInt64, UInt64, GiveUpReason)
+    /// An image in the place of messages.
+    case image(UInt64, UInt64)
   }
 
   struct Request: Equatable {
@@ -44,6 +46,17 @@ final class StageHarness {
   var arbiter: LineArbiter
   private(set) var output: [Output] = []
   private(set) var requests: [Request] = []
+
+  struct SnapshotRequest: Equatable {
+    var first: UInt64
+    var last: UInt64
+    var at: UInt64
+    init(_ first: UInt64, _ last: UInt64, _ at: UInt64) {
+      (self.first, self.last, self.at) = (first, last, at)
+    }
+  }
+
+  private(set) var snapshotRequests: [SnapshotRequest] = []
   /// What each call of `receive` decided, newest last.
   private(set) var verdicts: [Verdict] = []
   private(set) var acceptances: [Acceptance] = []
@@ -102,6 +115,17 @@ final class StageHarness {
     message.withUnsafeBytes { _ = arbiter.compare(source: source, sequence: sequence, bytes: $0) }
   }
 
+  /// The venue's image as it is after every message below `next`.
+  @discardableResult
+  func image(next: UInt64, now: UInt64) -> SnapshotVerdict {
+    let verdict = arbiter.snapshotArrived(next: next, now: now)
+    if case .use(let first, let last) = verdict {
+      output.append(.image(first, last))
+      drain()
+    }
+    return verdict
+  }
+
   func drain() {
     while let held = arbiter.nextDeliverable() {
       XCTAssertEqual(held.stamp, held.sequence &* 3, "stamp of \(held.sequence)")
@@ -119,6 +143,8 @@ final class StageHarness {
       case .giveUp(let first, let last, let reason):
         output.append(.gap(first, last, reason))
         drain()
+      case .halt(let first, let last, let reason): output.append(.gap(first, last, reason))
+      case .requestSnapshot(let first, let last): snapshotRequests.append(SnapshotRequest(first, last, now))
       case .wait, .idle: return action
       }
     }
@@ -170,6 +196,7 @@ final class StageHarness {
       case .message(let sequence, let bytes):
         bytes == messageBytes(sequence) ? "\(sequence)" : "\(sequence)(wrong bytes)"
       case .gap(let first, let last, _): "gap \(first)-\(last)"
+      case .image(let first, let last): "image \(first)-\(last)"
       }
     }.joined(separator: " ")
   }
@@ -204,7 +231,9 @@ extension LineArbiter {
       if gap.last >= highestSequence { return "gap \(gap.first)-\(gap.last) above \(highestSequence)" }
       previous = gap.last + 1
     }
-    let filled = counters.filledByLineA + counters.filledByLineB + counters.filledByRetransmission
+    let filled =
+      counters.filledByLineA + counters.filledByLineB + counters.filledByRetransmission
+      + counters.filledBySnapshot
     var missing: UInt64 = 0
     for index in 0..<openGapCount {
       guard let gap = openGap(index) else { return "no gap \(index)" }

@@ -10,6 +10,9 @@ final class StreamOracle {
     var arrived = false
     /// Was handed over once and refused: it will not come by itself any more.
     var refused = false
+    /// Per line: when it had shown a higher number, and whether it brought this one in vain.
+    var passedAt: [UInt64?] = [nil, nil]
+    var refusedFrom = [false, false]
     var asked = 0
     var lastAskedAt: UInt64 = 0
     var answeredSince = false
@@ -41,9 +44,30 @@ final class StreamOracle {
     index(sequence).map { known[$0].asked > 0 } ?? false
   }
 
+  private struct Line {
+    var next: UInt64 = 0
+    var heardAt: UInt64?
+    var advancedAt: UInt64 = 0
+  }
+
+  private var lines = [Line(), Line()]
+  private var firstSignAt: UInt64?
+
   /// A line has shown that everything below `end` exists.
-  func reveal(below end: UInt64, now: UInt64) {
+  func reveal(below end: UInt64, by source: Source, now: UInt64) {
     guard end > base else { return }
+    let line = Int(source.rawValue)
+    lines[line].heardAt = now
+    firstSignAt = firstSignAt ?? now
+    if end > lines[line].next {
+      lines[line].next = end
+      lines[line].advancedAt = now
+    }
+    var passed = Int(min(end - base, UInt64(known.count))) - 1
+    while passed >= 0, known[passed].passedAt[line] == nil {
+      known[passed].passedAt[line] = now
+      passed -= 1
+    }
     var index = Int(min(end - base, UInt64(known.count))) - 1
     while index >= 0, known[index].revealedAt == nil {
       known[index].revealedAt = now
@@ -64,7 +88,12 @@ final class StreamOracle {
         }
       }
     }
-    if isUsed { known[index].arrived = true } else { known[index].refused = true }
+    if isUsed {
+      known[index].arrived = true
+    } else {
+      known[index].refused = true
+      if source != .retransmission { known[index].refusedFrom[Int(source.rawValue)] = true }
+    }
   }
 
   func check(_ request: StageHarness.Request) {
@@ -72,7 +101,7 @@ final class StreamOracle {
     if request.count == 0 || Int(request.count) > configuration.requestMessages {
       problems.append("\(note): count")
     }
-    if let last = lastRequestAt, request.at < last + configuration.requestIntervalNanoseconds {
+    if let last = lastRequestAt, request.at < last + configuration.retransmission.intervalNanoseconds {
       problems.append("\(note): too soon after the one at \(last)")
     }
     lastRequestAt = request.at
@@ -88,10 +117,11 @@ final class StreamOracle {
         continue
       }
       if state.arrived { problems.append("\(note): \(sequence) is here already") }
-      if !state.refused && !hasOverflowed && request.at < revealedAt + configuration.holdNanoseconds {
+      let least = min(configuration.holdNanoseconds, configuration.lineWaitNanoseconds)
+      if !state.refused && !hasOverflowed && request.at < revealedAt + least {
         problems.append("\(note): \(sequence) is on hold since \(revealedAt)")
       }
-      let timeout = configuration.requestTimeoutNanoseconds
+      let timeout = configuration.retransmission.timeoutNanoseconds
       if state.asked > 0 && !state.answeredSince && request.at < state.lastAskedAt + timeout {
         problems.append("\(note): \(sequence) is in flight since \(state.lastAskedAt)")
       }
@@ -107,6 +137,7 @@ final class StreamOracle {
       if sequence != next { problems.append("\(sequence) came out instead of \(next)") }
       if bytes != messageBytes(sequence) { problems.append("\(sequence) came out with wrong bytes") }
       next = sequence + 1
+    case .image(let first, let last): problems.append("image \(first)-\(last) that nobody sent")
     case .gap(let first, let last, let reason):
       if first != next || last < first { problems.append("gap \(first)-\(last) instead of \(next)") }
       next = last + 1
@@ -127,21 +158,35 @@ final class StreamOracle {
       problems.append("\(note), but it is not known to exist")
       return
     }
+    if reason != .windowExceeded, !hasOverflowed {
+      for line in 0...1 where now < waitedFor(line, state, revealedAt) {
+        problems.append("\(note), but line \(line) may still bring it: \(lines[line]) \(state)")
+      }
+    }
     switch reason {
     case .retransmissionOff:
-      if configuration.retransmissionEnabled { problems.append("\(note) though it could be asked for") }
-      if !state.refused && !hasOverflowed && now < revealedAt + configuration.holdNanoseconds {
-        problems.append("\(note), on hold since \(revealedAt)")
-      }
+      if configuration.retransmission.isEnabled { problems.append("\(note) though it could be asked for") }
+    case .retransmissionUnavailable, .snapshotUnavailable, .sessionOver: problems.append("\(note): \(reason)")
     case .retransmissionExhausted:
-      if state.asked < configuration.requestAttempts {
+      if state.asked < configuration.retransmission.attempts {
         problems.append("\(note) after \(state.asked) requests")
-      } else if now < state.lastAskedAt + configuration.requestTimeoutNanoseconds {
+      } else if now < state.lastAskedAt + configuration.retransmission.timeoutNanoseconds {
         problems.append("\(note), asked at \(state.lastAskedAt)")
       }
     case .windowExceeded:
       if configuration.maximumLagMessages == 0 { problems.append("\(note) without a limit") }
     }
+  }
+
+  /// Until when a line may still bring a number.
+  private func waitedFor(_ number: Int, _ state: Knowledge, _ revealedAt: UInt64) -> UInt64 {
+    let line = lines[number]
+    if let passedAt = state.passedAt[number] {
+      // Brought in vain once, by whichever: a range is no finer than that.
+      return state.refusedFrom[number] ? 0 : passedAt + configuration.holdNanoseconds
+    }
+    guard let heardAt = line.heardAt else { return (firstSignAt ?? 0) + configuration.lineSilenceNanoseconds }
+    return min(heardAt, max(line.advancedAt, revealedAt)) + configuration.lineSilenceNanoseconds
   }
 
   /// The next number that has to come out.
