@@ -62,7 +62,15 @@ struct CanonicalText {
     let arbitration = channel.arbitration
     add("\(path).arbitration.window_messages", arbitration.windowMessages)
     add("\(path).arbitration.hold", arbitration.holdNanoseconds)
+    add("\(path).arbitration.line_wait", arbitration.lineWaitNanoseconds)
     add("\(path).arbitration.silence", arbitration.silenceNanoseconds)
+    add("\(path).arbitration.lag", arbitration.lagNanoseconds)
+    add("\(path).arbitration.objective", arbitration.objectiveNanoseconds)
+    add("\(path).arbitration.far_ahead_messages", arbitration.farAheadMessages)
+    add("\(path).arbitration.compare_lines", arbitration.historyMessages > 0)
+    if arbitration.historyMessages > 0 {
+      add("\(path).arbitration.history_messages", arbitration.historyMessages)
+    }
     add("\(path).arbitration.unrecoverable", arbitration.unrecoverable.rawValue)
     add("\(path).retransmission.enabled", channel.retransmission != nil)
     guard let service = channel.retransmission else { return }
@@ -73,6 +81,13 @@ struct CanonicalText {
     add("\(path).retransmission.backoff", service.backoffNanoseconds)
     add("\(path).retransmission.minimum_interval", service.minimumIntervalNanoseconds)
     add("\(path).retransmission.maximum_messages", service.maximumMessages)
+    add("\(path).retransmission.budget", service.budget)
+    add("\(path).retransmission.budget_period", service.budgetPeriodNanoseconds)
+    add("\(path).retransmission.breaker_percent", service.breakerPercent)
+    add("\(path).retransmission.breaker_window", service.breakerWindow)
+    add("\(path).retransmission.breaker_open", service.breakerOpenNanoseconds)
+    add("\(path).retransmission.breaker_probes", service.breakerProbes)
+    add("\(path).retransmission.objective", service.objectiveNanoseconds)
   }
 
   private mutating func add(_ path: String, _ ring: Topology.Ring) {

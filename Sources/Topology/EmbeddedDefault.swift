@@ -93,14 +93,38 @@ extension Topology {
     # How many messages the reorder and gap window holds. A power of two, 64...4194304. Default 65536.
     window_messages = 65536
 
-    # How long the other line may fill a gap before it is requested. Shorter than silence. Default "2ms".
+    # How long a line may still bring missing messages out of order after it has passed them. A gap is left
+    # to the lines until each of them has passed it by that much, or is down. Shorter than silence. Default "2ms".
     hold = "2ms"
 
-    # A line that says nothing for this long is down. Default "1s".
+    # How long after its detection a gap is requested even if a line may still bring it. It is not given up
+    # then. Default "10ms".
+    line_wait = "10ms"
+
+    # A line that says nothing for this long is down: nobody waits for it. Longer than the venue's time
+    # between heartbeats. Default "1s".
     silence = "1s"
 
+    # A line that is behind the other one for this long is reported as down (and still waited for). Shorter
+    # than silence. Default "10ms".
+    lag = "10ms"
+
+    # A gap that a line fills later than this is counted as a violation. Default "50ms".
+    objective = "50ms"
+
+    # A packet that lies further ahead than this is believed only when a second one says the same.
+    # 1...1073741824. Default 4096.
+    far_ahead_messages = 4096
+
+    # Compare each message with the copy of the other line. Default true.
+    compare_lines = true
+
+    # How many delivered messages are kept for that, 64 bytes each: more than the lines are apart. A power
+    # of two, 64...1048576. Default 4096.
+    history_messages = 4096
+
     # Messages that no source has any more: "stale" marks the books that may be wrong and goes on,
-    # "halt" stops the channel. Default "stale".
+    # "halt" stops the channel. ("snapshot", the venue's full image, is not in this version.) Default "stale".
     unrecoverable = "stale"
 
     # The venue's retransmission service. Without this table it is not used.
@@ -124,7 +148,26 @@ extension Topology {
     # The least time between any two requests. Default "100us".
     minimum_interval = "100us"
 
-    # The most messages asked for in one request. 1...65535. Default 1024.
+    # The most requests in each budget_period. 1...1000000. Default 5000.
+    budget = 5000
+
+    # Default "1s".
+    budget_period = "1s"
+
+    # The circuit breaker: when at least breaker_percent of the last breaker_window attempts went unanswered,
+    # nothing is requested for breaker_open, and gaps go on to what unrecoverable says. Then one request at a
+    # time is tried, and breaker_probes answers in a row end it; one failure starts it anew.
+    # breaker_percent: 0...100, 0 = no breaker, default 80. breaker_window: 1...64, default 50.
+    # breaker_open: default "30s". breaker_probes: 1...1000, default 10.
+    breaker_percent = 80
+    breaker_window = 50
+    breaker_open = "30s"
+    breaker_probes = 10
+
+    # A gap that is filled by retransmission later than this is counted as a violation. Default "200ms".
+    objective = "200ms"
+
+    # The most messages asked for in one request. 1...65534. Default 1024.
     maximum_messages = 1024
 
     # The rings between the stages, in flow order. These four are required; this version has no others.

@@ -41,7 +41,11 @@ extension Topology.Channel {
     self.lines = lines.map { Topology.Line($0) }
     arbitration = Topology.Arbitration(
       windowMessages: settings.windowMessages.value, holdNanoseconds: settings.hold.value,
-      silenceNanoseconds: settings.silence.value, unrecoverable: settings.unrecoverable.value)
+      lineWaitNanoseconds: settings.lineWait.value, silenceNanoseconds: settings.silence.value,
+      lagNanoseconds: settings.lag.value, objectiveNanoseconds: settings.lineObjective.value,
+      farAheadMessages: settings.farAheadMessages.value,
+      historyMessages: settings.compareLines.value ? settings.historyMessages.value : 0,
+      unrecoverable: settings.unrecoverable.value)
     retransmission = settings.retransmission.flatMap { service in
       service.enabled.value ? Topology.Retransmission(service) : nil
     }
@@ -69,6 +73,13 @@ extension Topology.Retransmission {
     backoffNanoseconds = settings.backoff.value
     minimumIntervalNanoseconds = settings.minimumInterval.value
     maximumMessages = settings.maximumMessages.value
+    budget = settings.budget.value
+    budgetPeriodNanoseconds = settings.budgetPeriod.value
+    breakerPercent = settings.breakerPercent.value
+    breakerWindow = settings.breakerWindow.value
+    breakerOpenNanoseconds = settings.breakerOpen.value
+    breakerProbes = settings.breakerProbes.value
+    objectiveNanoseconds = settings.objective.value
   }
 }
 

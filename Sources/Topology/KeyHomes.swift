@@ -6,11 +6,18 @@ enum KeyHomes {
     ),
     ("[[channel]]", ["number", "protocol", "line", "arbitration", "retransmission"]),
     ("[[channel.line]]", ["group", "interface", "source", "receive_buffer", "receive_buffer_required"]),
-    ("[channel.arbitration]", ["window_messages", "hold", "silence", "unrecoverable"]),
+    (
+      "[channel.arbitration]",
+      [
+        "window_messages", "hold", "line_wait", "silence", "lag", "far_ahead_messages", "compare_lines",
+        "history_messages", "unrecoverable",
+      ]
+    ),
     (
       "[channel.retransmission]",
       [
         "enabled", "address", "timeout", "attempts", "backoff", "minimum_interval", "maximum_messages",
+        "budget", "budget_period", "breaker_percent", "breaker_window", "breaker_open", "breaker_probes",
       ]
     ),
     ("[[ring]]", ["kind", "policy", "cells", "writer", "readers", "huge_pages"]),
@@ -21,7 +28,7 @@ enum KeyHomes {
     ("the top of the file", ["schema", "host", "channel", "ring", "stage", "capacity", "publish"]),
   ]
 
-  /// The one table that has this key; `nil` if there is none or (`name`, `port`) several.
+  /// The one table that has this key; `nil` if there is none or (`name`, `port`, `objective`) several.
   static func table(of key: String) -> String? {
     homes.first { $0.keys.contains(key) }?.table
   }

@@ -9,7 +9,10 @@ struct NetworkChecks {
   let publish: PublishSettings
 
   func run() {
-    if let channel { checkTimes(channel) }
+    if let channel {
+      checkTimes(channel)
+      checkPolicy(channel)
+    }
     lines.forEach(checkLine)
     checkLinesDiffer()
     if let service = channel?.retransmission { checkService(service) }
@@ -17,7 +20,22 @@ struct NetworkChecks {
     checkPorts()
   }
 
+  private func checkPolicy(_ channel: ChannelSettings) {
+    guard channel.unrecoverable.isValid, channel.unrecoverable.value == .snapshot else { return }
+    log.report(
+      .snapshotPolicy, at: channel.unrecoverable.span,
+      "[channel.arbitration]: unrecoverable = \"snapshot\" is not in this version: it has no snapshot client",
+      label: "nearest valid: \"stale\", \"halt\"")
+  }
+
   private func checkTimes(_ channel: ChannelSettings) {
+    if channel.lag.isValid, channel.silence.isValid, channel.lag.value >= channel.silence.value {
+      let format = UnitFamily.durations.format
+      let values = "lag (\(format(channel.lag.value))) is not below silence (\(format(channel.silence.value)))"
+      log.report(
+        .lagNotBelowSilence, at: channel.lag.isGiven ? channel.lag.span : channel.silence.span,
+        "[channel.arbitration]: \(values)", label: "a silent line is down whatever the lag")
+    }
     guard channel.hold.isValid, channel.silence.isValid, channel.hold.value >= channel.silence.value else {
       return
     }

@@ -104,7 +104,13 @@ struct ChannelSettings {
   let lines: [LineSettings]
   let windowMessages: Setting<Int>
   let hold: Setting<UInt64>
+  let lineWait: Setting<UInt64>
   let silence: Setting<UInt64>
+  let lag: Setting<UInt64>
+  let lineObjective: Setting<UInt64>
+  let farAheadMessages: Setting<Int>
+  let compareLines: Setting<Bool>
+  let historyMessages: Setting<Int>
   let unrecoverable: Setting<Topology.Arbitration.Unrecoverable>
   /// `nil` when it is not used.
   let retransmission: RetransmissionSettings?
@@ -122,7 +128,13 @@ struct ChannelSettings {
     let arbitration = table.subtable("arbitration", title: "[channel.arbitration]")
     windowMessages = arbitration.powerOfTwo("window_messages", in: 64...(1 << 22), default: 65536)
     hold = arbitration.duration("hold", default: 2_000_000)
+    lineWait = arbitration.duration("line_wait", default: 10_000_000)
     silence = arbitration.duration("silence", default: 1_000_000_000)
+    lag = arbitration.duration("lag", default: 10_000_000)
+    lineObjective = arbitration.duration("objective", default: 50_000_000)
+    farAheadMessages = arbitration.integer("far_ahead_messages", in: 1...(1 << 30), default: 4096)
+    compareLines = arbitration.boolean("compare_lines", default: true)
+    historyMessages = arbitration.powerOfTwo("history_messages", in: 64...(1 << 20), default: 4096)
     unrecoverable = arbitration.word("unrecoverable", default: .stale)
     arbitration.finish()
     let service = table.subtable("retransmission", title: "[channel.retransmission]")
@@ -167,6 +179,13 @@ struct RetransmissionSettings {
   let backoff: Setting<UInt64>
   let minimumInterval: Setting<UInt64>
   let maximumMessages: Setting<Int>
+  let budget: Setting<Int>
+  let budgetPeriod: Setting<UInt64>
+  let breakerPercent: Setting<Int>
+  let breakerWindow: Setting<Int>
+  let breakerOpen: Setting<UInt64>
+  let breakerProbes: Setting<Int>
+  let objective: Setting<UInt64>
 
   init(_ table: TableReader) {
     header = table.header
@@ -177,7 +196,14 @@ struct RetransmissionSettings {
     attempts = table.integer("attempts", in: 1...1000, default: 10)
     backoff = table.duration("backoff", default: 5_000_000)
     minimumInterval = table.duration("minimum_interval", default: 100_000)
-    maximumMessages = table.integer("maximum_messages", in: 1...65535, default: 1024)
+    maximumMessages = table.integer("maximum_messages", in: 1...65534, default: 1024)
+    budget = table.integer("budget", in: 1...1_000_000, default: 5_000)
+    budgetPeriod = table.duration("budget_period", default: 1_000_000_000)
+    breakerPercent = table.integer("breaker_percent", in: 0...100, default: 80)
+    breakerWindow = table.integer("breaker_window", in: 1...64, default: 50)
+    breakerOpen = table.duration("breaker_open", default: 30_000_000_000)
+    breakerProbes = table.integer("breaker_probes", in: 1...1000, default: 10)
+    objective = table.duration("objective", default: 200_000_000)
     table.finish()
   }
 }

@@ -131,16 +131,28 @@ extension Topology {
     public enum Unrecoverable: String, Sendable, CaseIterable {
       /// Mark the books that may be wrong as stale and go on.
       case stale
+      /// Take the venue's full image in their place. Not in this version.
+      case snapshot
       /// Stop the channel.
       case halt
     }
 
     /// The reorder and gap window in messages: a power of two.
     public let windowMessages: Int
-    /// How long a gap may be filled by the other line before it is requested.
+    /// How long a line may still bring missing messages after it has passed them.
     public let holdNanoseconds: UInt64
+    /// How long after its detection a gap is requested even if a line may still bring it.
+    public let lineWaitNanoseconds: UInt64
     /// A line that says nothing for this long is down.
     public let silenceNanoseconds: UInt64
+    /// A line that is behind the other one for this long is reported as down.
+    public let lagNanoseconds: UInt64
+    /// A gap that a line fills later than this violates the objective.
+    public let objectiveNanoseconds: UInt64
+    /// A packet further ahead than this needs a second one to be believed.
+    public let farAheadMessages: Int
+    /// Delivered messages that are kept to compare the other line's copies with; 0: they are not compared.
+    public let historyMessages: Int
     /// What to do with messages that no source has any more.
     public let unrecoverable: Unrecoverable
   }
@@ -159,8 +171,21 @@ extension Topology {
     public let backoffNanoseconds: UInt64
     /// The least time between any two requests.
     public let minimumIntervalNanoseconds: UInt64
-    /// The most messages asked for in one request, 1...65535.
+    /// The most messages asked for in one request, 1...65534.
     public let maximumMessages: Int
+    /// The most requests in each period.
+    public let budget: Int
+    public let budgetPeriodNanoseconds: UInt64
+    /// Share of unanswered attempts, in percent of the window, that opens the circuit breaker; 0: there is none.
+    public let breakerPercent: Int
+    /// Attempts that are looked at, 1...64.
+    public let breakerWindow: Int
+    /// How long an open breaker refuses everything.
+    public let breakerOpenNanoseconds: UInt64
+    /// Answers in a row that close it again.
+    public let breakerProbes: Int
+    /// A gap that is filled later than this violates the objective.
+    public let objectiveNanoseconds: UInt64
   }
 
   /// `[[ring]]`: a ring in shared memory between two stages.

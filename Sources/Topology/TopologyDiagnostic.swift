@@ -75,6 +75,7 @@ enum DiagnosticCode: String, CaseIterable {
   case moreThanOneChannel = "E021"
   case gatedPolicy = "E022"
   case ringKind = "E023"
+  case snapshotPolicy = "E024"
 
   case duplicateName = "E030"
   case twoWriters = "E031"
@@ -108,6 +109,7 @@ enum DiagnosticCode: String, CaseIterable {
   case ladderOrder = "E061"
   case restartNotLegal = "E062"
   case holdNotBelowSilence = "E063"
+  case lagNotBelowSilence = "E064"
 
   case memoryNotLocked = "W001"
 

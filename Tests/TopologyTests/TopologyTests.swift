@@ -55,11 +55,14 @@ final class TopologyTests: XCTestCase {
         name: "itch", number: 1, feedProtocol: .itch50,
         lines: [line("a", 0xEFFF_0701, 26477), line("b", 0xEFFF_0702, 26478)],
         arbitration: Topology.Arbitration(
-          windowMessages: 65536, holdNanoseconds: 2_000_000, silenceNanoseconds: 1_000_000_000,
-          unrecoverable: .stale),
+          windowMessages: 65536, holdNanoseconds: 2_000_000, lineWaitNanoseconds: 10_000_000,
+          silenceNanoseconds: 1_000_000_000, lagNanoseconds: 10_000_000, objectiveNanoseconds: 50_000_000,
+          farAheadMessages: 4096, historyMessages: 4096, unrecoverable: .stale),
         retransmission: Topology.Retransmission(
           address: loopback, port: 26479, timeoutNanoseconds: 10_000_000, attempts: 10,
-          backoffNanoseconds: 5_000_000, minimumIntervalNanoseconds: 100_000, maximumMessages: 1024)))
+          backoffNanoseconds: 5_000_000, minimumIntervalNanoseconds: 100_000, maximumMessages: 1024,
+          budget: 5000, budgetPeriodNanoseconds: 1_000_000_000, breakerPercent: 80, breakerWindow: 50,
+          breakerOpenNanoseconds: 30_000_000_000, breakerProbes: 10, objectiveNanoseconds: 200_000_000)))
     func ring(_ name: String, _ cells: Int, _ writer: String, _ readers: [String]) -> Topology.Ring {
       Topology.Ring(
         name: name, kind: .stream, policy: .overwrite, cells: cells, writer: writer, readers: readers,
@@ -117,7 +120,9 @@ final class TopologyTests: XCTestCase {
     // and comments call defaults are the defaults.
     let optional: Set<Substring> = [
       "run_directory", "profile", "memory_limit", "lock_memory", "numa_node", "protocol", "receive_buffer",
-      "receive_buffer_required", "window_messages", "hold", "silence", "unrecoverable", "enabled", "timeout",
+      "receive_buffer_required", "window_messages", "hold", "line_wait", "silence", "lag", "objective",
+      "far_ahead_messages", "compare_lines", "history_messages", "unrecoverable", "enabled", "timeout",
+      "budget", "budget_period", "breaker_percent", "breaker_window", "breaker_open", "breaker_probes",
       "attempts", "backoff", "minimum_interval", "maximum_messages", "kind", "policy", "cells", "huge_pages",
       "idle", "restart", "restart_limit", "restart_window", "ladder", "instruments", "orders", "levels",
       "listen", "clients", "client_queue", "heartbeat",
@@ -137,7 +142,7 @@ final class TopologyTests: XCTestCase {
 
   func testTheHashIsThatOfTheCanonicalText() throws {
     let plan = try parse()
-    XCTAssertEqual(plan.hash, "b48a8ba1df4dcd56")
+    XCTAssertEqual(plan.hash, "acfba20571e6b5f5")
     XCTAssertEqual(CanonicalText.hash(""), "ef46db3751d8e999")  // XXH64's published value
     let lines = plan.canonicalText.split(separator: "\n")
     XCTAssertEqual(lines, lines.sorted { Array($0.utf8).lexicographicallyPrecedes(Array($1.utf8)) })
@@ -184,6 +189,13 @@ final class TopologyTests: XCTestCase {
       ("channel.line.a.interface", "127.0.0.2"), ("channel.line.b.source", "127.0.0.1"),
       ("channel.line.a.receive_buffer", "1MiB"), ("channel.line.a.receive_buffer_required", "true"),
       ("channel.arbitration.window_messages", "1024"), ("channel.arbitration.hold", "1ms"),
+      ("channel.arbitration.line_wait", "1ms"), ("channel.arbitration.lag", "1ms"),
+      ("channel.arbitration.objective", "1ms"), ("channel.arbitration.far_ahead_messages", "1"),
+      ("channel.arbitration.compare_lines", "false"), ("channel.arbitration.history_messages", "64"),
+      ("channel.retransmission.budget", "1"), ("channel.retransmission.budget_period", "1ms"),
+      ("channel.retransmission.breaker_percent", "0"), ("channel.retransmission.breaker_window", "1"),
+      ("channel.retransmission.breaker_open", "1s"), ("channel.retransmission.breaker_probes", "1"),
+      ("channel.retransmission.objective", "1s"),
       ("channel.arbitration.silence", "2s"), ("channel.arbitration.unrecoverable", "halt"),
       ("channel.retransmission.enabled", "false"), ("channel.retransmission.address", "127.0.0.2"),
       ("channel.retransmission.port", "1"), ("channel.retransmission.timeout", "1s"),
