@@ -29,8 +29,12 @@ func tests(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
 
 let package = Package(
   name: "bulkhead",
-  // For programs beside the set: the ring as a library of its own.
-  products: [.library(name: "ShmRing", targets: ["ShmRing"])],
+  // For programs beside the set: the ring as a library of its own, and what the benchmarks drive.
+  products: [
+    .library(name: "ShmRing", targets: ["ShmRing"]),
+    .library(
+      name: "MergeLoop", targets: ["MergeLoop", "FeedWire", "StageRecords", "StageRuntime", "Topology"]),
+  ],
   targets: [
     // What Swift cannot import, and the C libraries from the distribution.
     .target(name: "CLinux"),
@@ -65,12 +69,14 @@ let package = Package(
 
     // SoupBinTCP over a socket, for a stage's loop.
     library("SoupTCP", ["CLinux", "SoupBinTCP"]),
+    // The merge stage's loop; a library, so that its benchmark drives what the process runs.
+    library(
+      "MergeLoop",
+      ["CLinux", "ShmRing", "StageRecords", "FeedWire", "LineArbiter", "StageRuntime", "Topology"]),
 
     // The processes.
     stage("rxd", ["CLinux", "ShmRing", "StageRecords", "StageRuntime", "Topology"]),
-    stage(
-      "merged",
-      ["CLinux", "ShmRing", "StageRecords", "FeedWire", "LineArbiter", "StageRuntime", "Topology"]),
+    stage("merged", ["MergeLoop", "StageRuntime"]),
     stage(
       "bookd",
       [

@@ -42,6 +42,49 @@ public enum MergeCounter: Int, StageCounter {
   case missingOnB
   case messagesFilledByLine
   case messagesFilledByRetransmission
+  /// Messages that the line brought when they had been published already.
+  case duplicateMessagesA
+  case duplicateMessagesB
+  /// Messages that the line did not have and the other one did.
+  case missingOnAAlone
+  case missingOnBAlone
+  /// Holes in the line's own numbering.
+  case holesOnA
+  case holesOnB
+  /// 1 while the line is heard and not far behind; times that it went down.
+  case lineAUp
+  case lineBUp
+  case lineADowns
+  case lineBDowns
+  /// Instant of the line's last packet, CLOCK_MONOTONIC ns; 0 = never.
+  case lineALastPacket
+  case lineBLastPacket
+  /// When it was the later one: how much later it was, ns, not exceeded by 50 and by 99 %; a power of two.
+  case lineALagMedian
+  case lineBLagMedian
+  case lineALagHigh
+  case lineBLagHigh
+  /// Over the last second.
+  case packetRateA
+  case packetRateB
+  case messageRateA
+  case messageRateB
+  case sequenceResets
+  /// Numbers further ahead than one packet is believed, and jumps that a second one supported.
+  case farAheadClaims
+  case jumpsBelieved
+  /// Announced ends of session that no second packet supported then.
+  case endsUnsupported
+  /// Packets and announcements that were not used, for whatever reason.
+  case packetsRejected
+  case requestsRetried
+  case requestsUnanswered
+  case objectiveMissedByLine
+  case objectiveMissedByRetransmission
+  /// The breaker of retransmission: 0 closed, 1 open, 2 half open; times that it opened; ranges it kept from being asked for.
+  case breakerState
+  case breakerOpened
+  case refusedByBreaker
 }
 
 /// Counters of the book stage.

@@ -38,6 +38,7 @@ public enum InstanceFiles {
     try ConflatedTable.create(
       path: "\(directory)/\(bestPricesTable).table", name: bestPricesTable, entries: entries,
       configurationHash: configurationHash, placement: placement(topology, hugePages: false))
+    try RecoveryPage.create(directory: directory)
     for component in topology.stages.map(\.name) + [supervisor, auditor] {
       try ControlPage.create(
         directory: directory, component: component, configurationHash: configurationHash)

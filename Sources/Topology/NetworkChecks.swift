@@ -31,7 +31,8 @@ struct NetworkChecks {
   private func checkTimes(_ channel: ChannelSettings) {
     if channel.lag.isValid, channel.silence.isValid, channel.lag.value >= channel.silence.value {
       let format = UnitFamily.durations.format
-      let values = "lag (\(format(channel.lag.value))) is not below silence (\(format(channel.silence.value)))"
+      let silence = format(channel.silence.value)
+      let values = "lag (\(format(channel.lag.value))) is not below silence (\(silence))"
       log.report(
         .lagNotBelowSilence, at: channel.lag.isGiven ? channel.lag.span : channel.silence.span,
         "[channel.arbitration]: \(values)", label: "a silent line is down whatever the lag")

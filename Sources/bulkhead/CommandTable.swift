@@ -19,6 +19,8 @@ enum CommandTable {
       Command(name: "status", summary: "show the running sets, verdict first", run: statusCommand),
       Command(
         name: "rings", summary: "show who writes and reads each ring, and how far behind", run: ringsCommand),
+      Command(
+        name: "gaps", summary: "show what was missing, who brought it, and what is lost", run: gapsCommand),
       Command(name: "tap", summary: "decode the records of a ring, live or of a dead set", run: tapCommand),
       Command(name: "book", summary: "build books from an ITCH file in one process", run: bookCommand),
       Command(name: "watch", summary: "draw one symbol's ladder, as a client of pubd", run: watchCommand),

@@ -71,6 +71,7 @@ struct SetStatus {
   let configuration: String
   let supervisor: (pid: Int32, isAlive: Bool)
   let stages: [SetView.StageStatus]
+  let lines: [LineStatus]
   let counts: [(key: String, value: UInt64)]
 
   /// Every set with control pages below `runDirectory`, sorted by name.
@@ -107,6 +108,7 @@ struct SetStatus {
     configuration = hexadecimal(view.configurationHash)
     supervisor = (view.supervisorPid, view.supervisorAlive)
     stages = view.stages()
+    lines = [LineStatus(view, isA: true), LineStatus(view, isA: false)]
     let lost = view.value("merged", MergeCounter.gapsUnrecoverable)
     let open = view.value("merged", MergeCounter.gapsOpen)
     counts = [
@@ -120,6 +122,15 @@ struct SetStatus {
       ("foreignSessionPackets", view.value("merged", MergeCounter.foreignSessionPackets)),
       ("malformedPackets", view.value("merged", MergeCounter.malformedPackets)),
       ("retransmissionRequests", view.value("merged", MergeCounter.requestsSent)),
+      ("retransmissionBreakerOpened", view.value("merged", MergeCounter.breakerOpened)),
+      (
+        "gapObjectivesMissed",
+        view.value("merged", MergeCounter.objectiveMissedByLine)
+          &+ view.value("merged", MergeCounter.objectiveMissedByRetransmission)
+      ),
+      ("lineDisagreements", view.value("merged", MergeCounter.lineDisagreements)),
+      ("farAheadClaims", view.value("merged", MergeCounter.farAheadClaims)),
+      ("sequenceResets", view.value("merged", MergeCounter.sequenceResets)),
       ("clients", view.value("pubd", PublishCounter.clients)),
       ("publishPort", view.value("pubd", PublishCounter.port)),
       (
@@ -154,6 +165,11 @@ struct SetStatus {
       )
     } else if !supervisor.isAlive {
       (verdict, reason) = (.degraded, "watchdogd is dead: nothing would be restarted")
+    } else if view.value("merged", MergeCounter.lineDisagreements) > 0 {
+      (verdict, reason) = (
+        .degraded,
+        "the lines disagreed about \(view.value("merged", MergeCounter.lineDisagreements)) messages (`bulkhead gaps`)"
+      )
     } else if open > 0 {
       (verdict, reason) = (.degraded, "\(open) gaps open")
     } else if view.value("bookd", BookCounter.staleInstruments) > 0 {
@@ -184,6 +200,16 @@ struct SetStatus {
           + grouped(stage.appliedSequence))
     }
     lines.append("")
+    lines.append("LINE  STATE  PACKETS/S   MESSAGES/S  LAST PACKET  LATER BY p50, p99     MISSED ALONE  DOWN")
+    for line in self.lines {
+      lines.append(
+        column(line.name, 6) + column(line.isUp ? "UP" : "DOWN", 7) + column(grouped(line.packetRate), 12)
+          + column(grouped(line.messageRate), 12)
+          + column(line.lastPacketAge.map(duration) ?? "never", 13)
+          + column("\(duration(line.lagMedian)), \(duration(line.lagHigh))", 22)
+          + column(grouped(line.missedAlone), 14) + grouped(line.downs))
+    }
+    lines.append("")
     for (key, value) in counts where value > 0 { lines.append(column(key, 24) + grouped(value)) }
     return lines
   }
@@ -212,7 +238,63 @@ struct SetStatus {
           }
         }
       }
+      json.array("lines") { json in for line in lines { line.write(to: &json) } }
       for (key, value) in counts { json.field(key, value) }
+    }
+  }
+}
+
+/// One line as merged last saw it.
+struct LineStatus {
+  let name: String
+  let isUp: Bool
+  let downs: UInt64
+  /// Over the last second.
+  let packetRate: UInt64
+  let messageRate: UInt64
+  /// ns; nil = never heard.
+  let lastPacketAge: UInt64?
+  /// When it was the later line: how much later, not exceeded by half and by 99 % of the messages, ns.
+  let lagMedian: UInt64
+  let lagHigh: UInt64
+  let duplicateMessages: UInt64
+  let holes: UInt64
+  let missed: UInt64
+  /// Messages that the other line had.
+  let missedAlone: UInt64
+
+  init(_ view: SetView, isA: Bool) {
+    func value(_ a: MergeCounter, _ b: MergeCounter) -> UInt64 { view.value("merged", isA ? a : b) }
+    name = isA ? "a" : "b"
+    isUp = value(.lineAUp, .lineBUp) == 1
+    downs = value(.lineADowns, .lineBDowns)
+    packetRate = value(.packetRateA, .packetRateB)
+    messageRate = value(.messageRateA, .messageRateB)
+    let last = value(.lineALastPacket, .lineBLastPacket)
+    let now = bulkhead_monotonic_nanoseconds()
+    lastPacketAge = last == 0 ? nil : now > last ? now - last : 0
+    lagMedian = value(.lineALagMedian, .lineBLagMedian)
+    lagHigh = value(.lineALagHigh, .lineBLagHigh)
+    duplicateMessages = value(.duplicateMessagesA, .duplicateMessagesB)
+    holes = value(.holesOnA, .holesOnB)
+    missed = value(.missingOnA, .missingOnB)
+    missedAlone = value(.missingOnAAlone, .missingOnBAlone)
+  }
+
+  func write(to json: inout JSONText) {
+    json.object { json in
+      json.field("name", name)
+      json.field("up", isUp)
+      json.field("downs", downs)
+      json.field("packetsPerSecond", packetRate)
+      json.field("messagesPerSecond", messageRate)
+      if let lastPacketAge { json.field("lastPacketAgeNanoseconds", lastPacketAge) }
+      json.field("laterByMedianNanoseconds", lagMedian)
+      json.field("laterByP99Nanoseconds", lagHigh)
+      json.field("duplicateMessages", duplicateMessages)
+      json.field("holes", holes)
+      json.field("missedMessages", missed)
+      json.field("missedAlone", missedAlone)
     }
   }
 }

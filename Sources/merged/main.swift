@@ -1,3 +1,4 @@
+import MergeLoop
 import StageRuntime
 
 // merged: two lines and the retransmission service, one gapless stream.

@@ -4,7 +4,7 @@ import Glibc
 import LineArbiter
 import ShmRing
 import StageRecords
-import StageRuntime
+public import StageRuntime
 import Topology
 
 /// Drives the ``LineArbiter``: takes packets from the receivers' rings and the retransmission socket, and puts what
@@ -12,7 +12,7 @@ import Topology
 ///
 /// A successor finds in the tail of its own ring how far its predecessor came, and reads the receivers' rings
 /// again from their oldest record: what was out already arrives as a duplicate.
-struct MergeStage: ~Copyable {
+public struct MergeStage: ~Copyable {
   /// Packets taken from one line before the other is looked at.
   private static let packetsPerTurn = 16
   /// Messages after which an open batch is published even within a turn.
@@ -22,40 +22,50 @@ struct MergeStage: ~Copyable {
   private static let answerNanoseconds: Int64 = 200_000
   private static let receiveBufferBytes = 65_536 + 64
 
-  private let control: ControlPage
+  /// Time between two reports while there is something to do, and between two looks at the lines.
+  static let reportNanoseconds: UInt64 = 50_000_000
+  static let lookNanoseconds: UInt64 = 1_000_000
+
+  let control: ControlPage
+  let page: RecoveryPage
   private var lineA: RingConsumer
   private var lineB: RingConsumer
-  private var output: MergedOutput
-  private var arbiter: LineArbiter
-  private var retransmission: RetransmissionClient
+  private(set) var output: MergedOutput
+  var arbiter: LineArbiter
+  private(set) var retransmission: RetransmissionClient
   private let buffer: UnsafeMutableRawPointer
   private let idleStrategy: IdleStrategy
   private var patrol = RingPatrol()
-  private var malformed: UInt64 = 0
-  private var heartbeats: UInt64 = 0
-  private var inputLaps: UInt64 = 0
-  private var foreignSessions: UInt64 = 0
+  private(set) var malformed: UInt64 = 0
+  private(set) var heartbeats: UInt64 = 0
+  private(set) var inputLaps: UInt64 = 0
+  private(set) var foreignSessions: UInt64 = 0
   private let startedAt: UInt64
   private let silenceNanoseconds: UInt64
-  /// Policy for a lost range: go on, or stop the channel.
-  private let haltsOnLoss: Bool
   private var isHalted = false
   /// Counters as the predecessor left them.
-  private let base: CounterBase
+  let base: CounterBase
   private var nextAction: UInt64 = 0
-  /// Ended ranges looked at so far, and how many a line or the retransmission service filled.
-  private var tallied: UInt64 = 0
-  private var filledByLine: UInt64 = 0
-  private var filledByRetransmission: UInt64 = 0
+  private var nextReport: UInt64 = 0
+  private var nextLook: UInt64 = 0
+  /// What has been written down so far.
+  var reported = MergeReported()
+  /// Positions up to which the lines' rings hold what a predecessor may have read already.
+  private let retainedA: UInt64
+  private let retainedB: UInt64
+  private var isReadingA = true
+  private var isReadingB = true
   /// The first number that this incarnation has to deliver, and whether it is still on its way there.
   private let resumedAt: UInt64
   private var isCatchingUp: Bool
 
-  init(process: borrowing StageProcess) {
+  /// Attaches to the rings and pages of the set, and continues where the ring `merged` ends.
+  public init(process: borrowing StageProcess) {
     let topology = process.topology
     do {
       control = try ControlPage.attach(
         directory: process.directory, component: process.component, access: .readWrite)
+      page = try RecoveryPage.attach(directory: process.directory, access: .readWrite)
     } catch {
       fail("\(process.component): \(error)", code: ExitCode.unavailable)
     }
@@ -63,34 +73,24 @@ struct MergeStage: ~Copyable {
     output = MergedOutput(producer: process.producer("merged"))
     lineA = process.consumer("rx_a", start: .oldest)
     lineB = process.consumer("rx_b", start: .oldest)
-    var configuration = ArbiterConfiguration()
-    let arbitration = topology.channel.arbitration
+    retainedA = lineA.publishedPosition
+    retainedB = lineB.publishedPosition
     startedAt = bulkhead_monotonic_nanoseconds()
-    silenceNanoseconds = arbitration.silenceNanoseconds
-    haltsOnLoss = arbitration.unrecoverable == .halt
-    configuration.windowMessages = arbitration.windowMessages
-    configuration.heldBytes = arbitration.windowMessages * 128
-    configuration.holdNanoseconds = arbitration.holdNanoseconds
-    configuration.lineSilenceNanoseconds = arbitration.silenceNanoseconds
-    configuration.unrecoverable = haltsOnLoss ? .halt : .stale
-    configuration.historyMessages = 4_096
-    configuration.retransmission.isEnabled = topology.channel.retransmission != nil
-    if let service = topology.channel.retransmission {
-      configuration.retransmission.timeoutNanoseconds = service.timeoutNanoseconds
-      configuration.retransmission.backoffNanoseconds = service.backoffNanoseconds
-      configuration.retransmission.attempts = service.attempts
-      configuration.retransmission.intervalNanoseconds = service.minimumIntervalNanoseconds
-      configuration.requestMessages = service.maximumMessages
-    }
+    page.setClockOffset(bulkhead_realtime_nanoseconds() &- startedAt)
+    silenceNanoseconds = topology.channel.arbitration.silenceNanoseconds
+    let configuration = ArbiterConfiguration(topology.channel)
     if let problem = configuration.problem() {
       fail("\(process.component): arbitration settings: \(problem)", code: ExitCode.configuration)
     }
     let resumed = output.resume()
     arbiter = LineArbiter(configuration: configuration, firstSequence: resumed.next)
     resumedAt = resumed.next
-    isHalted = haltsOnLoss && output.endsWithGap
+    isHalted = configuration.unrecoverable == .halt && output.endsWithGap
     isCatchingUp = resumed.next > 1
     if let session = resumed.session { arbiter.adopt(session: session) }
+    arbiter.setReadingRetention(.lineA, true)
+    arbiter.setReadingRetention(.lineB, true)
+    reported.finishedBase = page.finishedCount
     if resumed.next > 1 {
       narrate("\(process.component): continuing at sequence \(resumed.next), found on its own ring")
     }
@@ -101,7 +101,7 @@ struct MergeStage: ~Copyable {
   }
 
   /// Runs until asked to stop, then takes what the receivers have left behind.
-  mutating func run() {
+  public mutating func run() {
     switch idleStrategy {
     case .spin: run(SpinWait())
     case .yield: run(YieldWait())
@@ -128,15 +128,24 @@ struct MergeStage: ~Copyable {
     housekeep()
   }
 
+  /// The next number of the stream.
+  public var nextSequence: UInt64 { arbiter.nextSequence }
+
   /// Takes what is there from both lines and the retransmission socket. False when there was nothing.
-  private mutating func turn() -> Bool {
+  public mutating func turn() -> Bool {
     let now = bulkhead_monotonic_nanoseconds()
     if isCatchingUp, arbiter.nextSequence != resumedAt { isCatchingUp = false }
     var packets = take(.lineA, now)
     packets += take(.lineB, now)
     packets += takeAnswers(now)
+    if isReadingA || isReadingB { leaveRetention() }
     if packets > 0 || now >= nextAction { resolve(now) }
-    if arbiter.finishedGapCount != tallied { tallyFinishedGaps() }
+    if now >= nextLook {
+      nextLook = now &+ Self.lookNanoseconds
+      arbiter.observeLines(now: now)
+    }
+    if arbiter.finishedGapCount != reported.finished { reportFinishedGaps() }
+    if now >= nextReport { report(now) }
     guard packets > 0 else { return false }
     lineA.reportPosition()
     lineB.reportPosition()
@@ -149,6 +158,18 @@ struct MergeStage: ~Copyable {
     if stamp != 0, clock > stamp { control.latency.record(clock - stamp) }
     control.beat()
     return true
+  }
+
+  /// A line's retention is read once its ring is read up to where it stood at the start.
+  private mutating func leaveRetention() {
+    if isReadingA, lineA.nextPosition >= retainedA {
+      isReadingA = false
+      arbiter.setReadingRetention(.lineA, false)
+    }
+    if isReadingB, lineB.nextPosition >= retainedB {
+      isReadingB = false
+      arbiter.setReadingRetention(.lineB, false)
+    }
   }
 
   private mutating func take(_ source: Source, _ now: UInt64) -> Int {
@@ -321,19 +342,7 @@ struct MergeStage: ~Copyable {
       "merged: sequences \(first)...\(last) are lost; halted, as channel.arbitration.unrecoverable says")
   }
 
-  /// Counts the ranges that have ended since the last look, by how they ended. The arbiter keeps the last 256.
-  private mutating func tallyFinishedGaps() {
-    while tallied < arbiter.finishedGapCount {
-      switch arbiter.finishedGap(tallied)?.outcome {
-      case .filledByLineA, .filledByLineB: filledByLine += 1
-      case .filledByRetransmission: filledByRetransmission += 1
-      default: break
-      }
-      tallied += 1
-    }
-  }
-
-  // MARK: Waiting and reporting
+  // MARK: Waiting
 
   private mutating func park() {
     lineA.reportPosition()
@@ -359,47 +368,19 @@ struct MergeStage: ~Copyable {
     lineB.finishPark()
   }
 
-  /// Copies the counts to the control page; off the busy path.
+  /// Nothing to do: positions, the batch, and the counts.
   private mutating func housekeep() {
     lineA.reportPosition()
     lineB.reportPosition()
     if arbiter.isComplete { output.publishEndOfSession(next: arbiter.nextSequence) }
     output.publishBatch()
     control.setAppliedSequence(arbiter.nextSequence &- 1)
-    control.setBacklog(arbiter.highestSequence &- arbiter.nextSequence)
-    let counters = arbiter.counters
-    let a = arbiter.statistics(of: .lineA)
-    let b = arbiter.statistics(of: .lineB)
-    control.setTotal(MergeCounter.packetsA, a.packets, since: base)
-    control.setTotal(MergeCounter.packetsB, b.packets, since: base)
-    control.setTotal(
-      MergeCounter.packetsRetransmitted, arbiter.statistics(of: .retransmission).packets, since: base)
-    control.setTotal(
-      MergeCounter.duplicateMessages, counters.duplicates &+ counters.duplicatesHeld, since: base)
-    control.setTotal(MergeCounter.duplicatePacketsA, a.packetsBehind, since: base)
-    control.setTotal(MergeCounter.duplicatePacketsB, b.packetsBehind, since: base)
-    control.setTotal(MergeCounter.missingOnA, a.missedMessages, since: base)
-    control.setTotal(MergeCounter.missingOnB, b.missedMessages, since: base)
-    control.setTotal(MergeCounter.messagesPublished, output.messages, since: base)
-    control.setTotal(MergeCounter.heartbeats, heartbeats, since: base)
-    control.setTotal(MergeCounter.malformedPackets, malformed, since: base)
-    control.setTotal(
-      MergeCounter.foreignSessionPackets, a.foreignSession &+ b.foreignSession &+ foreignSessions, since: base
-    )
-    control.setTotal(MergeCounter.gapsDetected, counters.gaps, since: base)
-    control.set(MergeCounter.gapsOpen, UInt64(arbiter.openGapCount))
-    control.setTotal(MergeCounter.gapsFilledByLine, filledByLine, since: base)
-    control.setTotal(MergeCounter.gapsFilledByRetransmission, filledByRetransmission, since: base)
-    control.setTotal(
-      MergeCounter.messagesFilledByLine, counters.filledByLineA &+ counters.filledByLineB, since: base)
-    control.setTotal(
-      MergeCounter.messagesFilledByRetransmission, counters.filledByRetransmission, since: base)
-    control.setTotal(MergeCounter.gapsUnrecoverable, output.gaps, since: base)
-    control.setTotal(MergeCounter.messagesLost, counters.givenUp, since: base)
-    control.setTotal(MergeCounter.requestsSent, counters.requests, since: base)
-    control.setTotal(MergeCounter.requestSendErrors, retransmission.sendErrors, since: base)
-    control.setTotal(MergeCounter.lineDisagreements, counters.disagreements, since: base)
-    control.setTotal(MergeCounter.inputLaps, inputLaps, since: base)
+    report(bulkhead_monotonic_nanoseconds())
+  }
+
+  private mutating func report(_ now: UInt64) {
+    nextReport = now &+ Self.reportNanoseconds
+    writeReport(now)
     control.beat()
   }
 }

@@ -1,0 +1,267 @@
+import CLinux
+import Glibc
+import ShmRing
+import StageRecords
+import StageRuntime
+
+/// What `bulkhead gaps` was asked for.
+struct GapsOptions: Equatable {
+  var set = SetOptions()
+  var openOnly = false
+
+  static let usage = """
+    usage: bulkhead gaps [--open] [--name INSTANCE] [--json] [--run-directory DIR]
+    The missing ranges that merged has seen: what is open now, then the last 1,024 that have ended, oldest first; and
+    messages about which the lines disagreed. Reads the set's files only; works on a dead set too.
+      --open  only what is open
+    DETECTED is the time of the day, UTC; LAST the last request after it. RUNG is where a range is on the ladder, or what ended it; SINCE is how long it is open, TOOK how long it was. A range
+    that is filled in pieces has a line for each. Exit: 0 nothing is open or lost, 1 something is, 3 no such set,
+    4 the file cannot be read.
+    """
+
+  static func parse(_ arguments: [String]) throws(ToolUsageError) -> GapsOptions {
+    var options = GapsOptions()
+    var rest = arguments[...]
+    while let argument = rest.first {
+      if try options.set.take(&rest) { continue }
+      guard argument == "--open" else { throw ToolUsageError(line: "unknown argument `\(argument)`") }
+      rest.removeFirst()
+      options.openOnly = true
+    }
+    return options
+  }
+}
+
+/// `bulkhead gaps`: missing ranges from detection to their end.
+func gapsCommand(_ arguments: [String]) -> Int32 {
+  if arguments.contains("--help") || arguments.contains("-h") {
+    print(GapsOptions.usage)
+    return ExitCode.success
+  }
+  do throws(ToolUsageError) {
+    return GapsCommand(options: try GapsOptions.parse(arguments), output: .standard()).run()
+  } catch {
+    narrate("bulkhead gaps: \(error.line)\ntry `bulkhead gaps --help`")
+    return ExitCode.usage
+  }
+}
+
+/// The running command.
+struct GapsCommand {
+  let options: GapsOptions
+  let output: LineOutput
+  var say: (String) -> Void = narrate
+
+  func run() -> Int32 {
+    let sets = SetDirectory.discover(runDirectory: options.set.runDirectory, name: options.set.name)
+    let reports = sets.map { GapsReport($0, openOnly: options.openOnly) }
+    if options.set.json {
+      var json = JSONText()
+      json.object { json in
+        json.field("schema", "bulkhead.gaps")
+        json.field("version", 1)
+        json.array("sets") { json in for report in reports { report.write(to: &json) } }
+      }
+      output.line(json.text)
+    } else {
+      for (index, report) in reports.enumerated() {
+        if index > 0 { output.line("") }
+        for line in report.lines { output.line(line) }
+      }
+    }
+    output.flush()
+    guard !reports.isEmpty else {
+      let directory = options.set.runDirectory
+      say(options.set.name.map { "no set \"\($0)\" in \(directory)" } ?? "no set in \(directory)")
+      return ExitCode.notRunning
+    }
+    return reports.map(\.exitCode).max() ?? ExitCode.success
+  }
+}
+
+/// The missing ranges of one set.
+struct GapsReport {
+  let instance: String
+  /// Why the file cannot be read; nil if it can.
+  private(set) var problem: String?
+  private(set) var mergedIsAlive = false
+  private(set) var open: [GapRecord] = []
+  private(set) var openBeyondTable: UInt64 = 0
+  private(set) var finished: [GapRecord] = []
+  private(set) var finishedCount: UInt64 = 0
+  private(set) var disagreements: [DisagreementEntry] = []
+  private(set) var disagreementCount: UInt64 = 0
+  private var clockOffset: UInt64 = 0
+  /// Until when open ranges are counted: now, or when a merged that is dead last wrote.
+  private var now: UInt64 = 0
+  private let openOnly: Bool
+
+  init(_ set: SetDirectory, openOnly: Bool) {
+    instance = set.instance
+    self.openOnly = openOnly
+    do {
+      let page = try RecoveryPage.attach(directory: set.path, access: .readOnly)
+      mergedIsAlive = set.components().contains { $0.name == "merged" && $0.isAlive }
+      now = mergedIsAlive ? bulkhead_monotonic_nanoseconds() : page.writtenAt
+      clockOffset = page.clockOffset
+      if let gaps = page.openGaps() { open = gaps } else { problem = "the open ranges are never at rest" }
+      openBeyondTable = page.openBeyondTable
+      finished = page.finishedGaps()
+      finishedCount = page.finishedCount
+      disagreements = page.disagreements()
+      disagreementCount = page.disagreementCount
+    } catch {
+      problem = "\(error)"
+    }
+  }
+
+  var lost: [GapRecord] { finished.filter(\.isLost) }
+
+  var exitCode: Int32 {
+    if problem != nil { return ExitCode.cannotTell }
+    return open.isEmpty && lost.isEmpty && disagreementCount == 0 ? ExitCode.success : ExitCode.failure
+  }
+
+  private var verdict: String {
+    if let problem { return "UNKNOWN  \(instance): \(problem)" }
+    var parts: [String] = []
+    if !open.isEmpty || openBeyondTable > 0 { parts.append("\(UInt64(open.count) &+ openBeyondTable) open") }
+    if !lost.isEmpty { parts.append("\(lost.count) lost") }
+    if disagreementCount > 0 { parts.append("\(grouped(disagreementCount)) disagreements") }
+    let state = parts.isEmpty ? "OK" : open.isEmpty ? "LOST" : "OPEN"
+    let summary = parts.isEmpty ? "nothing is missing" : parts.joined(separator: ", ")
+    return "\(lost.isEmpty && open.isEmpty && !parts.isEmpty ? "DISAGREE" : state)  \(instance): \(summary)"
+      + "; \(grouped(finishedCount)) ranges have ended\(mergedIsAlive ? "" : "; merged does not run")"
+  }
+
+  var lines: [String] {
+    var lines = [verdict]
+    if problem != nil { return lines }
+    let widths = [24, 12, 14, 16, 10, 12]
+    func row(_ fields: [String], _ rest: String) -> String {
+      var text = ""
+      for (field, width) in zip(fields, widths) {
+        text += field + String(repeating: " ", count: max(1, width - field.count))
+      }
+      return text + rest
+    }
+    if !open.isEmpty {
+      lines.append("")
+      lines.append(row(["OPEN RANGE", "MESSAGES", "DETECTED", "RUNG", "REQUESTS", "LAST"], "SINCE"))
+      for gap in open { lines.append(row(fields(gap), duration(age(gap)))) }
+      if openBeyondTable > 0 { lines.append("and \(grouped(openBeyondTable)) more") }
+    }
+    if !openOnly, !finished.isEmpty {
+      lines.append("")
+      lines.append(
+        row(["ENDED RANGE", "MESSAGES", "DETECTED", "RUNG", "REQUESTS", "LAST"], "TOOK         HOW"))
+      for gap in finished {
+        let took = duration(age(gap))
+        lines.append(
+          row(fields(gap), took + String(repeating: " ", count: max(1, 13 - took.count)) + gap.outcomeName))
+      }
+    }
+    if !openOnly, !disagreements.isEmpty {
+      lines.append("")
+      lines.append("DISAGREEMENT  REFUSED         KEPT AND REFUSED BYTES")
+      for entry in disagreements {
+        let sequence = grouped(entry.sequence)
+        let source = Self.sourceName(entry.refusedSource)
+        lines.append(
+          sequence + String(repeating: " ", count: max(1, 14 - sequence.count)) + source
+            + String(repeating: " ", count: max(1, 16 - source.count)) + Self.digits(entry.kept))
+        lines.append(String(repeating: " ", count: 30) + Self.digits(entry.refused))
+      }
+    }
+    return lines
+  }
+
+  /// What both tables have in common.
+  private func fields(_ gap: GapRecord) -> [String] {
+    let last = gap.lastRequestAt > gap.detectedAt ? "+" + duration(gap.lastRequestAt - gap.detectedAt) : "-"
+    return [
+      gap.first == gap.last ? "\(gap.first)" : "\(gap.first)...\(gap.last)", grouped(gap.count),
+      timeText(gap.detectedAt), gap.rungName, grouped(gap.requests), gap.requests == 0 ? "-" : last,
+    ]
+  }
+
+  private func age(_ gap: GapRecord) -> UInt64 {
+    let end = gap.isOpen ? now : gap.finishedAt
+    return end > gap.detectedAt ? end - gap.detectedAt : 0
+  }
+
+  /// The time of the day, UTC.
+  private func timeText(_ instant: UInt64) -> String {
+    let milliseconds = (instant &+ clockOffset) / 1_000_000
+    func digits(_ value: UInt64, _ count: Int) -> String {
+      let text = String(value)
+      return String(repeating: "0", count: max(0, count - text.count)) + text
+    }
+    let seconds = milliseconds / 1_000
+    return digits(seconds / 3_600 % 24, 2) + ":" + digits(seconds / 60 % 60, 2) + ":"
+      + digits(seconds % 60, 2)
+      + "." + digits(milliseconds % 1_000, 3)
+  }
+
+  private static func sourceName(_ source: UInt64) -> String {
+    switch source {
+    case 0: "line A"
+    case 1: "line B"
+    case 2: "retransmission"
+    default: "unknown"
+    }
+  }
+
+  private static func digits(_ bytes: [UInt8]) -> String { bytes.withUnsafeBytes { hexadecimal($0) } }
+
+  func write(to json: inout JSONText) {
+    json.object { json in
+      json.field("instance", instance)
+      if let problem { json.field("problem", problem) }
+      json.field("mergedAlive", mergedIsAlive)
+      json.array("open") { json in for gap in open { write(gap, to: &json) } }
+      json.field("openBeyondTable", openBeyondTable)
+      if !openOnly {
+        json.array("ended") { json in for gap in finished { write(gap, to: &json) } }
+        json.array("disagreements") { json in
+          for entry in disagreements {
+            json.object { json in
+              json.field("sequence", entry.sequence)
+              json.field("refused", Self.sourceName(entry.refusedSource))
+              json.field("keptBytes", Self.digits(entry.kept))
+              json.field("keptLength", entry.keptLength)
+              json.field("refusedBytes", Self.digits(entry.refused))
+              json.field("refusedLength", entry.refusedLength)
+            }
+          }
+        }
+      }
+      json.field("endedCount", finishedCount)
+      json.field("disagreementCount", disagreementCount)
+    }
+  }
+
+  private func write(_ gap: GapRecord, to json: inout JSONText) {
+    func time(_ instant: UInt64) -> UInt64 { instant == 0 ? 0 : instant &+ clockOffset }
+    json.object { json in
+      if !gap.isOpen { json.field("number", gap.number) }
+      json.field("first", gap.first)
+      json.field("last", gap.last)
+      json.field("state", gap.isOpen ? "open" : gap.isLost ? "lost" : "filled")
+      json.field("outcome", gap.outcomeName)
+      json.field("rung", gap.rungName)
+      json.field("detectedAt", time(gap.detectedAt))
+      json.field("firstRequestAt", time(gap.firstRequestAt))
+      json.field("lastRequestAt", time(gap.lastRequestAt))
+      json.field("finishedAt", time(gap.finishedAt))
+      json.field("ageNanoseconds", age(gap))
+      json.field("requests", gap.requests)
+      json.field("epoch", gap.epoch)
+      if gap.isOpen {
+        json.field("filledByLineA", gap.filledByLineA)
+        json.field("filledByLineB", gap.filledByLineB)
+        json.field("filledByRetransmission", gap.filledByRetransmission)
+      }
+    }
+  }
+}
