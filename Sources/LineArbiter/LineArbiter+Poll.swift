@@ -126,7 +126,7 @@ extension LineArbiter {
   }
 
   /// An outcome for the breaker of a service; its change is an event.
-  @inline(__always)
+  @_noLocks
   mutating func noteOutcome(_ rung: RecoveryRung, failed: Bool, _ now: UInt64) {
     if case .snapshot = rung {
       let before = snapshot.gate.breaker.state
@@ -156,9 +156,6 @@ extension LineArbiter {
     while index < requests.count {
       let entry = requests.entries + index
       guard let first = firstMissing(from: entry.pointee.first, through: entry.pointee.last) else {
-        if case .inFlight = entry.pointee.state, entry.pointee.isAnswered {
-          noteOutcome(.retransmission, failed: false, now)
-        }
         requests.remove(index)
         continue
       }
@@ -176,7 +173,6 @@ extension LineArbiter {
         }
       } else if isAnswered {
         entry.pointee.attempts = 0
-        if case .inFlight = entry.pointee.state { noteOutcome(.retransmission, failed: false, now) }
         entry.pointee.state = .due
         entry.pointee.dueAt = later(entry.pointee.answeredAt, by: settings.partialAnswer)
       }

@@ -230,7 +230,12 @@ extension LineArbiter {
     line.pointee.packets &+= 1
     line.pointee.messages &+= end &- first
     line.pointee.nextSequence = max(line.pointee.nextSequence, end)
-    guard requests.noteAnswer(first: first, last: end &- 1, now: now) else {
+    var (isWanted, answered) = requests.noteAnswer(first: first, last: end &- 1, now: now)
+    while answered > 0 {
+      noteOutcome(.retransmission, failed: false, now)
+      answered &-= 1
+    }
+    guard isWanted else {
       tally.notRequested &+= end &- first
       rejectionCounts[IgnoreReason.notRequested.index] &+= 1
       return .ignore(.notRequested)

@@ -109,13 +109,15 @@ struct RequestTable: ~Copyable {
   /// An answer has come that covers `first...last`. It counts for every request that it touches, even if
   /// lines have brought the same since: the service answers, and the rest can be asked for. This cannot go on
   /// for ever without progress, for each further request covers only what is missing then.
-  /// - Returns: whether it touches any request.
+  /// - Returns: whether it touches any request, and how many it is the first answer of in time.
   @_noLocks
-  mutating func noteAnswer(first: UInt64, last: UInt64, now: UInt64) -> Bool {
+  mutating func noteAnswer(first: UInt64, last: UInt64, now: UInt64) -> (isWanted: Bool, answered: Int) {
     var isWanted = false
+    var answered = 0
     var index = 0
     while index < count {
       if entries[index].first <= last && first <= entries[index].last {
+        if case .inFlight = entries[index].state, !entries[index].isAnswered { answered &+= 1 }
         entries[index].answeredAt = now
         entries[index].isAnswered = true
         isWanted = true
@@ -123,7 +125,7 @@ struct RequestTable: ~Copyable {
       }
       index &+= 1
     }
-    return isWanted
+    return (isWanted, answered)
   }
 
   /// A message of an answer found no room. From there on the request is parked. What is in front of it stays
