@@ -11,7 +11,7 @@ DEMO = --generate 1000000 --seed 7 --instruments 1000 --impair 'A:loss=1%;B:loss
 SECONDS = 60
 TARGET =
 
-.PHONY: build run test unit-test pipeline-test check check-loops fuzz fuzz-short format bench bench-ring clean help torture-short torture
+.PHONY: build run test unit-test pipeline-test check check-loops fuzz fuzz-short format bench bench-ring bench-merge clean help torture-short torture
 
 help:
 	@echo "make run    build and run the demonstration: a generated day over two lossy lines"
@@ -20,6 +20,7 @@ help:
 	@echo "make torture  kill writers and readers of tiny rings a thousand times each, read 10^9 records"
 	@echo "make bench  throughput of the whole set on this machine"
 	@echo "make bench-ring  the ring beside a C ring and a C++ queue"
+	@echo "make bench-merge  arbitration beside a plain copy of the same bytes"
 	@echo "make fuzz   fuzz the decoders, the sessions and the arbiter: SECONDS=60 TARGET='Glimpse LineArbiter'"
 	@echo "make fuzz-short  the same for 20 s each, as continuous integration does it"
 	@echo "make format format the sources"
@@ -67,6 +68,9 @@ bench: build
 
 bench-ring:
 	scripts/bench-ring
+
+bench-merge:
+	scripts/bench-merge
 
 # libFuzzer and the address sanitizer come with the Swift toolchain.
 fuzz:

@@ -33,7 +33,8 @@ let package = Package(
   products: [
     .library(name: "ShmRing", targets: ["ShmRing"]),
     .library(
-      name: "MergeLoop", targets: ["MergeLoop", "FeedWire", "StageRecords", "StageRuntime", "Topology"]),
+      name: "MergeLoop",
+      targets: ["MergeLoop", "CLinux", "FeedWire", "StageRecords", "StageRuntime", "Topology"]),
   ],
   targets: [
     // What Swift cannot import, and the C libraries from the distribution.

@@ -90,7 +90,7 @@ public struct MoldUDP64Packet {
   /// Checks a whole datagram in one walk over its blocks. Never traps, whatever the bytes are.
   ///
   /// - Parameter datagram: a UDP payload, 0...65_507 bytes; needs no alignment
-  @inlinable
+  @inlinable @inline(__always)
   public static func parse(_ datagram: UnsafeRawBufferPointer) -> MoldUDP64ParseResult {
     guard let base = datagram.baseAddress, datagram.count >= MoldUDP64.headerBytes else {
       return .malformed(.tooShort)

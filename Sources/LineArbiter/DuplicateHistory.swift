@@ -42,24 +42,7 @@ struct DuplicateHistory: ~Copyable {
     let target = slot + 10
     let count = bytes.count
     if count <= Self.wholeBytes {
-      if count >= 8 {
-        // Eight bytes a step; the last step overlaps the one before it.
-        var offset = 0
-        while offset &+ 8 < count {
-          let word = base.loadUnaligned(fromByteOffset: offset, as: UInt64.self)
-          target.storeBytes(of: word, toByteOffset: offset, as: UInt64.self)
-          offset &+= 8
-        }
-        let word = base.loadUnaligned(fromByteOffset: count &- 8, as: UInt64.self)
-        target.storeBytes(of: word, toByteOffset: count &- 8, as: UInt64.self)
-      } else {
-        var offset = 0
-        while offset < count {
-          let byte = base.load(fromByteOffset: offset, as: UInt8.self)
-          target.storeBytes(of: byte, toByteOffset: offset, as: UInt8.self)
-          offset &+= 1
-        }
-      }
+      copyMessage(from: base, to: target, count: count)
     } else {
       target.copyMemory(from: base, byteCount: Self.cutBytes)
       slot.storeBytes(of: Self.hash(bytes), toByteOffset: 56, as: UInt64.self)
@@ -80,30 +63,7 @@ struct DuplicateHistory: ~Copyable {
     guard count <= Self.wholeBytes else {
       return slot.load(fromByteOffset: 56, as: UInt64.self) == Self.hash(bytes)
     }
-    if count >= 8 {
-      var difference: UInt64 = 0
-      var offset = 0
-      while offset &+ 8 < count {
-        difference |=
-          base.loadUnaligned(fromByteOffset: offset, as: UInt64.self)
-          ^ kept.loadUnaligned(fromByteOffset: offset, as: UInt64.self)
-        offset &+= 8
-      }
-      difference |=
-        base.loadUnaligned(fromByteOffset: count &- 8, as: UInt64.self)
-        ^ kept.loadUnaligned(fromByteOffset: count &- 8, as: UInt64.self)
-      return difference == 0
-    }
-    var offset = 0
-    while offset < count {
-      if base.load(fromByteOffset: offset, as: UInt8.self)
-        != kept.load(fromByteOffset: offset, as: UInt8.self)
-      {
-        return false
-      }
-      offset &+= 1
-    }
-    return true
+    return areEqual(base, kept, count: count)
   }
 
   /// What is kept of a message that is remembered, and its length.

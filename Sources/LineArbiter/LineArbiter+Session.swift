@@ -8,6 +8,13 @@ extension LineArbiter {
     return otherSession(source, identifier)
   }
 
+  /// Whether the ten bytes at `bytes` are the current session.
+  @inlinable @inline(__always) @_noLocks
+  public func isCurrentSession(_ bytes: UnsafeRawPointer) -> Bool {
+    sessions.isKnown && bytes.loadUnaligned(as: UInt64.self) == sessions.current.front
+      && bytes.loadUnaligned(fromByteOffset: 8, as: UInt16.self) == sessions.current.back
+  }
+
   @usableFromInline @inline(never) @_noLocks
   mutating func otherSession(_ source: Source, _ identifier: SessionIdentifier) -> SessionVerdict {
     if !source.isLine || sessions.wasCurrent(identifier) {

@@ -226,10 +226,10 @@ public struct LineArbiter: ~Copyable {
   /// Whether delivered messages are remembered to compare later copies with.
   @inlinable public var keepsHistory: Bool { history.isOn }
 
-  /// Remembers a message of a ``Verdict/deliver(skip:)``. (Others are remembered by the arbiter.)
+  /// Remembers a message of a ``Verdict/deliver(skip:)``, with a history. (Others are remembered by the arbiter.)
   @inlinable @inline(__always) @_noLocks
   public mutating func remember(sequence: UInt64, bytes: UnsafeRawBufferPointer) {
-    history.record(sequence, bytes)
+    if history.isOn { history.record(sequence, bytes) }
   }
 
   /// Compares a copy of a delivered message with the first. A difference is counted and kept in

@@ -34,6 +34,7 @@ public struct MergeStage: ~Copyable {
   var arbiter: LineArbiter
   private(set) var retransmission: RetransmissionClient
   private let buffer: UnsafeMutableRawPointer
+  private var blocks = BlockIndex()
   private let idleStrategy: IdleStrategy
   private var patrol = RingPatrol()
   private(set) var malformed: UInt64 = 0
@@ -130,6 +131,9 @@ public struct MergeStage: ~Copyable {
 
   /// The next number of the stream.
   public var nextSequence: UInt64 { arbiter.nextSequence }
+  /// Times that a receiver's ring was overwritten before it was read, and messages lost for good.
+  public var inputLapCount: UInt64 { inputLaps }
+  public var lostMessageCount: UInt64 { arbiter.counters.givenUp }
 
   /// Takes what is there from both lines and the retransmission socket. False when there was nothing.
   public mutating func turn() -> Bool {
@@ -172,21 +176,25 @@ public struct MergeStage: ~Copyable {
     }
   }
 
+  /// Inlined once for each line, so that the line is known to the compiler in all that follows.
+  @inline(__always)
   private mutating func take(_ source: Source, _ now: UInt64) -> Int {
     var packets = 0
     while packets < Self.packetsPerTurn {
       let poll = source == .lineA ? lineA.poll(into: buffer) : lineB.poll(into: buffer)
       switch poll {
       case .record(_, let bytes) where bytes >= PacketRecord.headerBytes:
-        handle(
-          UnsafeRawBufferPointer(
-            start: buffer + PacketRecord.headerBytes, count: bytes - PacketRecord.headerBytes),
-          source, stamp: buffer.load(as: UInt64.self), now)
-        packets += 1
-      case .record: malformed += 1
+        let datagram = UnsafeRawBufferPointer(
+          start: buffer + PacketRecord.headerBytes, count: bytes &- PacketRecord.headerBytes)
+        let stamp = buffer.load(as: UInt64.self)
+        if !handleMessages(datagram, source, stamp: stamp, now) {
+          handleUnusual(datagram, source, stamp: stamp, now)
+        }
+        packets &+= 1
+      case .record: malformed &+= 1
       case .lapped:
         // A successor starts at the oldest records, which go while it reads. Only what was still to come counts.
-        if !isCatchingUp { inputLaps += 1 }
+        if !isCatchingUp { inputLaps &+= 1 }
       case .halted(let halt):
         source == .lineA
           ? lineA.continueOrEnd(after: halt, component: "merged")
@@ -208,7 +216,7 @@ public struct MergeStage: ~Copyable {
     guard arbiter.openGapCount > 0 || retransmission.mayHaveAnswers else { return 0 }
     var packets = 0
     while packets < Self.packetsPerTurn, let bytes = retransmission.receive(into: buffer) {
-      handle(
+      handleUnusual(
         UnsafeRawBufferPointer(start: buffer, count: bytes), .retransmission,
         stamp: bulkhead_realtime_nanoseconds(), now)
       packets += 1
@@ -216,8 +224,55 @@ public struct MergeStage: ~Copyable {
     return packets
   }
 
-  /// One datagram: session, then heartbeat, end, or messages.
-  private mutating func handle(
+  /// Messages of the current session: what nearly every datagram is. False for any other, and for a malformed one;
+  /// nothing was done with it then.
+  @inline(__always)
+  private mutating func handleMessages(
+    _ datagram: UnsafeRawBufferPointer, _ source: Source, stamp: UInt64, _ now: UInt64
+  ) -> Bool {
+    guard datagram.count >= MoldUDP64.headerBytes, let base = datagram.baseAddress,
+      arbiter.isCurrentSession(base)
+    else { return false }
+    let count = UInt16(
+      bigEndian: base.loadUnaligned(fromByteOffset: MoldUDP64.countOffset, as: UInt16.self))
+    let first = UInt64(
+      bigEndian: base.loadUnaligned(fromByteOffset: MoldUDP64.sequenceOffset, as: UInt64.self))
+    guard count != MoldUDP64.heartbeatCount, count != MoldUDP64.endOfSessionCount, first != 0,
+      first <= UInt64.max &- UInt64(count)
+    else { return false }
+    if count > 1 {
+      guard blocks.index(datagram, count: Int(count)) else { return false }
+      deliver(base, first, count, source, stamp: stamp, now)
+      return true
+    }
+    let blockAt = MoldUDP64.headerBytes
+    let messageAt = blockAt &+ MoldUDP64.blockLengthBytes
+    guard datagram.count >= messageAt else { return false }
+    let length = Int(UInt16(bigEndian: base.loadUnaligned(fromByteOffset: blockAt, as: UInt16.self)))
+    guard messageAt &+ length == datagram.count else { return false }
+    let message = UnsafeRawBufferPointer(start: base + messageAt, count: length)
+    switch arbiter.receive(source: source, first: first, count: 1, now: now, stamp: stamp) {
+    case .deliver:
+      put(first, message, stamp)
+      arbiter.remember(sequence: first, bytes: message)
+    case .duplicate: arbiter.compare(source: source, sequence: first, bytes: message)
+    case .examine: examine(first, message, stamp)
+    case .ignore: break
+    }
+    return true
+  }
+
+  @inline(never)
+  private mutating func examine(_ sequence: UInt64, _ message: UnsafeRawBufferPointer, _ stamp: UInt64) {
+    if arbiter.accept(sequence: sequence, bytes: message, stamp: stamp) == .deliver {
+      put(sequence, message, stamp)
+      drainHeld()
+    }
+  }
+
+  /// Any datagram: session, then heartbeat, end, or messages.
+  @inline(never)
+  private mutating func handleUnusual(
     _ datagram: UnsafeRawBufferPointer, _ source: Source, stamp: UInt64, _ now: UInt64
   ) {
     guard case .packet(let packet) = MoldUDP64Packet.parse(datagram), let base = datagram.baseAddress else {
@@ -247,8 +302,7 @@ public struct MergeStage: ~Copyable {
       arbiter.heartbeat(source: source, nextExpected: packet.sequence, now: now)
     case .endOfSession:
       arbiter.endOfSession(source: source, nextExpected: packet.sequence, now: now)
-    case .data(let count):
-      deliver(packet, count, source, stamp: stamp, now)
+    case .data: _ = handleMessages(datagram, source, stamp: stamp, now)
     }
   }
 
@@ -261,37 +315,36 @@ public struct MergeStage: ~Copyable {
     return !states.lineAIsUp && !states.lineBIsUp
   }
 
+  /// The messages that ``blocks`` has found in the datagram at `base`.
   private mutating func deliver(
-    _ packet: MoldUDP64Packet, _ count: Int, _ source: Source, stamp: UInt64, _ now: UInt64
+    _ base: UnsafeRawPointer, _ first: UInt64, _ count: UInt16, _ source: Source, stamp: UInt64, _ now: UInt64
   ) {
-    var blocks = packet.blocks
-    var sequence = packet.sequence
-    switch arbiter.receive(
-      source: source, first: sequence, count: UInt16(truncatingIfNeeded: count), now: now, stamp: stamp)
-    {
+    var block = 0
+    let end = Int(count)
+    switch arbiter.receive(source: source, first: first, count: count, now: now, stamp: stamp) {
     case .deliver(let skip):
-      let end = sequence &+ UInt64(skip)
-      while sequence < end, let message = blocks.next() {
-        arbiter.compare(source: source, sequence: sequence, bytes: message)
-        sequence &+= 1
+      while block < skip {
+        arbiter.compare(
+          source: source, sequence: first &+ UInt64(block), bytes: blocks.message(block, of: base))
+        block &+= 1
       }
-      while let message = blocks.next() {
-        put(sequence, message, stamp)
-        arbiter.remember(sequence: sequence, bytes: message)
-        sequence &+= 1
+      while block < end {
+        let message = blocks.message(block, of: base)
+        put(first &+ UInt64(block), message, stamp)
+        arbiter.remember(sequence: first &+ UInt64(block), bytes: message)
+        block &+= 1
       }
     case .examine:
-      while let message = blocks.next() {
-        if arbiter.accept(sequence: sequence, bytes: message, stamp: stamp) == .deliver {
-          put(sequence, message, stamp)
-          drainHeld()
-        }
-        sequence &+= 1
+      while block < end {
+        examine(first &+ UInt64(block), blocks.message(block, of: base), stamp)
+        block &+= 1
       }
     case .duplicate:
-      while let message = blocks.next() {
-        arbiter.compare(source: source, sequence: sequence, bytes: message)
-        sequence &+= 1
+      guard arbiter.keepsHistory else { return }
+      while block < end {
+        arbiter.compare(
+          source: source, sequence: first &+ UInt64(block), bytes: blocks.message(block, of: base))
+        block &+= 1
       }
     case .ignore: break
     }

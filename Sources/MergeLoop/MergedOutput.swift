@@ -53,9 +53,7 @@ struct MergedOutput: ~Copyable {
   mutating func put(sequence: UInt64, message: UnsafeRawBufferPointer, stamp: UInt64) {
     let bytes = MergedRecord.messageHeaderBytes &+ message.count
     guard bytes <= producer.recordBytesLimit else {
-      // No venue message is that long. Its beginning goes on under its number, and the book rejects and counts it.
-      return put(
-        sequence: sequence, message: UnsafeRawBufferPointer(rebasing: message.prefix(64)), stamp: stamp)
+      return putBeginning(sequence: sequence, message: message, stamp: stamp)
     }
     precondition(sequence == next, "merged would repeat or skip a sequence number")
     next = sequence &+ 1
@@ -63,13 +61,19 @@ struct MergedOutput: ~Copyable {
     payload.storeBytes(of: sequence, as: UInt64.self)
     payload.storeBytes(of: stamp, toByteOffset: 8, as: UInt64.self)
     if let source = message.baseAddress {
-      (payload + MergedRecord.messageHeaderBytes).copyMemory(from: source, byteCount: message.count)
+      copyMessage(from: source, to: payload + MergedRecord.messageHeaderBytes, count: message.count)
     }
     producer.commit(kind: MergedRecord.Kind.message, bytes: bytes)
     openMessages &+= 1
     messages &+= 1
     newestStamp = stamp
     if producer.batchIsLong { publishBatch() }
+  }
+
+  /// No venue message is that long. Its beginning goes on under its number, and the book rejects and counts it.
+  @inline(never)
+  private mutating func putBeginning(sequence: UInt64, message: UnsafeRawBufferPointer, stamp: UInt64) {
+    put(sequence: sequence, message: UnsafeRawBufferPointer(rebasing: message.prefix(64)), stamp: stamp)
   }
 
   mutating func publishGap(first: UInt64, last: UInt64, reason: UInt8) {
