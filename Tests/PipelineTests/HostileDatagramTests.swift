@@ -80,6 +80,35 @@ final class HostileDatagramTests: XCTestCase {
     finished.expect((finished.report.venue?.retransmission.ignored ?? 0) > 400, "ignored requests")
   }
 
+  /// Packets of the session itself that lie: numbers far ahead, announcements of what does not exist yet, and ends of
+  /// the session. One line says so, again and again; none of it is believed, and what is to come still comes.
+  func testForgedNumbersOfTheSessionMoveNothing() throws {
+    try Binaries.require()
+    let place = SetRun.Place.next()
+    let listener = try LineListener(group: place.groupA, port: place.portA)
+    let run = try SetRun(Self.day, at: place)
+    let session = try waitUntil("the first packet", context: { run.process.transcript }) {
+      listener.current.session.isEmpty ? nil : listener.current.session
+    }
+    _ = listener.stop(draining: false)
+    let line = try Sender(to: place.groupA, port: place.portA)
+    var sent: UInt64 = 0
+    for round in UInt64(0)..<100 {
+      for sequence in [290_000 + round, 1 << 40 + round, 1 << 62] as [UInt64] {
+        line.send(Self.packet(session, sequence, count: 1, Self.block))
+        line.send(Self.packet(session, sequence, count: 0, []))
+        line.send(Self.packet(session, sequence, count: 0xFFFF, []))
+      }
+      // An end right where the stream is, as far as can be known here, and one a little ahead.
+      sent = try run.waitForMessages(sent + 500).messagesApplied
+      line.send(Self.packet(session, sent, count: 0xFFFF, []))
+      line.send(Self.packet(session, sent + 1_000, count: 0, []))
+      line.send(Self.packet(session, sent + 1_000, count: 0xFFFF, []))
+    }
+    XCTAssertNil(run.process.pollEnding(), "the day was over too soon\(run.process.transcript)")
+    try run.finish().expectCorrect()
+  }
+
   /// A stray packet of another session does not end the one that both lines carry: it is counted, and the day goes on.
   func testAStrayPacketOfAnotherSessionDoesNotEndThisOne() throws {
     try Binaries.require()
