@@ -57,6 +57,19 @@ final class HoldTests: XCTestCase {
     stage.assertOutput(1, 20, gaps: [11...15])
   }
 
+  func testAMessageInTheMiddlePassesTheFrontOfTheRange() {
+    let stage = StageHarness(patient())
+    for source in [Source.lineA, .lineB] { stage.receive(source, 1, 10, now: 1_000) }
+    stage.receive(.lineB, 21, 1, now: 1_000)
+    stage.receive(.lineA, 15, 1, now: 2_000)
+    XCTAssertEqual(stage.resolve(now: 2_000), .wait(until: 2_100))
+    stage.resolve(now: 2_100)
+    XCTAssertEqual(stage.output.last, .message(15, messageBytes(15)))
+    XCTAssertEqual(stage.resolve(now: 2_100), .wait(until: 7_000), "line A may bring what is behind it")
+    stage.receive(.lineA, 16, 6, now: 6_900)
+    stage.assertOutput(1, 21, gaps: [11...14])
+  }
+
   func testAnAnnouncementInsideTheRangeDoesNotPassIt() {
     let stage = StageHarness(patient())
     for source in [Source.lineA, .lineB] { stage.receive(source, 1, 10, now: 1_000) }
