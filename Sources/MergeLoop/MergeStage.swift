@@ -33,6 +33,7 @@ public struct MergeStage: ~Copyable {
   private(set) var output: MergedOutput
   var arbiter: LineArbiter
   private(set) var retransmission: RetransmissionClient
+  /// Room for two records.
   private let buffer: UnsafeMutableRawPointer
   private var blocks = BlockIndex()
   private let idleStrategy: IdleStrategy
@@ -96,8 +97,8 @@ public struct MergeStage: ~Copyable {
       narrate("\(process.component): continuing at sequence \(resumed.next), found on its own ring")
     }
     retransmission = RetransmissionClient(topology.channel.retransmission, component: process.component)
-    buffer = UnsafeMutableRawPointer.allocate(byteCount: Self.receiveBufferBytes, alignment: 64)
-    buffer.initializeMemory(as: UInt8.self, repeating: 0, count: Self.receiveBufferBytes)
+    buffer = UnsafeMutableRawPointer.allocate(byteCount: 2 * Self.receiveBufferBytes, alignment: 64)
+    buffer.initializeMemory(as: UInt8.self, repeating: 0, count: 2 * Self.receiveBufferBytes)
     idleStrategy = process.idleStrategy
   }
 
@@ -177,31 +178,41 @@ public struct MergeStage: ~Copyable {
   }
 
   /// Inlined once for each line, so that the line is known to the compiler in all that follows.
+  ///
+  /// A packet is handled when the one behind it was copied as well: read at once, its copy would still be on its way
+  /// to the cache in pieces of other sizes than it is read in, and each first look at it would wait for that.
   @inline(__always)
   private mutating func take(_ source: Source, _ now: UInt64) -> Int {
     var packets = 0
+    var target = buffer
+    var waiting = buffer + Self.receiveBufferBytes
+    var waitingBytes = -1
     while packets < Self.packetsPerTurn {
-      let poll = source == .lineA ? lineA.poll(into: buffer) : lineB.poll(into: buffer)
+      let poll = source == .lineA ? lineA.poll(into: target) : lineB.poll(into: target)
       switch poll {
       case .record(_, let bytes) where bytes >= PacketRecord.headerBytes:
-        let datagram = UnsafeRawBufferPointer(
-          start: buffer + PacketRecord.headerBytes, count: bytes &- PacketRecord.headerBytes)
-        let stamp = buffer.load(as: UInt64.self)
-        if !handleMessages(datagram, source, stamp: stamp, now) {
-          handleUnusual(datagram, source, stamp: stamp, now)
-        }
+        if waitingBytes >= 0 { handle(waiting, waitingBytes, source, now) }
+        swap(&target, &waiting)
+        waitingBytes = bytes
         packets &+= 1
-      case .record: malformed &+= 1
+        continue
+      case .record:
+        malformed &+= 1
+        continue
       case .lapped:
         // A successor starts at the oldest records, which go while it reads. Only what was still to come counts.
         if !isCatchingUp { inputLaps &+= 1 }
+        continue
       case .halted(let halt):
         source == .lineA
           ? lineA.continueOrEnd(after: halt, component: "merged")
           : lineB.continueOrEnd(after: halt, component: "merged")
-      case .empty: return packets
+        continue
+      case .empty: break
       }
+      break
     }
+    if waitingBytes >= 0 { handle(waiting, waitingBytes, source, now) }
     return packets
   }
 
@@ -210,6 +221,19 @@ public struct MergeStage: ~Copyable {
     lineA.patrol(component: "merged")
     lineB.patrol(component: "merged")
     output.patrol()
+  }
+
+  /// A record of a receiver's ring: stamp and datagram.
+  @inline(__always)
+  private mutating func handle(
+    _ record: UnsafeMutableRawPointer, _ bytes: Int, _ source: Source, _ now: UInt64
+  ) {
+    let datagram = UnsafeRawBufferPointer(
+      start: record + PacketRecord.headerBytes, count: bytes &- PacketRecord.headerBytes)
+    let stamp = record.load(as: UInt64.self)
+    if !handleMessages(datagram, source, stamp: stamp, now) {
+      handleUnusual(datagram, source, stamp: stamp, now)
+    }
   }
 
   private mutating func takeAnswers(_ now: UInt64) -> Int {

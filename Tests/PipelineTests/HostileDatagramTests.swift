@@ -109,6 +109,37 @@ final class HostileDatagramTests: XCTestCase {
     try run.finish().expectCorrect()
   }
 
+  /// Other bytes under numbers that were published: what came first stays, and a verdict cannot be good.
+  func testLinesThatDisagreeAreCaughtWithBothPayloads() throws {
+    try Binaries.require()
+    let place = SetRun.Place.next()
+    let listener = try LineListener(group: place.groupA, port: place.portA)
+    let run = try SetRun(
+      ["--generate", "60000", "--instruments", "100", "--seed", "32", "--rate", "20000"], at: place)
+    let session = try waitUntil("the first packet", context: { run.process.transcript }) {
+      listener.current.session.isEmpty ? nil : listener.current.session
+    }
+    _ = listener.stop(draining: false)
+    let line = try Sender(to: place.groupA, port: place.portA)
+    let applied = try run.waitForMessages(10_000).messagesApplied
+    for sequence in applied - 200..<applied {
+      line.send(Self.packet(session, sequence, count: 1, Self.block))
+    }
+    let gaps: String = try waitUntil("a disagreement", context: { run.process.transcript }) {
+      let tool = try? ProcessHandle.run("bulkhead", ["gaps", "--name", place.instance])
+      let text = tool?.transcript ?? ""
+      return text.contains("DISAGREEMENT") ? text : nil
+    }
+    XCTAssertTrue(gaps.contains("line A"), gaps)
+    XCTAssertTrue(gaps.contains("53000000000000000000" + "004f"), "the refused bytes: \(gaps)")
+    let finished = try run.finish()
+    finished.expect(finished.ending, .exit(70), "exit code")
+    finished.expect(finished.report.verdict, "wrong", "verdict")
+    finished.expect(finished.report.reasons.contains { $0.contains("the lines disagreed about") }, "reason")
+    finished.expect(finished.report.messagesApplied, finished.report.messagesSent, "messages applied")
+    finished.expectDigests()
+  }
+
   /// A stray packet of another session does not end the one that both lines carry: it is counted, and the day goes on.
   func testAStrayPacketOfAnotherSessionDoesNotEndThisOne() throws {
     try Binaries.require()
