@@ -93,12 +93,25 @@ private struct Driver: ~Copyable {
         require(first == next && last >= first, "a loss starts at the head", (first, next))
         next = last &+ 1
         drainHeld()
+      case .halt(let first, let last, _):
+        require(first == next && last >= first, "a loss starts at the head", (first, next))
+        next = last &+ 1
+      case .requestSnapshot(let first, let last):
+        require(first == next && last >= first, "an image is wanted for the head", (first, next))
       case .wait(let until):
         require(until > now, "a wait is for later", (until, now))
         return
       case .idle: return
       }
     }
+  }
+
+  /// An image of everything below `end` has come, asked for or not.
+  mutating func image(_ end: UInt64) {
+    guard case .use(let first, let last) = arbiter.snapshotArrived(next: end, now: now) else { return }
+    require(first == next && last >= first && last == end &- 1, "an image starts at the head", (first, last))
+    next = end
+    drainHeld()
   }
 
   mutating func checkAccounts() {
@@ -112,7 +125,7 @@ private struct Driver: ~Copyable {
       counters.heldTotal == counters.heldDelivered &+ counters.heldDiscarded &+ UInt64(arbiter.heldCount),
       "held messages are counted")
     var rejected: UInt64 = 0
-    for reason in [IgnoreReason.sequenceZero, .overflow, .farAhead, .afterEnd] {
+    for reason in [IgnoreReason.sequenceZero, .overflow, .farAhead, .afterEnd, .halted] {
       rejected &+= arbiter.rejections(reason)
     }
     require(
@@ -131,8 +144,12 @@ private func configuration(_ flags: UInt8) -> ArbiterConfiguration {
   configuration.windowMessages = flags & 1 != 0 ? 64 : 256
   configuration.heldBytes = flags & 2 != 0 ? 4_096 : 65_536
   configuration.gapTableEntries = flags & 4 != 0 ? 4 : 32
-  configuration.retransmissionEnabled = flags & 8 != 0
-  configuration.requestAttempts = 2
+  configuration.retransmission.isEnabled = flags & 8 != 0
+  configuration.retransmission.attempts = 2
+  configuration.retransmission.breakerPercent = flags & 16 != 0 ? 50 : 0
+  configuration.retransmission.breakerWindow = 4
+  configuration.snapshot = RungSettings(isEnabled: true)
+  configuration.unrecoverable = [.stale, .snapshot, .stale, .halt][Int(flags >> 5 & 3)]
   configuration.requestsInFlight = flags & 16 != 0 ? 1 : 4
   configuration.requestMessages = flags & 32 != 0 ? 7 : 40
   configuration.historyMessages = flags & 64 != 0 ? 64 : 0
@@ -175,6 +192,10 @@ public func fuzzLineArbiter(_ data: UnsafePointer<UInt8>?, _ size: Int) -> CInt 
         changed: operation & 16 != 0)
     case 11: driver.now &+= input.number(4)
     case 12: driver.now &+= input.number(2)
+    case 14: driver.image(driver.next &+ input.number(2))
+    case 15:
+      driver.arbiter.observeLines(now: driver.now)
+      while driver.arbiter.nextEvent() != nil {}
     case 13:
       let identifier = Driver.identifier(input.byte() & 3)
       switch driver.arbiter.session(source: source, identifier: identifier) {
