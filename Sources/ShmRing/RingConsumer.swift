@@ -81,6 +81,9 @@ public struct RingConsumer: ~Copyable {
     }
     var consumer = RingConsumer(file: file, cursor: cursor, identity: identity, gate: gate, gateSlot: slot)
     consumer.start(start)
+    // A retired file's words say nothing certain once another file stands in its place.
+    while consumer.isRetired, try consumer.follow() { consumer.start(start) }
+    consumer.reportPosition()
     consumer.rejoin()
     // Registered too, so that the barrier in `prepareToPark` reaches a reader that is itself a producer.
     _ = bulkhead_membarrier_register()
@@ -122,8 +125,9 @@ public struct RingConsumer: ~Copyable {
       let isKnown = reported <= published || reported <= visibleEnd(from: published)
       state.position = isKnown ? reported : min(oldest, published)
     }
-    reportPosition()
   }
+
+  private var isRetired: Bool { cells.retiredWord.loadAcquiring() == RingLayout.retiredMark }
 
   /// Behind the newest record that can be seen. A record is visible a moment before `published` says so, and stays in
   /// that state when its producer died within the moment; a reader may have taken it and reported so.

@@ -22,6 +22,8 @@ public enum RingError: Error, Sendable, Equatable, CustomStringConvertible {
   case retired(path: String)
   /// The memory is not where it was asked for.
   case placement(path: String, wanted: String, found: String)
+  /// Another process is taking the ring over.
+  case takeoverRunning(path: String)
   /// A living process is the ring's producer.
   case producerAlive(path: String, pid: Int32)
 
@@ -53,6 +55,8 @@ public enum RingError: Error, Sendable, Equatable, CustomStringConvertible {
     case .retired(let path):
       return
         "\(path): retired by a take-over that was not finished; take it over again, or make the ring anew"
+    case .takeoverRunning(let path):
+      return "\(path): another process is taking it over; wait for that one, or end it first"
     case .producerAlive(let path, let pid):
       return "\(path): process \(pid) is still its producer; it has to end first"
     }

@@ -93,16 +93,26 @@ extension RingProducer {
       names = page.readers
       gateFile = consume page
     }
-    let pages = try Self.cursorPages(ring: path, readers: names)
-    let sleepers = UnsafeMutablePointer<SharedWord>.allocate(capacity: max(1, names.count))
-    for index in names.indices { sleepers[index] = pages[index].sleeping }
     let header = RingHeader(file.base)
     let geometry = identity.geometry
     let cells = RingCells(base: file.base, geometry: geometry)
-    let frontier = Self.findFrontier(from: header.published.loadAcquiring(), cells: cells)
+    // Lets a parking reader put the barrier on its own side (see RingConsumer.prepareToPark). Before anything is
+    // published here.
+    _ = bulkhead_membarrier_register()
+    // The epoch first, so that whoever retires the file behind this raises it beyond this one.
+    let raised = header.epoch.loadRelaxed() &+ 1
+    header.epoch.storeReleasing(raised)
+    let published = header.published.loadAcquiring()
+    let frontier = Self.findFrontier(from: published, cells: cells)
     let claimed = max(cells.segmentEnd(frontier), header.claimed.loadRelaxed())
+    // This process may itself have been stopped here, given up for dead, and replaced.
+    guard cells.retiredWord.loadAcquiring() == 0 else { throw .retired(path: path) }
+    let pages = try Self.cursorPages(ring: path, readers: names)
+    let sleepers = UnsafeMutablePointer<SharedWord>.allocate(capacity: max(1, names.count))
+    for index in names.indices { sleepers[index] = pages[index].sleeping }
     scratch = try SharedFile.anonymous(
       byteCount: RingLayout.headerBytes + 4 * geometry.segmentCells * RingLayout.cellBytes)
+    epoch = raised
     self.identity = identity
     self.header = header
     self.cells = cells
@@ -129,17 +139,13 @@ extension RingProducer {
     state.lookUntil = cells.twoLapsBehind(max(frontier, claimed))
     state.records = header.records.loadRelaxed()
     state.batches = header.batches.loadRelaxed()
-    epoch = header.epoch.loadRelaxed() &+ 1
-    // Lets a parking reader put the barrier on its own side (see RingConsumer.prepareToPark). Before anything is
-    // published here.
-    _ = bulkhead_membarrier_register()
     header.producerPid.storeRelaxed(UInt64(getpid()))
     header.producerStartTime.storeRelaxed(bulkhead_process_start_time(getpid()))
     header.claimed.storeReleasing(claimed)
     atomicMemoryFence(ordering: .releasing)
     cells.stamp(frontier).storeReleasing(0)
-    header.published.storeReleasing(frontier)
-    header.epoch.storeReleasing(epoch)
+    // Not the same value again: a take-over may have changed the word meanwhile, for those who are about to sleep on it.
+    if frontier != published { header.published.storeReleasing(frontier) }
     self.file = file
     // A predecessor that died between a stamp and the wake-ups left readers asleep over its last batch.
     wakeSleepers()

@@ -10,12 +10,16 @@ extension RingProducer {
   /// Whatever the old producer stores if it wakes up lies in memory that nobody believes. Readers find
   /// ``RingHalt/retired`` and go on with ``RingConsumer/follow()``.
   ///
-  /// A take-over that died half-way is taken over again. The usual way is ``attach(path:readers:configurationHash:)``
+  /// A take-over that died half-way is taken over again; beside one that lives, ``RingError/takeoverRunning(path:)``. The usual way is ``attach(path:readers:configurationHash:)``
   /// after a confirmed death; this one copies the ring (about a second per 4 GB).
   /// - Throws: ``RingError``
   public static func takeOver(
     path: String, readers: [String], configurationHash: UInt64, placement: MemoryPlacement = MemoryPlacement()
   ) throws(RingError) -> RingProducer {
+    // One at a time, until the new file is in its place: one that was stopped on the way and woke up later would put its own
+    // file in the place of its successor's. The kernel lets go of the lock of one that died.
+    let lock = try TakeoverLock(ring: path)
+    defer { lock.release() }
     let old = try SharedFile.open(
       path: path, access: .readWrite, minimumBytes: RingLayout.headerBytes, populate: true)
     let identity = try streamIdentity(of: old, configurationHash)
@@ -33,7 +37,10 @@ extension RingProducer {
       throw .system(operation: "rename to", path: path, errno: code)
     }
     let producer = try RingProducer(file: file.renamed(to: path), identity: identity, readers: readers)
-    // Those who sleep on the old file's word; who was about to saw the retirement (`RingConsumer.prepareToPark`).
+    // Those who sleep on the old file's word, or looked before the retirement and are about to: for these it has to change.
+    // Nobody reads it any more, for the path names another file.
+    let word = RingHeader(old.base).published
+    word.storeReleasing(word.loadRelaxed() ^ 0x8000_0000)
     _ = bulkhead_futex_wake(old.base + RingLayout.publishedOffset, Int32.max)
     return producer
   }
@@ -48,24 +55,30 @@ extension RingProducer {
     let to = RingCells(base: file.base, geometry: identity.geometry)
     let oldHeader = RingHeader(old.base)
     let header = RingHeader(file.base)
+    // Before the frontier is looked for: an old producer that wakes up now publishes, then says how far its input was
+    // read. Taken the other way round, the new file would claim input as read whose records it does not have.
+    for index in 0..<RingLayout.inputPositionCount {
+      let offset = RingLayout.inputPositionOffset + 8 * index
+      SharedWord(file.base + offset).storeRelaxed(SharedWord(old.base + offset).loadAcquiring())
+    }
     let frontier = findFrontier(from: oldHeader.published.loadAcquiring(), cells: from)
     var position = from.oldest(claimed: lastClaim(of: oldHeader, from, frontier: frontier))
     while position < frontier {
       let end = min(from.segmentEnd(position), frontier)
-      to.cell(position).copyMemory(
-        from: from.cell(position), byteCount: Int(end - position) * RingLayout.cellBytes)
+      SharedPayload.copyAcross(
+        to: to.cell(position), from: from.cell(position),
+        byteCount: Int(end - position) * RingLayout.cellBytes)
       position = end
     }
     // Everything is copied before the claim is read (sync point with `WriteState.claim`).
     atomicMemoryFence(ordering: .acquiring)
     let claimed = lastClaim(of: oldHeader, from, frontier: frontier)
-    for index in 0..<RingLayout.inputPositionCount {
-      let offset = RingLayout.inputPositionOffset + 8 * index
-      SharedWord(file.base + offset).storeRelaxed(SharedWord(old.base + offset).loadAcquiring())
-    }
     header.epoch.storeRelaxed(oldHeader.epoch.loadRelaxed())
     header.records.storeRelaxed(oldHeader.records.loadRelaxed())
     header.batches.storeRelaxed(oldHeader.batches.loadRelaxed())
+    // From the moment on that the path names this file, it has a living producer.
+    header.producerPid.storeRelaxed(UInt64(getpid()))
+    header.producerStartTime.storeRelaxed(bulkhead_process_start_time(getpid()))
     header.published.storeRelaxed(frontier)
     header.claimed.storeRelaxed(claimed)
     identity.write(to: file.base, fileBytes: identity.geometry.fileBytes)
@@ -106,6 +119,25 @@ extension RingProducer {
     if let field = identity.changedField(at: file.base) { return .damaged(field) }
     return nil
   }
+}
+
+/// Held while a ring is taken over: an empty file beside it, that only the producer's own user can open.
+private struct TakeoverLock {
+  private let descriptor: Int32
+
+  init(ring: String) throws(RingError) {
+    let path = ring + ".takeover"
+    descriptor = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0o600)
+    guard descriptor >= 0 else { throw .system(operation: "create", path: path, errno: errno) }
+    guard flock(descriptor, LOCK_EX | LOCK_NB) == 0 else {
+      let code = errno
+      close(descriptor)
+      if code == EWOULDBLOCK { throw .takeoverRunning(path: ring) }
+      throw .system(operation: "lock", path: path, errno: code)
+    }
+  }
+
+  func release() { close(descriptor) }
 }
 
 /// Where a producer goes on writing that has lost its ring: memory of its own, so that its loop may run on to where it

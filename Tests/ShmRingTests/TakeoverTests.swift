@@ -189,6 +189,67 @@ final class TakeoverTests: XCTestCase {
     XCTAssertEqual(numbers, Array((38 - UInt64(numbers.count))...37))
   }
 
+  /// A successor that was stopped while it attached, and replaced: it learns so, and does not take the retirement back.
+  func testAttachThatWasOvertakenByATakeover() throws {
+    let fixture = try RingFixture(cells: 16)
+    do {
+      var dead = try fixture.producer()
+      dead.commitNumbered(0, bytes: 8)
+      dead.publish()
+    }
+    let file = try SharedFile.open(path: fixture.path, access: .readWrite, minimumBytes: 4096)
+    let identity = try RingIdentity.read(from: file, expectedConfiguration: nil)
+    let retired = SharedWord(file.base + RingLayout.retiredOffset)
+    let mapped = try SharedFile.open(path: fixture.path, access: .readWrite, minimumBytes: 4096)
+    let successor = try takeOver(fixture)
+    do {
+      _ = try RingProducer(file: mapped, identity: identity, readers: fixture.readers)
+      XCTFail("attached to a retired file")
+    } catch {
+      XCTAssertEqual(error, .retired(path: fixture.path))
+    }
+    XCTAssertEqual(retired.loadRelaxed(), RingLayout.retiredMark)
+    XCTAssertNil(successor.halt)
+  }
+
+  /// Two at the same time: one of them was stopped on the way, and its file must not come in the place of the other's.
+  func testOneTakeoverAtATime() throws {
+    let fixture = try RingFixture(cells: 16)
+    do {
+      var dead = try fixture.producer()
+      dead.commitNumbered(0, bytes: 8)
+      dead.publish()
+    }
+    let stopped = open("\(fixture.path).takeover", O_RDWR | O_CREAT, 0o600)
+    XCTAssertEqual(flock(stopped, LOCK_EX | LOCK_NB), 0)
+    XCTAssertThrowsError(try { _ = try takeOver(fixture) }()) {
+      XCTAssertEqual($0 as? RingError, .takeoverRunning(path: fixture.path))
+    }
+    close(stopped)
+    XCTAssertEqual(try takeOver(fixture).nextPosition, 1)
+    XCTAssertEqual(try takeOver(fixture).nextPosition, 1, "the lock is given back")
+  }
+
+  /// A reader that has looked for the last time before the retirement and begins to sleep after it: the word has changed.
+  func testWhoIsAboutToSleepDoesNot() throws {
+    let fixture = try RingFixture(cells: 16)
+    var zombie = try fixture.producer()
+    zombie.commitNumbered(0, bytes: 8)
+    zombie.publish()
+    let reader = try fixture.consumer(start: .newest)
+    let word = try XCTUnwrap(reader.prepareToPark())
+    let successor = try takeOver(fixture)
+    XCTAssertNotEqual(UInt32(truncatingIfNeeded: reader.publishedPosition), word)
+    // Nor does the old producer set it back.
+    zombie.publish()
+    for _ in 0..<20 {
+      zombie.commitNumbered(0xBAD, bytes: 8)
+      zombie.publish()
+      XCTAssertNotEqual(UInt32(truncatingIfNeeded: reader.publishedPosition), word)
+    }
+    XCTAssertNil(successor.halt)
+  }
+
   /// A reader asleep on the old file is woken, and one about to sleep does not.
   func testSleeperIsWoken() throws {
     let fixture = try RingFixture(cells: 16)

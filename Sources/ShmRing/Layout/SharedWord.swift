@@ -53,6 +53,22 @@ enum SharedPayload {
     target.copyMemory(from: shared, byteCount: byteCount)
   }
 
+  /// Copies whole cells from one ring to another.
+  static func copyAcross(
+    to target: UnsafeMutableRawPointer, from shared: UnsafeRawPointer, byteCount: Int
+  ) {
+    #if RING_INTERLEAVING
+      if Interleaving.model != nil {
+        for offset in stride(from: 0, to: byteCount, by: 8) {
+          let word = SharedWord(UnsafeMutableRawPointer(mutating: shared + offset)).loadRelaxed()
+          SharedWord(target + offset).storeRelaxed(word)
+        }
+        return
+      }
+    #endif
+    target.copyMemory(from: shared, byteCount: byteCount)
+  }
+
   /// Copies into shared memory.
   @inlinable @inline(__always)
   static func copyIn(to shared: UnsafeMutableRawPointer, from source: UnsafeRawPointer, byteCount: Int) {
