@@ -11,7 +11,7 @@ DEMO = --generate 1000000 --seed 7 --instruments 1000 --impair 'A:loss=1%;B:loss
 SECONDS = 60
 TARGET =
 
-.PHONY: build run test unit-test pipeline-test check check-loops fuzz fuzz-short format bench bench-ring bench-merge clean help torture-short torture
+.PHONY: build run test unit-test pipeline-test check check-loops check-models models fuzz fuzz-short format bench bench-ring bench-merge clean help torture-short torture test-interleavings explore-interleavings
 
 help:
 	@echo "make run    build and run the demonstration: a generated day over two lossy lines"
@@ -23,6 +23,7 @@ help:
 	@echo "make bench-merge  arbitration beside a plain copy of the same bytes"
 	@echo "make fuzz   fuzz the decoders, the sessions and the arbiter: SECONDS=60 TARGET='Glimpse LineArbiter'"
 	@echo "make fuzz-short  the same for 20 s each, as continuous integration does it"
+	@echo "make explore-interleavings DEPTH=1  orders of the ring's shared accesses, at length"
 	@echo "make format format the sources"
 
 build:
@@ -32,7 +33,7 @@ build:
 run: build
 	$(BIN)/bulkhead run $(DEMO)
 
-test: build check check-loops unit-test torture-short pipeline-test
+test: build check check-loops check-models unit-test test-interleavings torture-short pipeline-test
 
 # Style, imports and the embedded configuration.
 check:
@@ -44,10 +45,37 @@ check:
 check-loops: build
 	scripts/check-loops
 
+# The ring's protocol as a model, every state of it. At length, with longer streams and the seeded defects: make models.
+check-models:
+	scripts/check-models --no-defects
+
+models:
+	scripts/check-models --whole
+	scripts/check-models
+
 # Everything but the tests that need the release programs; built for debugging, so that every assertion is on.
 unit-test:
 	swift build --build-tests
 	swift test --disable-swift-testing --skip-build --skip PipelineTests
+
+# Every order of the ring's shared loads and stores, within bounds, and the seeded defects that show that the bounds bite
+# (docs/RING_PROOF.md). A package and a build of its own, in which a model stands in for memory.
+INTERLEAVINGS = swift build --package-path Tests/RingInterleavingTests --build-tests \
+	-Xswiftc -DRING_INTERLEAVING -Xswiftc -O -Xswiftc -enforce-exclusivity=unchecked && \
+	swift test --package-path Tests/RingInterleavingTests --disable-swift-testing --skip-build
+test-interleavings:
+	$(INTERLEAVINGS)
+
+# The same at length: DEPTH more preemptions and STALE more old values than in the test above, SCENARIOS larger scenarios
+# from seed SEED. ONLY=name for the scenarios of that name.
+DEPTH ?= 1
+STALE ?= 0
+SEED ?= 1
+SCENARIOS ?= 20000
+explore-interleavings:
+	export RING_INTERLEAVING_DEPTH=$(DEPTH) RING_INTERLEAVING_STALE=$(STALE) RING_INTERLEAVING_SEED=$(SEED) \
+		RING_INTERLEAVING_SCENARIOS=$(SCENARIOS) $(if $(ONLY),RING_INTERLEAVING_ONLY='$(ONLY)') && \
+		$(INTERLEAVINGS) --skip testSeededDefectsAreFound
 
 # Real processes: the release programs, started, killed and judged.
 pipeline-test: build
@@ -83,4 +111,4 @@ format:
 	swift format --in-place --recursive Package.swift Sources Tests Fuzz
 
 clean:
-	rm -rf .build
+	rm -rf .build Tests/RingInterleavingTests/.build

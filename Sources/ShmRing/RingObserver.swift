@@ -250,6 +250,9 @@ extension SharedFile {
     guard let memory, memory != MAP_FAILED else {
       throw .system(operation: "map", path: "anonymous memory", errno: errno)
     }
+    #if RING_INTERLEAVING
+      Interleaving.model?.mapped(memory, byteCount: byteCount, path: "anonymous memory", fileNumber: 0)
+    #endif
     return SharedFile(base: memory, byteCount: byteCount, path: "anonymous memory")
   }
 }

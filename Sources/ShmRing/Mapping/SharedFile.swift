@@ -83,6 +83,9 @@ public struct SharedFile: ~Copyable {
   public static func open(
     path: String, access: Access, minimumBytes: Int, populate: Bool = false
   ) throws(RingError) -> SharedFile {
+    #if RING_INTERLEAVING
+      Interleaving.model?.opening(path)
+    #endif
     let flags = access == .readOnly ? O_RDONLY : O_RDWR
     let descriptor = Glibc.open(path, flags | O_CLOEXEC)
     guard descriptor >= 0 else {
@@ -110,11 +113,11 @@ public struct SharedFile: ~Copyable {
     }
     // A dump of gigabytes of rings would delay the confirmation of a death (FM-622).
     madvise(base, byteCount, MADV_DONTDUMP)
-    #if RING_INTERLEAVING
-      Interleaving.model?.mapped(base, byteCount: byteCount, path: path)
-    #endif
     var status = stat()
     let number = fstat(descriptor, &status) == 0 ? UInt64(status.st_ino) : 0
+    #if RING_INTERLEAVING
+      Interleaving.model?.mapped(base, byteCount: byteCount, path: path, fileNumber: number)
+    #endif
     return SharedFile(base: base, byteCount: byteCount, path: path, fileNumber: number)
   }
 }
