@@ -11,13 +11,14 @@ DEMO = --generate 1000000 --seed 7 --instruments 1000 --impair 'A:loss=1%;B:loss
 SECONDS = 60
 TARGET =
 
-.PHONY: build run test unit-test pipeline-test check check-loops check-models models fuzz fuzz-short format bench bench-ring bench-merge clean help torture-short torture test-interleavings explore-interleavings
+.PHONY: build run test unit-test pipeline-test check check-loops check-models models fuzz fuzz-short format bench bench-ring bench-merge clean help torture-short torture test-interleavings explore-interleavings sanitize
 
 help:
 	@echo "make run    build and run the demonstration: a generated day over two lossy lines"
 	@echo "make test   build, check and test everything"
 	@echo "make build  build the programs into $(BIN)"
 	@echo "make torture  kill writers and readers of tiny rings a thousand times each, read 10^9 records"
+	@echo "make sanitize  the ring's tests under ThreadSanitizer and AddressSanitizer"
 	@echo "make bench  throughput of the whole set on this machine"
 	@echo "make bench-ring  the ring beside a C ring and a C++ queue"
 	@echo "make bench-merge  arbitration beside a plain copy of the same bytes"
@@ -90,6 +91,10 @@ torture-short: build
 torture: build
 	$(BIN)/ringtorture --records 1000000000 --writer-kills 1000 --reader-kills 1000 --takeovers 200 \
 	  --step-rounds 5
+
+# The ring's tests under ThreadSanitizer and AddressSanitizer. Two builds of the ring, so it is no part of `make test`.
+sanitize:
+	scripts/sanitize
 
 bench: build
 	scripts/bench-pipeline

@@ -38,11 +38,17 @@ public struct SharedWord: @unchecked Sendable {
 /// take it word by word.
 @usableFromInline
 enum SharedPayload {
+  #if RING_INTERLEAVING
+    @usableFromInline static var isWordByWord: Bool { Interleaving.model != nil }
+  #elseif RING_RACES
+    @usableFromInline static var isWordByWord: Bool { true }
+  #endif
+
   /// Copies out of shared memory.
   @inlinable @inline(__always)
   static func copyOut(to target: UnsafeMutableRawPointer, from shared: UnsafeRawPointer, byteCount: Int) {
-    #if RING_INTERLEAVING
-      if Interleaving.model != nil {
+    #if RING_INTERLEAVING || RING_RACES
+      if isWordByWord {
         for offset in stride(from: 0, to: byteCount, by: 8) {
           let word = SharedWord(UnsafeMutableRawPointer(mutating: shared + offset)).loadRelaxed()
           target.storeBytes(of: word, toByteOffset: offset, as: UInt64.self)
@@ -72,8 +78,8 @@ enum SharedPayload {
   /// Copies into shared memory.
   @inlinable @inline(__always)
   static func copyIn(to shared: UnsafeMutableRawPointer, from source: UnsafeRawPointer, byteCount: Int) {
-    #if RING_INTERLEAVING
-      if Interleaving.model != nil {
+    #if RING_INTERLEAVING || RING_RACES
+      if isWordByWord {
         for offset in stride(from: 0, to: byteCount, by: 8) {
           let word = source.loadUnaligned(fromByteOffset: offset, as: UInt64.self)
           SharedWord(shared + offset).storeRelaxed(word)

@@ -28,7 +28,11 @@ public struct SharedFile: ~Copyable {
     return self
   }
 
-  deinit { munmap(base, byteCount) }
+  deinit {
+    #if !RING_RACES
+      munmap(base, byteCount)
+    #endif
+  }
 
   /// Makes the file anew (an existing one of that name is replaced), allocates and touches every page, and reads back
   /// that they lie where they were asked for.
@@ -108,7 +112,12 @@ public struct SharedFile: ~Copyable {
     // From a page of 2 MB on, so that the kernel can serve the mapping with such pages if the file has them.
     let place = reserveAligned(byteCount)
     let flags = MAP_SHARED | (populate ? Int32(MAP_POPULATE) : 0) | (place == nil ? 0 : MAP_FIXED)
-    guard let base = mmap(place, byteCount, protection, flags, descriptor, 0), base != MAP_FAILED else {
+    #if RING_RACES
+      let mapped = OneMapping.base(descriptor, byteCount: byteCount)
+    #else
+      let mapped = mmap(place, byteCount, protection, flags, descriptor, 0)
+    #endif
+    guard let base = mapped, base != MAP_FAILED else {
       throw .system(operation: "map", path: path, errno: errno)
     }
     // A dump of gigabytes of rings would delay the confirmation of a death (FM-622).
