@@ -226,6 +226,83 @@ final class GatedRingTests: XCTestCase {
     }
   }
 
+  /// Wherever the slowest reader stands: refused at the first claim that would reach what it has not read, and not before.
+  func testCapacityIsExact() throws {
+    for (cells, segment) in [(4, UInt64(1)), (16, 2), (64, 4)] {
+      for place in 0..<UInt64(2 * cells) {
+        let fixture = try RingFixture(
+          cells: cells, maximumRecordBytes: Int(segment) * 64 - 8, kind: .gatedStream)
+        var producer = try fixture.producer()
+        var reader = try fixture.consumer()
+        for number in 0..<place {
+          _ = try XCTUnwrap(producer.tryReserve(bytes: 8))
+          producer.commit(kind: 1, bytes: 8)
+          producer.publish()
+          XCTAssertEqual(drain(&reader).count, 1, "\(number)")
+        }
+        // Claims end with a segment, and one cell behind the record is claimed with it.
+        let limit = (place + UInt64(cells)) / segment * segment
+        XCTAssertEqual(fill(&producer, from: place), limit - 1, "cells \(cells) place \(place)")
+      }
+    }
+  }
+
+  /// Positions that no reader can have are counted and change nothing: beyond what is published, also within the open
+  /// batch; and behind what the reader said before, which would hold the producer for nothing.
+  func testImpossiblePositionsAreCounted() throws {
+    let fixture = try RingFixture(cells: 16, kind: .gatedStream)
+    var producer = try fixture.producer()
+    var reader = try fixture.consumer()
+    func refused() -> UInt64 { producer.gate?.pointee.refusedPositions ?? .max }
+    let next = fill(&producer, from: 0)
+    XCTAssertEqual(drain(&reader).count, Int(next))
+    // From here on its position is known to the producer.
+    _ = try XCTUnwrap(producer.tryReserve(bytes: 8))
+    producer.commit(kind: 1, bytes: 8)
+    XCTAssertEqual(refused(), 0)
+    let page = try CursorPage.attach(
+      path: CursorPage.path(ring: fixture.path, reader: "reader"), access: .readWrite)
+    page.position.storeRelaxed(producer.nextPosition)
+    _ = producer.tryReserve(bytes: 8)
+    producer.commit(kind: 1, bytes: 8)
+    XCTAssertEqual(refused(), 1, "a position in the open batch")
+    producer.publish()
+    page.position.storeRelaxed(next - 5)
+    XCTAssertEqual(
+      fill(&producer, from: next + 2), next + 15, "it said before that it had read all up to \(next)")
+    XCTAssertGreaterThan(refused(), 1)
+  }
+
+  /// A reader that was detached and comes back to read the retention again counts from there: nothing of it is overwritten.
+  func testReturnsAtAnEarlierPosition() throws {
+    for isNew in [true, false] {
+      let fixture = try RingFixture(cells: 16, kind: .gatedStream)
+      var producer = try fixture.producer()
+      var reader = try fixture.consumer()
+      let supervisor = try RingGate.attach(ring: fixture.path, access: .readWrite)
+      var next: UInt64 = 0
+      for _ in 0..<5 {
+        next = fill(&producer, from: next)
+        _ = drain(&reader)
+      }
+      fillNumbered(try XCTUnwrap(producer.tryReserve(bytes: 8)), next, bytes: 8)
+      producer.commit(kind: 1, bytes: 8)
+      producer.publish()
+      next += 1
+      XCTAssertTrue(supervisor.detach(reader: "reader"))
+      if isNew {
+        reader = try fixture.consumer(start: .oldest)
+      } else {
+        reader.rewindToOldest()
+        reader.rejoin()
+      }
+      let start = reader.nextPosition
+      XCTAssertLessThan(start, next - 10)
+      XCTAssertEqual(fill(&producer, from: next), next, "it holds the gate where it stands")
+      XCTAssertEqual(drain(&reader), Array(start..<next), "new: \(isNew)")
+    }
+  }
+
   /// The successor of a dead producer is bound by the same readers.
   func testSuccessorOfTheProducerIsRefusedToo() throws {
     let fixture = try RingFixture(cells: 16, kind: .gatedStream)

@@ -24,6 +24,8 @@ final class RaceTests: XCTestCase {
         cells: cells, maximumRecordBytes: limit, kind: .gatedStream, readers: ["reader", "other"])
       let path = fixture.path
       let group = DispatchGroup()
+      // One for each reader: so that a defect is a failure and not a test without end.
+      let isWritten = [DispatchSemaphore(value: 0), DispatchSemaphore(value: 0)]
       group.enter()
       Thread.detachNewThread {
         var producer = try! RingProducer.attach(
@@ -46,6 +48,7 @@ final class RaceTests: XCTestCase {
           // What ThreadSanitizer has to report: a writer that touches what it has published.
           if isSeeded { payload.storeBytes(of: 0, as: UInt64.self) }
         }
+        for semaphore in isWritten { semaphore.signal() }
         group.leave()
       }
       group.enter()
@@ -53,8 +56,9 @@ final class RaceTests: XCTestCase {
         var consumer = try! RingConsumer.attach(
           path: path, reader: "other", start: .cursor, configurationHash: RingFixture.configurationHash)
         var count: UInt64 = 0
+        var isOver = false
         var sum: UInt64 = 0
-        while count < Self.total {
+        while true {
           var batch = consumer.openBatch()
           while let record = batch.next() {
             count += 1
@@ -64,23 +68,33 @@ final class RaceTests: XCTestCase {
           }
           _ = consumer.accept(batch)
           consumer.reportPosition()
-          if count < Self.total, !consumer.hasNext { sched_yield() }
+          guard !consumer.hasNext else { continue }
+          isOver = isOver || isWritten[0].wait(timeout: .now()) == .success
+          if isOver, !consumer.hasNext { break }
+          sched_yield()
         }
         XCTAssertNotEqual(sum, 0)
+        XCTAssertEqual(count, Self.total, "cells \(cells)")
         group.leave()
       }
       var consumer = try fixture.consumer()
       var expected: UInt64 = 0
-      while expected < Self.total {
+      var isOver = false
+      reading: while true {
         switch consumer.poll(into: buffer) {
         case .record(_, let bytes):
           if !isSeeded { XCTAssertEqual(numberOf(buffer, bytes: bytes), expected, "cells \(cells)") }
           expected += 1
-          consumer.reportPosition()
-        case .empty: sched_yield()
-        case .lapped, .halted: XCTFail("cells \(cells) record \(expected)"); expected = Self.total
+        case .empty:
+          isOver = isOver || isWritten[1].wait(timeout: .now()) == .success
+          if isOver, !consumer.hasNext { break reading }
+          sched_yield()
+        case .lapped(_, let to): XCTFail("cells \(cells) record \(expected): lapped to \(to)")
+        case .halted(let halt): return XCTFail("cells \(cells) record \(expected): \(halt)")
         }
+        consumer.reportPosition()
       }
+      XCTAssertEqual(expected, Self.total, "cells \(cells)")
       group.wait()
     }
   }

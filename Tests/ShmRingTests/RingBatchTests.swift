@@ -84,4 +84,48 @@ final class RingBatchTests: XCTestCase {
     }
     XCTAssertEqual(seen, Array(0..<9))
   }
+
+  /// A published stamp that none can be: the batch ends there, within the mapping, and is not accepted.
+  func testDamagedStampsEndABatch() throws {
+    let stamps: [(name: String, kind: UInt8, bytes: Int)] = [
+      ("payload beyond its segment", 1, 57), ("payload beyond the ring", 1, 65_535),
+      ("padding at a segment's start", Stamp.padKind, 0),
+    ]
+    for damage in stamps {
+      let fixture = try RingFixture(cells: 64)  // segments of one cell
+      var producer = try fixture.producer()
+      var consumer = try fixture.consumer()
+      for number in 0..<UInt64(20) { producer.commitNumbered(number, bytes: 8); producer.publish() }
+      let stamp = producer.cells.stamp(7)
+      let before = stamp.loadRelaxed()
+      stamp.storeRelaxed(Stamp.make(lap: 0, kind: damage.kind, length: damage.bytes))
+      var batch = consumer.openBatch()
+      for _ in 0..<7 { XCTAssertEqual(batch.next()?.payload.count, 8, damage.name) }
+      XCTAssertNil(batch.next(), damage.name)
+      XCTAssertEqual(consumer.accept(batch), .halted(.damaged(.stamp)), damage.name)
+      XCTAssertEqual(consumer.nextPosition, 0, damage.name)
+      XCTAssertEqual(
+        consumer.poll(into: buffer), .record(kind: 1, bytes: 8), "the whole ones can be had one by one")
+      stamp.storeRelaxed(before)
+      var again = consumer.openBatch()
+      var count = 0
+      while again.next() != nil { count += 1 }
+      XCTAssertEqual(consumer.accept(again), .whole(records: 19), damage.name)
+      XCTAssertEqual(count, 19)
+    }
+  }
+
+  /// The loss of a refused batch starts where the batch did, and a batch without records is whole.
+  func testEmptyBatchIsWhole() throws {
+    let fixture = try RingFixture(cells: 64)
+    var producer = try fixture.producer()
+    var consumer = try fixture.consumer()
+    var batch = consumer.openBatch()
+    XCTAssertNil(batch.next())
+    XCTAssertEqual(consumer.accept(batch), .whole(records: 0))
+    producer.commitNumbered(0, bytes: 8)
+    producer.publish()
+    XCTAssertEqual(consumer.nextPosition, 0)
+    XCTAssertEqual(consumer.poll(into: buffer), .record(kind: 1, bytes: 8))
+  }
 }

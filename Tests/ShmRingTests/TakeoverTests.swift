@@ -132,6 +132,50 @@ final class TakeoverTests: XCTestCase {
     XCTAssertEqual(try drain(&follower), numbers)
   }
 
+  /// Stopped between a record's stamp and the published word: a reader may have taken the record, so the successor keeps it.
+  func testKeepsWhatReadersMayHaveSeen() throws {
+    for unpublished in 1...3 as ClosedRange<UInt64> {
+      let fixture = try RingFixture(cells: 16)
+      var zombie = try fixture.producer()
+      var reader = try fixture.consumer()
+      for number in 0..<UInt64(30) {
+        zombie.commitNumbered(number, bytes: 8)
+        zombie.publish()
+        XCTAssertEqual(try drain(&reader), [number])
+      }
+      let published = zombie.header.published
+      let before = published.loadRelaxed()
+      for number in 30..<30 + unpublished { zombie.commitNumbered(number, bytes: 8) }
+      zombie.publish()
+      published.storeRelaxed(before)  // as if it had never come so far
+      XCTAssertEqual(try drain(&reader), Array(30..<30 + unpublished))
+      var successor = try takeOver(fixture)
+      XCTAssertEqual(successor.nextPosition, 30 + unpublished)
+      XCTAssertEqual(RingHeader(successor.file.base).records.loadRelaxed(), 30 + unpublished)
+      XCTAssertEqual(RingHeader(successor.file.base).batches.loadRelaxed(), 31)
+      successor.commitNumbered(30 + unpublished, bytes: 8)
+      successor.publish()
+      XCTAssertEqual(try drain(&reader), [30 + unpublished], "neither again nor missing")
+    }
+  }
+
+  /// What has taken the place of a retired file is the same ring, or is refused.
+  func testFollowsOnlyItsOwnRing() throws {
+    let fixture = try RingFixture(cells: 16)
+    var reader = try fixture.consumer()
+    let wild = try SharedFile.open(
+      path: fixture.path, access: .readWrite, minimumBytes: RingLayout.headerBytes)
+    SharedWord(wild.base + RingLayout.retiredOffset).storeRelaxed(RingLayout.retiredMark)
+    XCTAssertEqual(reader.poll(into: buffer), .halted(.retired))
+    for (cells, name, says) in [(32, "test", "geometry"), (16, "other", "geometry")] {
+      try RingProducer.create(
+        path: fixture.path, name: name, geometry: RingGeometry(cellCount: cells, maximumRecordBytes: 56),
+        readers: [], configurationHash: RingFixture.configurationHash)
+      XCTAssertThrowsError(try reader.follow()) { XCTAssertTrue("\($0)".contains(says), "\($0)") }
+    }
+    XCTAssertEqual(reader.poll(into: buffer), .halted(.retired), "it stays where it was")
+  }
+
   /// The successor finds the newest record, from which it learns how far its predecessor came, however long the batch was
   /// that the predecessor had open; and what was retained still is.
   func testNewestRecordSurvivesTheLongestOpenBatch() throws {
