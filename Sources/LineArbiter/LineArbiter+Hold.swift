@@ -10,7 +10,7 @@
 /// - the line is not past it: the silence time after its last sign, for it counts as dead from then on; and at the
 ///   latest the silence time after it last came forward (or after the detection, if that was later). A line that only
 ///   repeats heartbeats of a lower number is stuck: it would be waited for for ever.
-/// - the line was never heard: the silence time after the first sign of any line, since it may only be starting.
+/// - the line was never heard in this session: the silence time after the first sign of any line, since it may only be starting.
 /// - the line's retained packets are still being read: not before that has ended.
 ///
 /// Each sign of a line moves its instants, so this is asked again when the instant has come. A line that jumps ahead
@@ -19,7 +19,9 @@ extension LineArbiter {
   /// When the lines are done with a range, as far as is known now: before it, the range is not given up.
   @_noLocks
   public func linesDoneAt(_ gap: OpenGap, now: UInt64) -> UInt64 {
-    max(
+    // What is retained is read as fast as it can be: its order is that of the lines, its pace is not.
+    if retentionReaders != 0 { return .max &- 1 }
+    return max(
       gap.lineADoneAt != .max ? gap.lineADoneAt : waitedForUntil(0, gap),
       gap.lineBDoneAt != .max ? gap.lineBDoneAt : waitedForUntil(1, gap))
   }
@@ -34,9 +36,9 @@ extension LineArbiter {
 
   @inline(__always) @_noLocks
   private func waitedForUntil(_ index: Int, _ gap: OpenGap) -> UInt64 {
-    if retentionReaders & (1 &<< UInt8(truncatingIfNeeded: index)) != 0 { return .max &- 1 }
     let line = lines + index
-    guard wasHeard(line) else { return later(firstSignAt, by: settings.lineSilence) }
+    // Of this session: what a line showed before does not make it late.
+    guard line.pointee.nextSequence != 0 else { return later(firstSignAt, by: settings.lineSilence) }
     let cameForward = max(line.pointee.lastAdvanceAt, gap.lastDetectedAt)
     return later(min(line.pointee.lastPacketAt, cameForward), by: settings.lineSilence)
   }

@@ -64,7 +64,7 @@ extension LineArbiter {
       switch requests.entries[head].state {
       case .exhausted: return (requests.entries[head].last, .retransmissionExhausted)
       case .refused: return (requests.entries[head].last, .retransmissionUnavailable)
-      case .due where retransmissionGate.breaker.isOpen(now):
+      case .due where requests.entries[head].dueAt <= now && retransmissionGate.breaker.isOpen(now):
         requests.entries[head].state = .refused
         retransmissionGate.statistics.refusedByBreaker &+= 1
         return (requests.entries[head].last, .retransmissionUnavailable)
@@ -198,7 +198,9 @@ extension LineArbiter {
       case .due where entry.dueAt > now: next = min(next, entry.dueAt)
       case .due:
         if repeated < 0 || entry.first < requests.entries[repeated].first { repeated = index }
-      case .parked, .exhausted, .refused: break
+      case .refused:
+        if retransmissionGate.breaker.isOpen(now) { next = min(next, retransmissionGate.breaker.openUntil) }
+      case .parked, .exhausted: break
       }
       index &+= 1
     }

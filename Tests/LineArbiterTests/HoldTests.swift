@@ -111,6 +111,18 @@ final class HoldTests: XCTestCase {
     stage.assertOutput(1, 20)
   }
 
+  /// What it showed of the last session, however long ago, says nothing about this one.
+  func testALineThatIsNotInTheNewSessionYetMayOnlyBeStarting() {
+    let stage = StageHarness(patient())
+    let next = Array("TUESDAY   ".utf8).withUnsafeBytes { SessionIdentifier(from: $0.baseAddress!) }
+    for source in [Source.lineA, .lineB] { stage.receive(source, 1, 10, now: 1_000) }
+    stage.arbiter.begin(session: next)
+    stage.receive(.lineA, 6, 5, now: 900_000)
+    XCTAssertEqual(stage.resolve(now: 900_200), .wait(until: 905_000))
+    stage.receive(.lineB, 1, 5, now: 904_000)
+    XCTAssertEqual(stage.output.suffix(10), (1...10).map { .message($0, messageBytes($0)) })
+  }
+
   /// What could not be kept does not come again on that line; the other one may have it.
   func testWhatALineBroughtInVainIsLeftToTheOtherOneOnly() {
     var configuration = patient()
@@ -156,6 +168,22 @@ final class HoldTests: XCTestCase {
       stage.arbiter.setReadingRetention(.lineB, false)
       stage.assertOutput(11, 20, "online \(isOnline)")
     }
+  }
+
+  /// The other line has passed the range as well; it may still lie behind in what is retained.
+  func testARangeThatBothLinesPassedIsNotGivenUpWhileRetainedPacketsAreRead() {
+    let stage = StageHarness(patient(), firstSequence: 11)
+    stage.arbiter.setReadingRetention(.lineA, true)
+    stage.arbiter.setReadingRetention(.lineB, true)
+    stage.receive(.lineA, 16, 5, now: 1_000)
+    stage.receive(.lineB, 16, 5, now: 1_000)
+    stage.arbiter.setReadingRetention(.lineB, false)
+    stage.resolve(now: 100_000)
+    XCTAssertEqual(stage.output, [])
+    stage.receive(.lineA, 11, 5, now: 100_000)
+    stage.arbiter.setReadingRetention(.lineA, false)
+    stage.resolve(now: 100_000)
+    stage.assertOutput(11, 20)
   }
 
   /// One forged number on one line: the true messages still come, in order, from both.

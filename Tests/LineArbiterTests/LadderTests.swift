@@ -51,6 +51,32 @@ final class LadderTests: XCTestCase {
 
   // MARK: Breaker
 
+  /// A range that an open breaker refused is asked for when the breaker lets a probe through, however long the lines
+  /// are still waited for.
+  func testARefusedRangeIsProbedAsSoonAsTheBreakerAllows() {
+    var configuration = breaking(window: 1)
+    configuration.lineSilenceNanoseconds = 1_000_000
+    configuration.lineWaitNanoseconds = 100
+    let stage = StageHarness(configuration)
+    stage.receive(.lineA, 2, 1, now: 0)
+    stage.run(through: 40_000)
+    XCTAssertEqual(stage.requests.map(\.at), [100, 31_100])
+  }
+
+  /// The time that the rest of an answer is given is not cut short by a breaker that ends in it.
+  func testABreakerDoesNotHastenTheRestOfAnAnswer() {
+    var configuration = breaking(window: 1)
+    configuration.lineSilenceNanoseconds = 1_000_000
+    configuration.lineWaitNanoseconds = 100
+    configuration.partialAnswerNanoseconds = 500
+    let stage = StageHarness(configuration)
+    stage.receive(.lineA, 11, 1, now: 0)
+    stage.run(through: 31_000)  // overdue at 1,100: open until 31,100
+    stage.receive(.retransmission, 1, 3, now: 31_000)
+    stage.run(from: 31_000, through: 32_000)
+    XCTAssertEqual(stage.requests.map(\.at), [100, 31_500])
+  }
+
   private func breaking(window: Int = 4, percent: UInt64 = 75) -> ArbiterConfiguration {
     var configuration = online()
     configuration.retransmission.breakerPercent = percent
