@@ -111,6 +111,7 @@ let package = Package(
     tests("RingTortureTests", ["ShmRing", "ringtorture"]),
     tests("LatencyHistogramTests", ["LatencyHistogram"]),
     tests("SupervisionTests", ["Supervision"]),
+    tests("MergeLoopTests", ["MergeLoop", "LineArbiter", "ShmRing"]),
     tests("LineArbiterTests", ["LineArbiter", "StageRecords"]),
     tests("ITCH50Tests", ["FeedWire"]),
     tests("OrderBookTests", ["OrderBook"]),

@@ -29,6 +29,13 @@ extension LineArbiter {
     sessions.makeCurrent(session)
   }
 
+  /// After a restart behind the published end of the adopted session: ``LineArbiter/isComplete`` at once. Nothing that
+  /// claims to follow is taken any more, and a new session may begin.
+  public mutating func conclude() {
+    announcedEnd = expected
+    isEnding = true
+  }
+
   /// From now on every missing range is given up at once by ``poll(now:)``, and nothing is asked for: the
   /// session is over and its retransmission with it. Ends with ``begin(session:firstSequence:)``.
   public mutating func abandonOpenGaps() {

@@ -90,6 +90,7 @@ public struct MergeStage: ~Copyable {
     isHalted = configuration.unrecoverable == .halt && output.endsWithGap
     isCatchingUp = resumed.next > 1
     if let session = resumed.session { arbiter.adopt(session: session) }
+    if output.hasEnded { arbiter.conclude() }
     arbiter.setReadingRetention(.lineA, true)
     arbiter.setReadingRetention(.lineB, true)
     reported.finishedBase = page.finishedCount
@@ -155,7 +156,7 @@ public struct MergeStage: ~Copyable {
     lineA.reportPosition()
     lineB.reportPosition()
     patrolRings(now)
-    if arbiter.isComplete { output.publishEndOfSession(next: arbiter.nextSequence) }
+    publishEndIfComplete()
     output.publishBatch()
     control.setAppliedSequence(arbiter.nextSequence &- 1)
     let stamp = output.newestStamp
@@ -449,10 +450,15 @@ public struct MergeStage: ~Copyable {
   private mutating func housekeep() {
     lineA.reportPosition()
     lineB.reportPosition()
-    if arbiter.isComplete { output.publishEndOfSession(next: arbiter.nextSequence) }
+    publishEndIfComplete()
     output.publishBatch()
     control.setAppliedSequence(arbiter.nextSequence &- 1)
     report(bulkhead_monotonic_nanoseconds())
+  }
+
+  /// Nothing follows the gap of a halted channel.
+  private mutating func publishEndIfComplete() {
+    if arbiter.isComplete && !isHalted { output.publishEndOfSession(next: arbiter.nextSequence) }
   }
 
   private mutating func report(_ now: UInt64) {

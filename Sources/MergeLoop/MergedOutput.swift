@@ -13,7 +13,8 @@ struct MergedOutput: ~Copyable {
   private(set) var gaps: UInt64 = 0
   /// Receive stamp of the newest message put.
   private(set) var newestStamp: UInt64 = 0
-  private var ended = false
+  /// The end of the session was published, by this incarnation or an earlier one.
+  private(set) var hasEnded = false
   /// The newest record found at the start is a gap.
   private(set) var endsWithGap = false
   /// The number that has to come next. Checked on every record: rather a trap and a successor that reads the truth
@@ -30,10 +31,16 @@ struct MergedOutput: ~Copyable {
     defer { buffer.deallocate() }
     guard let newest = producer.copyNewestRecord(into: buffer), newest.bytes >= 16 else { return (1, nil) }
     // The session travels in two words beside the ring, written before the first record of the session.
-    buffer.storeBytes(of: producer.inputPosition(0), toByteOffset: 64, as: UInt64.self)
-    buffer.storeBytes(of: producer.inputPosition(1), toByteOffset: 72, as: UInt64.self)
-    session = SessionIdentifier(from: buffer + 64)
-    ended = newest.kind == MergedRecord.Kind.endOfSession
+    // A predecessor may have died between the two: a record that names its session is the one to believe.
+    switch newest.kind {
+    case MergedRecord.Kind.sessionStart, MergedRecord.Kind.endOfSession:
+      session = SessionIdentifier(from: buffer + 8)
+    default:
+      buffer.storeBytes(of: producer.inputPosition(0), toByteOffset: 64, as: UInt64.self)
+      buffer.storeBytes(of: producer.inputPosition(1), toByteOffset: 72, as: UInt64.self)
+      session = SessionIdentifier(from: buffer + 64)
+    }
+    hasEnded = newest.kind == MergedRecord.Kind.endOfSession
     endsWithGap = newest.kind == MergedRecord.Kind.gap
     next = Self.numberAfter(newest.kind, buffer)
     return (next, session)
@@ -96,15 +103,15 @@ struct MergedOutput: ~Copyable {
       producer.setInputPosition(1, words.load(fromByteOffset: 8, as: UInt64.self))
     }
     session = identifier
-    ended = false
+    hasEnded = false
     next = first
     putSession(identifier, MergedRecord.Kind.sessionStart, sequence: first)
   }
 
   /// Ends the session, once.
   mutating func publishEndOfSession(next: UInt64) {
-    guard !ended, let session else { return }
-    ended = true
+    guard !hasEnded, let session else { return }
+    hasEnded = true
     putSession(session, MergedRecord.Kind.endOfSession, sequence: next)
   }
 

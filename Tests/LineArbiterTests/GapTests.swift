@@ -607,6 +607,24 @@ final class GapTests: XCTestCase {
     stage.assertSound()
   }
 
+  /// A restart behind the published end: the session is as over as it was for the predecessor.
+  func testNothingFollowsTheEndThatAPredecessorPublished() {
+    let stage = StageHarness(online(), firstSequence: 41)
+    stage.arbiter.adopt(session: identifier("MONDAY"))
+    XCTAssertFalse(stage.arbiter.isComplete)
+    stage.arbiter.conclude()
+    XCTAssertTrue(stage.arbiter.isComplete)
+    stage.receive(.lineA, 31, 10, now: 0)
+    stage.receive(.lineA, 41, 2, now: 0)
+    stage.arbiter.heartbeat(source: .lineB, nextExpected: 45, now: 0)
+    XCTAssertEqual(stage.verdicts, [.duplicate, .ignore(.afterEnd)])
+    XCTAssertEqual(stage.resolve(now: 1_000), .idle)
+    XCTAssertEqual(stage.output, [])
+    stage.arbiter.begin(session: identifier("TUESDAY"))
+    stage.receive(.lineA, 1, 2, now: 2_000)
+    XCTAssertEqual(stage.output, (1...2).map { .message($0, messageBytes($0)) })
+  }
+
   func testANewSessionWithoutConcludingTheOldLosesNoCount() {
     let stage = StageHarness(online())
     stage.receive(.lineA, 5, 5, now: 0)
