@@ -111,6 +111,8 @@ let package = Package(
     tests("RingTortureTests", ["ShmRing", "ringtorture"]),
     tests("LatencyHistogramTests", ["LatencyHistogram"]),
     tests("SupervisionTests", ["Supervision"]),
+    // Merging and recovery in virtual time, against an oracle.
+    testProgram("mergesim", ["LineArbiter", "FeedWire"]),
     tests("MergeLoopTests", ["MergeLoop", "LineArbiter", "ShmRing"]),
     tests("LineArbiterTests", ["LineArbiter", "StageRecords"]),
     tests("ITCH50Tests", ["FeedWire"]),

@@ -1,0 +1,100 @@
+import Glibc
+
+// Plays seeded days against the oracle. See docs/SIMULATION.md.
+
+struct Options {
+  var first: UInt64 = 1
+  var count: UInt64 = 10_000
+  var only: Set<Int>?
+  var isTraced = false
+  var stopsAtFirst = false
+}
+
+func usage() -> Never {
+  print(
+    """
+    mergesim [--seeds N] [--from SEED] [--stop]     N seeds; --stop ends at the first failure
+    mergesim --seed SEED [--only 3,7-9] [--trace]   one seed, or some of its inputs
+    """)
+  exit(64)
+}
+
+func parseOptions() -> Options {
+  var options = Options()
+  var arguments = CommandLine.arguments.dropFirst()
+  while let argument = arguments.popFirst() {
+    switch argument {
+    case "--trace": options.isTraced = true
+    case "--stop": options.stopsAtFirst = true
+    case "--seeds", "--from", "--seed":
+      guard let value = arguments.popFirst().flatMap({ UInt64($0) }) else { usage() }
+      if argument == "--seeds" { options.count = value } else { options.first = value }
+      if argument == "--seed" { options.count = 1 }
+    case "--only":
+      guard let value = arguments.popFirst().flatMap(Shrinker.numbers) else { usage() }
+      options.only = value
+    default: usage()
+    }
+  }
+  return options
+}
+
+func seconds() -> Double {
+  var time = timespec()
+  clock_gettime(CLOCK_MONOTONIC, &time)
+  return Double(time.tv_sec) + Double(time.tv_nsec) / 1e9
+}
+
+func report(_ scenario: Scenario, _ outcome: Simulation.Outcome, _ options: Options) {
+  print("seed \(scenario.seed) FAILED: \(outcome.problems[0])")
+  for problem in outcome.problems.dropFirst().prefix(3) { print("  \(problem)") }
+  if options.only == nil {
+    let kept = Shrinker.shrink(scenario)
+    let shrunken = Simulation(scenario, kept: Set(kept)).run()
+    print("  replay: make simulate-one SEED=\(scenario.seed)")
+    print(
+      "  shrunken to \(kept.count) of \(scenario.timeline.count) inputs: \(shrunken.problems.first ?? "passes")"
+    )
+    print("  replay: make simulate-one SEED=\(scenario.seed) ONLY=\(Shrinker.text(kept))")
+  }
+}
+
+func play(_ options: Options) -> Bool {
+  let start = seconds()
+  var passed = 0
+  var failed = 0
+  var total = Simulation.Outcome()
+  var seed = options.first
+  while seed < options.first + options.count {
+    let scenario = Scenario(seed: seed)
+    var simulation = Simulation(scenario, kept: options.only)
+    if options.isTraced {
+      print(scenario.summary)
+      simulation.trace = { print($0) }
+    }
+    let outcome = simulation.run()
+    total.messages += outcome.messages
+    total.lost += outcome.lost
+    total.requests += outcome.requests
+    total.restarts += outcome.restarts
+    total.packets += outcome.packets
+    if outcome.problems.isEmpty {
+      passed += 1
+    } else {
+      failed += 1
+      if failed <= 5 { report(scenario, outcome, options) }
+      if options.stopsAtFirst { break }
+    }
+    seed += 1
+  }
+  let elapsed = seconds() - start
+  let rate = Int(Double(passed + failed) / max(elapsed, 1e-9))
+  print(
+    "\(total.packets) datagrams, \(total.messages) messages out, \(total.lost) declared lost, \(total.requests) requests, \(total.restarts) restarts"
+  )
+  print("\(Int(elapsed * 1000)) ms, \(rate) seeds/s")
+  print("\(passed) passed, \(failed) failed")
+  return failed == 0
+}
+
+exit(play(parseOptions()) ? 0 : 1)
