@@ -11,7 +11,7 @@ DEMO = --generate 1000000 --seed 7 --instruments 1000 --impair 'A:loss=1%;B:loss
 SECONDS = 60
 TARGET =
 
-.PHONY: build run test unit-test pipeline-test check check-loops check-models models fuzz fuzz-short format bench bench-ring bench-merge clean help torture-short torture test-interleavings explore-interleavings sanitize
+.PHONY: build run test unit-test pipeline-test check check-loops check-models models fuzz fuzz-short format bench bench-ring bench-merge simulate simulate-one seeded-defects clean help torture-short torture test-interleavings explore-interleavings sanitize
 
 help:
 	@echo "make run    build and run the demonstration: a generated day over two lossy lines"
@@ -25,6 +25,8 @@ help:
 	@echo "make fuzz   fuzz the decoders, the sessions and the arbiter: SECONDS=60 TARGET='Glimpse LineArbiter'"
 	@echo "make fuzz-short  the same for 20 s each, as continuous integration does it"
 	@echo "make explore-interleavings DEPTH=1  orders of the ring's shared accesses, at length"
+	@echo "make simulate [SEEDS=n]  merging and recovery in virtual time, against an oracle"
+	@echo "make seeded-defects  known defects of the arbiter, each found by the simulation"
 	@echo "make format format the sources"
 
 build:
@@ -34,7 +36,7 @@ build:
 run: build
 	$(BIN)/bulkhead run $(DEMO)
 
-test: build check check-loops check-models unit-test test-interleavings torture-short pipeline-test
+test: build check check-loops check-models unit-test simulate test-interleavings torture-short pipeline-test
 
 # Style, imports and the embedded configuration.
 check:
@@ -77,6 +79,22 @@ explore-interleavings:
 	export RING_INTERLEAVING_DEPTH=$(DEPTH) RING_INTERLEAVING_STALE=$(STALE) RING_INTERLEAVING_SEED=$(SEED) \
 		RING_INTERLEAVING_SCENARIOS=$(SCENARIOS) $(if $(ONLY),RING_INTERLEAVING_ONLY='$(ONLY)') && \
 		$(INTERLEAVINGS) --skip testSeededDefectsAreFound
+
+# Merging and recovery in virtual time, against an oracle: docs/SIMULATION.md. The long form is SEEDS=1000000.
+SEEDS ?= 10000
+simulate:
+	$(RELEASE) --product mergesim
+	$(BIN)/mergesim --digests
+	$(BIN)/mergesim --seeds $(SEEDS)
+
+# One seed, told step by step: make simulate-one SEED=n [ONLY=3,7-9]
+simulate-one:
+	$(RELEASE) --product mergesim
+	$(BIN)/mergesim --seed $(SEED) $(if $(ONLY),--only $(ONLY)) --trace
+
+# Known defects, one at a time: each must be found.
+seeded-defects:
+	scripts/seed-defects
 
 # Real processes: the release programs, started, killed and judged.
 pipeline-test: build

@@ -112,7 +112,9 @@ let package = Package(
     tests("LatencyHistogramTests", ["LatencyHistogram"]),
     tests("SupervisionTests", ["Supervision"]),
     // Merging and recovery in virtual time, against an oracle.
-    testProgram("mergesim", ["LineArbiter", "FeedWire"]),
+    testProgram(
+      "mergesim",
+      ["LineArbiter", "FeedWire", "FeedSim", "OrderBook", "BookBuilder", "StageRecords", "StreamDigest"]),
     tests("MergeLoopTests", ["MergeLoop", "LineArbiter", "ShmRing"]),
     tests("LineArbiterTests", ["LineArbiter", "StageRecords"]),
     tests("ITCH50Tests", ["FeedWire"]),

@@ -27,6 +27,10 @@ struct Asking {
   var periodEndsAt: UInt64 = 0
   var usedInPeriod = 0
   var breaker = Breaker.closed
+  /// For the record of what was reached.
+  var opened = 0
+  var closed = 0
+  var retries = 0
   /// True = failure, the newest last.
   var outcomes: [Bool] = []
 
@@ -71,7 +75,9 @@ struct Asking {
     case .open: break
     case .probing(let successes):
       breaker = .probing(successes: successes + 1)
-      if successes + 1 >= rules.breakerProbes { (breaker, outcomes) = (.closed, []) }
+      guard successes + 1 >= rules.breakerProbes else { return }
+      (breaker, outcomes) = (.closed, [])
+      closed += 1
     }
   }
 
@@ -85,6 +91,7 @@ struct Asking {
       guard rules.breakerPercent > 0, recent.count == rules.breakerWindow else { return }
       if recent.lazy.filter({ $0 }).count * 100 >= rules.breakerPercent * rules.breakerWindow {
         (breaker, outcomes) = (.open(until: now + rules.breakerOpen), [])
+        opened += 1
       }
     }
   }
@@ -188,6 +195,7 @@ extension Oracle {
     range.isInFlight = true
     range.dueAt = now + rules.timeout + UInt64(range.attempts) * rules.backoff
     range.attempts += 1
+    if owner != nil { asking.retries += 1 }
     if let owner { asking.ranges[owner] = range } else { asking.ranges.append(range) }
     refresh()
   }

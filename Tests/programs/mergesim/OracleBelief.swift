@@ -8,6 +8,8 @@ struct Claims {
   }
 
   var jumps: [Claim?] = [nil, nil]
+  /// Jumps that were believed.
+  var believed = 0
   var ends: [(end: UInt64, madeAt: UInt64)?] = [nil, nil]
 }
 
@@ -40,6 +42,7 @@ extension Oracle {
 
   private func believe() -> Bool {
     claims.jumps = [nil, nil]
+    claims.believed += 1
     return true
   }
 

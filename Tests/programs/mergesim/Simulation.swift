@@ -19,6 +19,8 @@ struct Simulation {
     var restarts = 0
     var events = 0
     var packets = 0
+    /// Runs that went to the corners: named, so that one that none reaches shows.
+    var reached: [String: Int] = [:]
   }
 
   init(_ scenario: Scenario, kept: Set<Int>? = nil) {
@@ -103,8 +105,7 @@ struct Simulation {
         if running.isDead {
           trace?("\(now): merged is dead")
           stage = nil
-          outcome.lost += oracle.tally.lost
-          outcome.requests += oracle.tally.requests
+          Self.add(oracle, to: &outcome)
           events.put(.restart, at: now + downFor)
         } else if !running.isHalted, running.nextAction != .max {
           want(running.nextAction)
@@ -116,9 +117,24 @@ struct Simulation {
     show()
     outcome.problems = oracle.problems + host.client.problems
     outcome.messages = host.client.messages
+    Self.add(oracle, to: &outcome)
+    return outcome
+  }
+
+  /// What an incarnation did.
+  private static func add(_ oracle: Oracle, to outcome: inout Outcome) {
     outcome.lost += oracle.tally.lost
     outcome.requests += oracle.tally.requests
-    return outcome
+    let reached: [(String, Bool)] = [
+      ("ranges joined", oracle.isCoarse), ("no room for an answer", oracle.asking.isLoose),
+      ("no room", oracle.tally.noRoom > 0), ("beyond the window", oracle.tally.beyond > 0),
+      ("disagreement", oracle.tally.disagreements > 0), ("rejected", oracle.tally.rejected > 0),
+      ("halted", oracle.isHalted), ("session changed", !oracle.earlierSessions.isEmpty),
+      ("breaker opened", oracle.asking.opened > 0), ("breaker closed again", oracle.asking.closed > 0),
+      ("jump believed", oracle.claims.believed > 0), ("loss", oracle.tally.lost > 0),
+      ("retry", oracle.asking.retries > 0), ("nothing lost", oracle.tally.lost == 0),
+    ]
+    for (name, isReached) in reached { outcome.reached[name, default: 0] += isReached ? 1 : 0 }
   }
 }
 

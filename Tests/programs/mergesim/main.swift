@@ -8,12 +8,15 @@ struct Options {
   var only: Set<Int>?
   var isTraced = false
   var stopsAtFirst = false
+  var shrinks = true
+  var comparesDigests = false
 }
 
 func usage() -> Never {
   print(
     """
-    mergesim [--seeds N] [--from SEED] [--stop]     N seeds; --stop ends at the first failure
+    mergesim [--seeds N] [--from SEED] [--stop] [--no-shrink]     N seeds; --stop ends at the first failure
+    mergesim --digests                              one day over good, bad and single lines: equal digests
     mergesim --seed SEED [--only 3,7-9] [--trace]   one seed, or some of its inputs
     """)
   exit(64)
@@ -26,6 +29,8 @@ func parseOptions() -> Options {
     switch argument {
     case "--trace": options.isTraced = true
     case "--stop": options.stopsAtFirst = true
+    case "--digests": options.comparesDigests = true
+    case "--no-shrink": options.shrinks = false
     case "--seeds", "--from", "--seed":
       guard let value = arguments.popFirst().flatMap({ UInt64($0) }) else { usage() }
       if argument == "--seeds" { options.count = value } else { options.first = value }
@@ -48,7 +53,7 @@ func seconds() -> Double {
 func report(_ scenario: Scenario, _ outcome: Simulation.Outcome, _ options: Options) {
   print("seed \(scenario.seed) FAILED: \(outcome.problems[0])")
   for problem in outcome.problems.dropFirst().prefix(3) { print("  \(problem)") }
-  if options.only == nil {
+  if options.only == nil && options.shrinks {
     let kept = Shrinker.shrink(scenario)
     let shrunken = Simulation(scenario, kept: Set(kept)).run()
     print("  replay: make simulate-one SEED=\(scenario.seed)")
@@ -78,6 +83,7 @@ func play(_ options: Options) -> Bool {
     total.requests += outcome.requests
     total.restarts += outcome.restarts
     total.packets += outcome.packets
+    total.reached.merge(outcome.reached) { $0 + $1 }
     if outcome.problems.isEmpty {
       passed += 1
     } else {
@@ -92,9 +98,28 @@ func play(_ options: Options) -> Bool {
   print(
     "\(total.packets) datagrams, \(total.messages) messages out, \(total.lost) declared lost, \(total.requests) requests, \(total.restarts) restarts"
   )
+  print(
+    "incarnations that saw "
+      + total.reached.sorted { $0.key < $1.key }.map { "\($0.key): \($0.value)" }
+      .joined(separator: ", "))
+  // Passing says little about what no seed reaches.
+  if passed + failed >= 5_000, let unseen = total.reached.first(where: { $0.value == 0 }) {
+    print("no seed had any \(unseen.key)")
+    failed += 1
+  }
   print("\(Int(elapsed * 1000)) ms, \(rate) seeds/s")
   print("\(passed) passed, \(failed) failed")
   return failed == 0
 }
 
-exit(play(parseOptions()) ? 0 : 1)
+func compareDigests() -> Bool {
+  let start = seconds()
+  guard let runs = try? DigestRuns() else { return false }
+  let (passed, failed) = runs.run()
+  print("\(Int((seconds() - start) * 1000)) ms")
+  print("\(passed) digests equal, \(failed) not")
+  return failed == 0
+}
+
+let options = parseOptions()
+exit((options.comparesDigests ? compareDigests() : play(options)) ? 0 : 1)

@@ -1,0 +1,223 @@
+"""Defects of the arbiter that scripts/seed-defects puts into a copy of the tree, one at a time.
+
+Each is (name, what it does, file of Sources/LineArbiter, text as it is, text with the defect). The text must be there
+exactly once."""
+
+DEFECTS = [
+    (
+        "overlap", "an overlapping packet delivers its last old message again",
+        "LineArbiter+Receive.swift",
+        ".deliver(skip: Int(truncatingIfNeeded: skip))",
+        ".deliver(skip: Int(truncatingIfNeeded: skip == 0 ? 0 : skip &- 1))",
+    ),
+    (
+        "past-held", "a packet that fits is delivered whole although later messages wait",
+        "LineArbiter.swift",
+        "if first == expected && first == known && end > first",
+        "if first == expected && end > first",
+    ),
+    (
+        "copy-of-held", "a copy of a waiting message replaces it and counts as new",
+        "LineArbiter+Receive.swift",
+        "    if held.contains(sequence) {\n",
+        "    if held.contains(sequence), !examinedSource.isLine {\n",
+    ),
+    (
+        "in-flight", "a range is forgotten while its first request is on its way",
+        "LineArbiter+Poll.swift",
+        "if let owner = requests.index(of: first) {",
+        "if let owner = requests.index(of: first), requests.entries[owner].attempts > 1 {",
+    ),
+    (
+        "foreign-answer", "answers of another session are taken",
+        "LineArbiter+Session.swift",
+        "if sessions.isKnown && identifier == sessions.current { return .same }",
+        "if sessions.isKnown && (identifier == sessions.current || !source.isLine) { return .same }",
+    ),
+    (
+        "old-session", "a session that is over may begin again",
+        "LineArbiter+Session.swift",
+        "if !source.isLine || sessions.wasCurrent(identifier) {",
+        "if !source.isLine {",
+    ),
+    (
+        "no-hold", "a range is given up without the hold time",
+        "LineArbiter+Receive.swift",
+        "let doneAt = certain ? now : later(now, by: settings.hold)",
+        "let doneAt = now",
+    ),
+    (
+        "one-line", "a range is given up when one line is done with it",
+        "LineArbiter+Hold.swift",
+        "return max(\n      gap.lineADoneAt",
+        "return min(\n      gap.lineADoneAt",
+    ),
+    (
+        "never", "what was asked for in vain is never given up",
+        "LineArbiter+Poll.swift",
+        "case .exhausted: return (requests.entries[head].last, .retransmissionExhausted)",
+        "case .exhausted: return nil",
+    ),
+    (
+        "reason", "a range that the breaker kept from being asked for is lost for the wrong reason",
+        "LineArbiter+Poll.swift",
+        "case .refused: return (requests.entries[head].last, .retransmissionUnavailable)",
+        "case .refused: return (requests.entries[head].last, .retransmissionExhausted)",
+    ),
+    (
+        "asks-again", "a retry asks for what a line has brought meanwhile",
+        "LineArbiter+Poll.swift",
+        "    entry.pointee.last = min(entry.pointee.last, runEnd(entry.pointee.first))\n",
+        "",
+    ),
+    (
+        "forgets-held", "the last message that waits is not delivered",
+        "LineArbiter.swift",
+        "guard held.count > 0, held.contains(expected)",
+        "guard held.count > 1, held.contains(expected)",
+    ),
+    (
+        "forged-jump", "a copy of a far packet supports it",
+        "LineEvidence.swift",
+        "if first < claimed && claimed &- first <= settings.farAhead { return false }",
+        "if first < claimed && claimed &- first <= settings.farAhead {\n        believeJump(to: first)\n        return true\n      }",
+    ),
+    (
+        "standing-claim", "a claim stands although its line went on where it was",
+        "LineEvidence.swift",
+        "guard claim.pointee.end != 0, claim.pointee.believedBefore == believed(line) else",
+        "guard claim.pointee.end != 0 else",
+    ),
+    (
+        "last-message", "the last message before an announcement is not missed",
+        "LineArbiter+Receive.swift",
+        "if nextExpected > known { openGap(through: nextExpected &- 1,",
+        "if nextExpected > known &+ 1 { openGap(through: nextExpected &- 2,",
+    ),
+    (
+        "one-end", "one packet ends the session",
+        "LineEvidence.swift",
+        "if !settings.corroborateEnd || end == announcedEnd { return true }",
+        "if !settings.corroborateEnd || end >= announcedEnd { return true }",
+    ),
+    (
+        "window", "the window holds one message too many",
+        "LineArbiter+Receive.swift",
+        "    if sequence &- expected >= settings.window {\n",
+        "    if sequence &- expected > settings.window {\n",
+    ),
+    (
+        "interval", "the least interval between two requests is not kept",
+        "RefillLadder.swift",
+        "    lastRequestAt = now\n",
+        "",
+    ),
+    (
+        "budget", "retries are not paid from the budget",
+        "RefillLadder.swift",
+        "leftInPeriod = leftInPeriod > 0 ? leftInPeriod &- 1 : 0",
+        "if !isRetry { leftInPeriod = leftInPeriod > 0 ? leftInPeriod &- 1 : 0 }",
+    ),
+    (
+        "probes", "a breaker that probes lets several requests through",
+        "RefillLadder.swift",
+        "    if breaker.isProbing(now) && inFlight > 0 { return .at(.max) }\n",
+        "",
+    ),
+    (
+        "breaker-window", "the breaker opens one outcome late",
+        "RefillLadder.swift",
+        "guard percent > 0, outcomes >= window else",
+        "guard percent > 0, outcomes > window else",
+    ),
+    (
+        "attempts", "one attempt too many",
+        "LineArbiter+Poll.swift",
+        "entry.pointee.attempts >= settings.attempts ? .exhausted",
+        "entry.pointee.attempts > settings.attempts ? .exhausted",
+    ),
+    (
+        "progress", "an answer does not start the attempts again",
+        "LineArbiter+Poll.swift",
+        "        entry.pointee.attempts = 0\n        entry.pointee.state = .due\n        entry.pointee.dueAt = later(entry",
+        "        entry.pointee.state = .due\n        entry.pointee.dueAt = later(entry",
+    ),
+    (
+        "unasked-answer", "messages of an answer that were not asked for are used",
+        "LineArbiter+Receive.swift",
+        "examinedSource.isLine || requests.index(of: sequence) != nil",
+        "examinedSource.isLine || examinedAt != .max",
+    ),
+    (
+        "b-passes", "line B is done with a range as soon as it passes it",
+        "LineArbiter+Hold.swift",
+        "gaps.entries[index].lineBDoneAt = doneAt",
+        "gaps.entries[index].lineBDoneAt = now",
+    ),
+    (
+        "stale-plan", "a new range does not change the plan",
+        "LineArbiter+Receive.swift",
+        "    known = last &+ 1\n    requests.planIsStale = true\n",
+        "    known = last &+ 1\n",
+    ),
+    (
+        "freed-memory", "memory of a message that still waits is used again",
+        "HeldMessages.swift",
+        "guard oldest.load(fromByteOffset: 14, as: UInt8.self) == 0 else { break }\n",
+        "guard used > 0 else { break }\n",
+    ),
+    (
+        "stuck-line", "a line that repeats one number is waited for for ever",
+        "LineArbiter+Hold.swift",
+        "return later(min(line.pointee.lastPacketAt, cameForward), by",
+        "return later(max(line.pointee.lastPacketAt, cameForward), by",
+    ),
+    (
+        "split", "a range that splits forgets a number",
+        "GapTable.swift",
+        "entries[index &+ 1].first = sequence &+ 1",
+        "entries[index &+ 1].first = min(sequence &+ 2, gap.last)",
+    ),
+    (
+        "joined", "ranges that are joined are done when the earlier one is",
+        "GapTable.swift",
+        "entries[best].lineADoneAt = max(",
+        "entries[best].lineADoneAt = min(",
+    ),
+    (
+        "kept-end", "the end of the last session is also that of the next one",
+        "LineArbiter+Session.swift",
+        "    known = firstSequence\n    announcedEnd = 0\n",
+        "    known = firstSequence\n",
+    ),
+    (
+        "retention", "ranges are given up while retained packets are read",
+        "LineArbiter+Hold.swift",
+        "    if retentionReaders != 0 { return .max &- 1 }\n",
+        "",
+    ),
+    (
+        "new-session", "a line that is not in the new session yet is not waited for",
+        "LineArbiter+Hold.swift",
+        "guard line.pointee.nextSequence != 0 else",
+        "guard wasHeard(line) else",
+    ),
+    (
+        "stamp", "a message that waited loses its receive stamp",
+        "HeldMessages.swift",
+        "writeHeader(unit: head, stamp: stamp,",
+        "writeHeader(unit: head, stamp: 0,",
+    ),
+    (
+        "unprobed", "a refused range is forgotten when the breaker lets a probe through",
+        "LineArbiter+Poll.swift",
+        "      case .refused:\n        if retransmissionGate.breaker.isOpen(now) { next = min(next, retransmissionGate.breaker.openUntil) }\n",
+        "      case .refused: break\n",
+    ),
+    (
+        "lowest", "the highest of the repeated requests goes first",
+        "LineArbiter+Poll.swift",
+        "if repeated < 0 || entry.first < requests.entries[repeated].first { repeated = index }",
+        "if repeated < 0 || entry.first > requests.entries[repeated].first { repeated = index }",
+    ),
+]
