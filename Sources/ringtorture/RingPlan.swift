@@ -73,7 +73,7 @@ extension RingFiles {
   var table: String { directory + "/torture.table" }
 
   func remove() {
-    for path in [ring, ring + ".next", cursor, gate, table, ledger] { unlink(path) }
+    for path in [ring, ring + ".next", ring + ".takeover", cursor, gate, table, ledger] { unlink(path) }
     rmdir(directory)
   }
 }

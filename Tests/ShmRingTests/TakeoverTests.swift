@@ -84,7 +84,8 @@ final class TakeoverTests: XCTestCase {
         XCTAssertEqual(try drain(&reader), [number])
         reader.reportPosition()
       }
-      while produce(&zombie) {}
+      while next < before + 100, produce(&zombie) {}
+      XCTAssertLessThan(next, before + 100, "never refused")
       var successor = try takeOver(fixture)
       XCTAssertEqual(try drain(&reader), Array(before..<next), "before \(before)")
       reader.reportPosition()
@@ -156,6 +157,33 @@ final class TakeoverTests: XCTestCase {
       successor.commitNumbered(30 + unpublished, bytes: 8)
       successor.publish()
       XCTAssertEqual(try drain(&reader), [30 + unpublished], "neither again nor missing")
+    }
+  }
+
+  /// A claim that the old producer cannot have made, within what its header lets pass: the successor believes none that
+  /// would cost it the newest record, and its ring is in order.
+  func testImpossibleClaimIsNotBelieved() throws {
+    for garbage in [0, 30, 62, 62 + 32] as [UInt64] {
+      let fixture = try RingFixture(cells: 16, maximumRecordBytes: 120)  // segments of two cells
+      var zombie = try fixture.producer()
+      var reader = try fixture.consumer()
+      for number in 0..<UInt64(62) {
+        zombie.commitNumbered(number, bytes: 8)
+        zombie.publish()
+        XCTAssertEqual(try drain(&reader), [number])
+      }
+      zombie.header.claimed.storeRelaxed(garbage)
+      var successor = try takeOver(fixture)
+      XCTAssertEqual(successor.nextPosition, 62, "claimed \(garbage)")
+      XCTAssertEqual(successor.copyNewestRecord(into: buffer)?.bytes, 8, "claimed \(garbage)")
+      XCTAssertEqual(numberOf(buffer, bytes: 8), 61, "claimed \(garbage)")
+      for number in 62..<UInt64(100) {
+        successor.commitNumbered(number, bytes: 8)
+        successor.publish()
+        XCTAssertEqual(try drain(&reader), [number], "claimed \(garbage)")
+      }
+      XCTAssertNil(successor.checkHealth())
+      XCTAssertNil(reader.checkHealth())
     }
   }
 
