@@ -44,7 +44,7 @@ enum StepRole {
     do {
       let walk = plan.walk(try plan.geometry(), number: number, position: position)
       switch operation {
-      case .publish, .attach, .takeOver: try produce(operation, files, walk)
+      case .publish, .attach, .takeOver: try produce(operation, files, walk, cells: plan.cells)
       case .detach:
         let gate = try RingGate.attach(ring: files.ring, access: .readWrite)
         between { _ = gate.detach(reader: RingPlan.reader) }
@@ -69,7 +69,9 @@ enum StepRole {
     raise(SIGSTOP)
   }
 
-  private static func produce(_ operation: StepOperation, _ files: RingFiles, _ start: Walk) throws {
+  private static func produce(
+    _ operation: StepOperation, _ files: RingFiles, _ start: Walk, cells: Int
+  ) throws {
     let readers = [RingPlan.reader]
     let hash = RingPlan.configuration
     switch operation {
@@ -84,7 +86,7 @@ enum StepRole {
       var walk = start
       let kind = TortureScript.kind(epoch: producer.epoch)
       raise(SIGSTOP)
-      for _ in 0..<StepOperation.records {
+      for _ in 0..<start.batch(most: StepOperation.records, cells: cells) {
         let bytes = walk.length
         guard let payload = producer.tryReserve(bytes: bytes) else { break }
         TortureScript.fill(payload, first: TortureScript.firstWord(of: walk.number, kind: kind), bytes: bytes)

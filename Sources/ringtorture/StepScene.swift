@@ -78,7 +78,7 @@ final class StepScene {
       try write(&producer)
       if round % 2 == 0 { published.storeRelaxed(before) } else { try drain() }
       let torn = walk
-      for _ in 0..<2 { commit(&producer, &walk) }
+      for _ in 0..<walk.batch(most: 2, cells: plan.cells) { commit(&producer, &walk) }
       walk = torn
     case .poll: for _ in 0..<2 { try write(&producer) }
     case .lap: for _ in 0..<20 { try write(&producer) }
@@ -146,7 +146,8 @@ final class StepScene {
     // What is visible now stays so, whoever comes.
     try drain()
     let seen = check.walk
-    let published = operation == .publish ? UInt64(StepOperation.records) : 0
+    let batch = walk.batch(most: StepOperation.records, cells: plan.cells)
+    let published = operation == .publish ? UInt64(batch) : 0
     var successor = try Self.attachProducer(files, takesOver: isRetired())
     let before = walk
     guard walk.advance(to: successor.nextPosition) else {

@@ -118,6 +118,17 @@ struct Walk: Equatable {
     return position == target
   }
 
+  /// How many of the next `most` records fit into one batch of a ring of so many cells.
+  func batch(most: Int, cells: Int) -> Int {
+    var end = self
+    var count = 0
+    while count < most, end.claim &- position <= UInt64(cells) &- segmentCells {
+      end.advance()
+      count += 1
+    }
+    return count
+  }
+
   /// The claim that the next record leads to: to the end of the segment of the cell behind it.
   var claim: UInt64 {
     let cells = cells

