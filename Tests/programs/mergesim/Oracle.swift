@@ -13,7 +13,10 @@ final class Oracle {
     /// The first copy.
     var bytes: [UInt8]?
     var stamp: UInt64 = 0
-    var arrivedAt: UInt64 = 0
+    /// The packets that revealed it and brought it, and per line the one that passed it, by their order.
+    var revealedBy = 0
+    var broughtBy = 0
+    var passedBy = (0, 0)
     /// Per line: when it had shown a higher number, and whether it brought this one when there was no room.
     var passedAt: (UInt64, UInt64) = (.max, .max)
     var refusedFrom = (false, false)
@@ -30,7 +33,7 @@ final class Oracle {
     /// Signs that were believed.
     var believed = 0
     /// Instants of signs that bore on the missing ranges.
-    var signs: [UInt64] = []
+    var signs: [(at: UInt64, packet: Int)] = []
     var isReadingRetention = true
   }
 
@@ -59,6 +62,7 @@ final class Oracle {
   var packetSession: [UInt8] = []
   var packetOrigin = 0
   var packetStamp: UInt64 = 0
+  var packetNumber = 0
   var now: UInt64 = 0
   var isChanging = false
   /// Messages that wait, in the order in which they came: what their memory looks like follows from it.
@@ -136,6 +140,7 @@ final class Oracle {
     packetSession = Array(datagram.prefix(10))
     packetOrigin = origin
     packetStamp = stamp
+    packetNumber += 1
     isChanging = false
     expected.removeAll(keepingCapacity: true)
     guard packet != nil, let session, packetSession != session else { return }
@@ -245,15 +250,17 @@ final class Oracle {
         number += 1
       }
     }
-    if bearsOnRanges && lines[line].signs.last != now { lines[line].signs.append(now) }
+    if bearsOnRanges { lines[line].signs.append((now, packetNumber)) }
   }
 
   private func pass(_ number: UInt64, _ line: Int) {
     let index = Int(number - base)
-    if line == 0 {
-      numbers[index].passedAt.0 = min(numbers[index].passedAt.0, now)
-    } else {
-      numbers[index].passedAt.1 = min(numbers[index].passedAt.1, now)
+    if line == 0, numbers[index].passedAt.0 == .max {
+      numbers[index].passedAt.0 = now
+      numbers[index].passedBy.0 = packetNumber
+    } else if line == 1, numbers[index].passedAt.1 == .max {
+      numbers[index].passedAt.1 = now
+      numbers[index].passedBy.1 = packetNumber
     }
   }
 
@@ -265,6 +272,7 @@ final class Oracle {
     while known < first {
       var number = Number()
       number.revealedAt = now
+      number.revealedBy = packetNumber
       number.newestAt = now
       number.oldestAt = isJoined ? numbers[numbers.count - 1].oldestAt : now
       isJoined = true
@@ -313,7 +321,7 @@ final class Oracle {
     let index = Int(number - base)
     numbers[index].bytes = message
     numbers[index].stamp = packetStamp
-    numbers[index].arrivedAt = now
+    numbers[index].broughtBy = packetNumber
     tally.used += 1
     if number == next {
       drain(into: &expected)

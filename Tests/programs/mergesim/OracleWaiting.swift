@@ -34,34 +34,32 @@ extension Oracle {
 
   /// From this instant on the lines are done with all of the run, whatever ranges it consists of.
   func linesDoneAtLatest(_ run: ClosedRange<UInt64>) -> UInt64 {
-    var revealedAt: UInt64 = 0
+    // The packet since which the run ends where it ends.
+    var since = 0
     var newestAt: UInt64 = 0
     for number in run {
       let state = numbers[Int(number - base)]
-      revealedAt = max(revealedAt, state.revealedAt)
+      since = max(since, state.revealedBy)
       newestAt = max(newestAt, state.newestAt)
     }
-    // Since when the run ends where it ends.
-    var since = revealedAt
-    if let behind = self[run.upperBound + 1] { since = max(since, behind.arrivedAt) }
+    if let behind = self[run.upperBound + 1] { since = max(since, behind.broughtBy) }
     return max(
       latest(0, run.upperBound, since: since, newestAt), latest(1, run.upperBound, since: since, newestAt))
   }
 
-  private func latest(_ line: Int, _ last: UInt64, since: UInt64, _ newestAt: UInt64) -> UInt64 {
+  private func latest(_ line: Int, _ last: UInt64, since: Int, _ newestAt: UInt64) -> UInt64 {
     if lines[line].isReadingRetention { return .max }
     guard let heardAt = lines[line].heardAt else { return (firstSignAt ?? now) + rules.silence }
     var bound = min(heardAt, max(lines[line].advancedAt, newestAt)) + rules.silence
     guard lines[line].next > last else { return bound }
     let state = numbers[Int(last - base)]
-    let passedAt = line == 0 ? state.passedAt.0 : state.passedAt.1
-    if passedAt >= since {
-      bound = passedAt + rules.hold
+    if (line == 0 ? state.passedBy.0 : state.passedBy.1) >= since {
+      bound = (line == 0 ? state.passedAt.0 : state.passedAt.1) + rules.hold
     } else {
       // It was past before the run was cut down to this: its next sign counts.
       var index = lines[line].signs.count
-      while index > 0, lines[line].signs[index - 1] >= since { index -= 1 }
-      if index < lines[line].signs.count { bound = lines[line].signs[index] + rules.hold }
+      while index > 0, lines[line].signs[index - 1].packet >= since { index -= 1 }
+      if index < lines[line].signs.count { bound = lines[line].signs[index].at + rules.hold }
     }
     return bound
   }
