@@ -132,7 +132,7 @@ enum Scenarios {
         parts: [
           .producer(batches: [[16], [16]]), .takeOver(batches: [[16]]), .reader("r"),
         ]),
-      budget: budget(1, 1)),
+      budget: budget(2, 0)),
     // A reader is behind, and the zombie laps it, or would.
     ScenarioPlan(
       scenario: Scenario(
