@@ -39,6 +39,7 @@ let package = Package(
   targets: [
     // What Swift cannot import, and the C libraries from the distribution.
     .target(name: "CLinux"),
+    .target(name: "CProcessor"),
     .target(name: "CTomlParser", cxxSettings: [.unsafeFlags(["-std=c++17"])]),
     .systemLibrary(name: "CXXHash", pkgConfig: "libxxhash", providers: [.apt(["libxxhash-dev"])]),
     .systemLibrary(
@@ -47,7 +48,7 @@ let package = Package(
     .systemLibrary(name: "CJansson", pkgConfig: "jansson", providers: [.apt(["libjansson-dev"])]),
 
     // The ring that joins the stages, and what travels on it.
-    library("ShmRing", ["CLinux", "CNuma"]),
+    library("ShmRing", ["CLinux", "CNuma", "CProcessor"]),
     library("StageRecords"),
     library("StreamDigest", ["CXXHash", "StageRecords"]),
     library("LatencyHistogram"),

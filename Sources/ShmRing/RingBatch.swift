@@ -32,6 +32,8 @@ public struct RingBatch {
   /// Where its next record starts.
   @inlinable public var end: UInt64 { position }
   @usableFromInline var position: UInt64
+  /// Up to here the cells ahead are in full segments.
+  @usableFromInline let settledEnd: UInt64
   /// Records that ``next()`` has returned.
   @usableFromInline var count = 0
   /// A stamp lay there that is none while the batch was whole.
@@ -42,6 +44,8 @@ public struct RingBatch {
     self.cells = cells
     self.start = start
     position = start
+    let claimed = cells.claimedWord.loadRelaxed()
+    settledEnd = claimed > cells.settledDistance ? claimed &- cells.settledDistance : 0
   }
 
   /// The next visible record; nil when there is none. It lies within the mapping, whatever the ring holds.
@@ -55,6 +59,7 @@ public struct RingBatch {
       // Sync point with `RingProducer.publish`.
       let rest = SharedWord(here).loadAcquiring() ^ Stamp.lapField(cells.lap(position))
       if Stamp.isRecord(rest), Stamp.length(rest) <= Stamp.oneCellBytes {
+        if position < settledEnd { cells.prefetchToRead(behind: position) }
         position &+= 1
         count &+= 1
         return RingRecord(

@@ -170,7 +170,9 @@ public struct RingConsumer: ~Copyable {
       // processor is already fetching the next records.
       SharedPayload.copyOut(
         to: buffer, from: here + RingLayout.stampBytes, byteCount: Stamp.oneCellBytes)
-      guard cells.isRetained(position) else { return notRetained() }
+      let claimed = cells.claimedNow()
+      guard cells.holds(position, claimed: claimed) else { return notRetained() }
+      if claimed &- position > cells.settledDistance { cells.prefetchToRead(behind: position) }
       state.position = position &+ 1
       return .record(kind: Stamp.kind(rest), bytes: bytes)
     }

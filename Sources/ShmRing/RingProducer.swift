@@ -152,6 +152,7 @@ public struct RingProducer: ~Copyable {
     state.stamp(state.lapBits | Stamp.rest(kind: kind, length: bytes), cells)
     state.position &+= UInt64(truncatingIfNeeded: Stamp.cells(length: bytes))
     state.records &+= 1
+    cells.prefetchToWrite(behind: state.position)
   }
 
   /// Makes every committed record visible with one release store, then wakes readers that sleep.

@@ -1,3 +1,4 @@
+import CProcessor
 import Synchronization
 
 /// The cells of a mapped ring and how positions fall on them: what producer and consumer need at each step, apart
@@ -9,12 +10,15 @@ struct RingCells {
   @usableFromInline let cellMask: UInt64
   @usableFromInline let lapShift: UInt64
   @usableFromInline let segmentCells: UInt64
+  /// A reader that is further behind `claimed` than this may ask for the cells ahead of it: their segment is full.
+  @usableFromInline let settledDistance: UInt64
 
   init(base: UnsafeMutableRawPointer, geometry: RingGeometry) {
     data = base + RingLayout.headerBytes
     cellMask = UInt64(geometry.cellCount - 1)
     lapShift = UInt64(geometry.cellCount.trailingZeroBitCount)
     segmentCells = UInt64(geometry.segmentCells)
+    settledDistance = UInt64(geometry.segmentCells) + Self.prefetchDistance
   }
 
   /// Address of the cell of a position.
@@ -56,10 +60,36 @@ struct RingCells {
   /// True as long as the cell at `position` has not been claimed for a later lap, and the file was not retired.
   @inlinable @inline(__always)
   func isRetained(_ position: UInt64) -> Bool {
+    holds(position, claimed: claimedNow())
+  }
+
+  /// The claim, after everything that was read so far.
+  @inlinable @inline(__always)
+  func claimedNow() -> UInt64 {
     // Everything read so far is read before the claim is (sync point with `WriteState.claim`, `RingProducer.takeOver`).
     atomicMemoryFence(ordering: .acquiring)
     // All ones, the mark of a retired file, hold no position.
-    return holds(position, claimed: claimedWord.loadRelaxed() | retiredWord.loadRelaxed())
+    return claimedWord.loadRelaxed() | retiredWord.loadRelaxed()
+  }
+
+  // MARK: Ahead of the loops
+
+  /// How far ahead of their position producer and reader ask for cells: a line that the other core has written or read
+  /// takes longer to come than a processor sees ahead in these loops, and its own prefetcher does not write ahead.
+  @inlinable @inline(__always)
+  static var prefetchDistance: UInt64 { 16 }
+
+  /// Asks for a cell that will be read soon. Only where the producer has been: a line that it is about to write would be
+  /// taken from it, and both would wait.
+  @inlinable @inline(__always)
+  func prefetchToRead(behind position: UInt64) {
+    bulkhead_prefetch_to_read(cell(position &+ Self.prefetchDistance))
+  }
+
+  /// Asks for a cell that will be written soon. Nothing changes in it, so it need not be claimed.
+  @inlinable @inline(__always)
+  func prefetchToWrite(behind position: UInt64) {
+    bulkhead_prefetch(cell(position &+ Self.prefetchDistance))
   }
 
   /// The oldest position that is whole under that claim.
