@@ -99,7 +99,7 @@ let package = Package(
       "bulkhead",
       [
         "CLinux", "CWebSockets", "ShmRing", "StageRecords", "FeedWire", "FeedSim", "OrderBook",
-        "BookBuilder", "StreamDigest", "PublishWire", "StageRuntime", "LatencyHistogram",
+        "BookBuilder", "StreamDigest", "PublishWire", "StageRuntime", "Supervision", "LatencyHistogram",
         "Topology",
       ]),
 
@@ -141,7 +141,7 @@ let package = Package(
       "RingToolsTests",
       [
         "ShmRing", "StageRecords", "FeedWire", "FeedSim", "OrderBook", "BookBuilder", "StageRuntime",
-        "bulkhead",
+        "Supervision", "bulkhead",
       ]),
     // Reads include/bulkhead.h, Tests/clients and docs/C_READER.md where they lie.
     tests("CReaderTests", ["ShmRing", "StageRecords"]),

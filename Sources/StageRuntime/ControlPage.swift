@@ -37,6 +37,7 @@ public enum StageState: UInt64, Sendable {
 /// 0x030  component name[48]
 /// 0x080  applied sequence: the last venue sequence number that was fully handled │ 0x88 backlog
 /// 0x0C0  state │ 0xC8 beats │ 0xD0 beat time (CLOCK_MONOTONIC, ns) │ 0xD8 exit reason
+/// 0x0E0  when this incarnation began │ 0xE8 when it was READY first │ 0xF0 its longest time between two beats (ns)
 /// 0x100  256 counters of 8 bytes, named by the component's counter enumeration
 /// 0x1000 latency histogram: kernel receive stamp → this stage's output, ns
 /// ```
@@ -99,6 +100,12 @@ public struct ControlPage: ~Copyable {
   public var state: StageState { StageState(rawValue: word(0xC0).loadAcquiring()) ?? .failed }
   public var beats: UInt64 { word(0xC8).loadRelaxed() }
   public var beatTime: UInt64 { word(0xD0).loadRelaxed() }
+  /// When the present incarnation began (CLOCK_MONOTONIC, ns).
+  public var beganTime: UInt64 { word(0xE0).loadRelaxed() }
+  /// When the present incarnation was READY first; 0 as long as it was not.
+  public var readyTime: UInt64 { word(0xE8).loadRelaxed() }
+  /// The longest time between two beats of this incarnation since it was READY, in nanoseconds.
+  public var longestBeatGap: UInt64 { word(0xF0).loadRelaxed() }
   public var latency: LatencyHistogram { LatencyHistogram(memory: file.base + Self.histogramOffset) }
 
   /// True when the process that wrote the page is still alive.
@@ -116,6 +123,9 @@ public struct ControlPage: ~Copyable {
     setState(.initializing)
     word(0x10).storeRelaxed(UInt64(getpid()))
     word(0x18).storeRelaxed(bulkhead_process_start_time(getpid()))
+    word(0xE0).storeRelaxed(bulkhead_monotonic_nanoseconds())
+    word(0xE8).storeRelaxed(0)
+    word(0xF0).storeRelaxed(0)
     word(0x20).storeReleasing(epoch &+ 1)
     beat()
   }
@@ -130,12 +140,21 @@ public struct ControlPage: ~Copyable {
     set(counter, base.values[counter.rawValue] &+ value)
   }
 
-  public func setState(_ state: StageState) { word(0xC0).storeReleasing(state.rawValue) }
+  public func setState(_ state: StageState) {
+    if state == .ready, readyTime == 0 {
+      beat()
+      word(0xE8).storeRelaxed(beatTime)
+    }
+    word(0xC0).storeReleasing(state.rawValue)
+  }
 
   /// The loop itself beats; there is no helper thread that could beat for a stuck loop.
   public func beat() {
+    let now = bulkhead_monotonic_nanoseconds()
+    let gap = now &- beatTime
+    if readyTime != 0, gap > longestBeatGap { word(0xF0).storeRelaxed(gap) }
     word(0xC8).addAsOnlyWriter(1)
-    word(0xD0).storeReleasing(bulkhead_monotonic_nanoseconds())
+    word(0xD0).storeReleasing(now)
   }
 
   public func setAppliedSequence(_ sequence: UInt64) {

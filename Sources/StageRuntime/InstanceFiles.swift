@@ -11,6 +11,10 @@ public enum InstanceFiles {
   public static let auditor = "audit"
   /// The conflated table of best prices and trust per instrument, written by the book stage.
   public static let bestPricesTable = "best_prices"
+  /// The ring on which the supervisor tells what it does and sees: see ``StageRecords/SupervisionRecord``.
+  public static let statusRing = "status"
+  /// The supervisor's records fill two cells each.
+  static let statusCells = 4_096
 
   /// The longest record on each ring: a datagram of any legal size on the receivers', otherwise a venue message.
   static func maximumRecordBytes(ring: String, cells: Int) -> Int {
@@ -39,11 +43,17 @@ public enum InstanceFiles {
       path: "\(directory)/\(bestPricesTable).table", name: bestPricesTable, entries: entries,
       configurationHash: configurationHash, placement: placement(topology, hugePages: false))
     try RecoveryPage.create(directory: directory)
+    try RingProducer.create(
+      path: statusRingPath(directory: directory), name: statusRing,
+      geometry: RingGeometry(cellCount: statusCells, maximumRecordBytes: SupervisionRecord.bytes),
+      readers: [], configurationHash: configurationHash, placement: placement(topology, hugePages: false))
     for component in topology.stages.map(\.name) + [supervisor, auditor] {
       try ControlPage.create(
         directory: directory, component: component, configurationHash: configurationHash)
     }
   }
+
+  public static func statusRingPath(directory: String) -> String { "\(directory)/\(statusRing).ring" }
 
   private static func placement(_ topology: Topology, hugePages: Bool) -> MemoryPlacement {
     MemoryPlacement(

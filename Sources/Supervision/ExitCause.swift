@@ -33,6 +33,44 @@ public enum ExitCause: Sendable, Equatable, CustomStringConvertible {
     }
   }
 
+  /// The cause as one byte of a status record; exit code or signal goes beside it (``number``).
+  public var code: UInt8 {
+    switch self {
+    case .requested: 1
+    case .permanent: 2
+    case .failed: 3
+    case .trap: 4
+    case .aborted: 5
+    case .killed: 6
+    case .signalled: 7
+    case .unknown: 8
+    }
+  }
+
+  /// The exit code or the signal; 0 where the cause says it all.
+  public var number: Int32 {
+    switch self {
+    case .permanent(let code), .failed(let code): code
+    case .trap(let signal), .signalled(let signal): signal
+    case .requested, .aborted, .killed, .unknown: 0
+    }
+  }
+
+  /// From ``code`` and ``number``; nil for a code that is none.
+  public init?(code: UInt8, number: Int32) {
+    switch code {
+    case 1: self = .requested
+    case 2: self = .permanent(code: number)
+    case 3: self = .failed(code: number)
+    case 4: self = .trap(signal: number)
+    case 5: self = .aborted
+    case 6: self = .killed
+    case 7: self = .signalled(signal: number)
+    case 8: self = .unknown
+    default: return nil
+    }
+  }
+
   public var description: String {
     switch self {
     case .requested: "ended as asked"

@@ -21,6 +21,9 @@ enum CommandTable {
         name: "rings", summary: "show who writes and reads each ring, and how far behind", run: ringsCommand),
       Command(
         name: "gaps", summary: "show what was missing, who brought it, and what is lost", run: gapsCommand),
+      Command(
+        name: "events", summary: "show what the supervisor did and saw: starts, deaths, alarms",
+        run: eventsCommand),
       Command(name: "tap", summary: "decode the records of a ring, live or of a dead set", run: tapCommand),
       Command(name: "book", summary: "build books from an ITCH file in one process", run: bookCommand),
       Command(name: "watch", summary: "draw one symbol's ladder, as a client of pubd", run: watchCommand),

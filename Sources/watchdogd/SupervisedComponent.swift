@@ -18,6 +18,7 @@ final class SupervisedComponent {
   private let control: ControlPage
   /// Epoch on the control page when the current process was started; READY counts only in a later one.
   private var epochBeforeStart: UInt64 = 0
+  private var epochSeenReady: UInt64 = 0
 
   init(stage: Topology.Stage, directory: String) {
     self.stage = stage
@@ -38,6 +39,16 @@ final class SupervisedComponent {
     case .ready, .draining, .drained: return true
     default: return false
     }
+  }
+
+  /// The incarnation that wrote the control page last.
+  var epoch: UInt64 { control.epoch }
+
+  /// When the current incarnation said READY, the first time that this is seen; nil otherwise.
+  func takeReadiness() -> UInt64? {
+    guard pid > 0, isReady, control.epoch != epochSeenReady, control.readyTime > 0 else { return nil }
+    epochSeenReady = control.epoch
+    return control.readyTime
   }
 
   /// Starts a process. Returns its pid, or -errno.

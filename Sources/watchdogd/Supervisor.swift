@@ -1,6 +1,7 @@
 import CLinux
 import Glibc
 import ShmRing
+import StageRecords
 import StageRuntime
 import Supervision
 import Topology
@@ -25,6 +26,7 @@ final class Supervisor {
   /// Stages of an earlier watchdogd run on; a stage that does not start must not take them down.
   private let isAdopting: Bool
   private var components: [SupervisedComponent] = []
+  private var journal: StatusJournal
 
   init(topology: Topology, options: DaemonArguments) {
     self.topology = topology
@@ -39,10 +41,12 @@ final class Supervisor {
       if !isAdopting { try InstanceFiles.create(for: topology, configurationHash: hash) }
       control = try ControlPage.attach(
         directory: directory, component: InstanceFiles.supervisor, access: .readWrite)
+      journal = try StatusJournal(directory: directory, configurationHash: hash)
     } catch {
       fail("watchdogd: \(error)", code: ExitCode.unavailable)
     }
     control.beginIncarnation()
+    journal.note(.supervisorStarted, InstanceFiles.supervisor, pid: getpid(), epoch: control.epoch)
     for stage in topology.stages {
       components.append(SupervisedComponent(stage: stage, directory: directory))
     }
@@ -97,6 +101,9 @@ final class Supervisor {
 
   private func adopt() {
     for component in components { component.adopt() }
+    for component in components where component.pid > 0 {
+      journal.note(.adopted, component.name, pid: component.pid, epoch: component.epoch)
+    }
     let adopted = components.filter { $0.pid > 0 }.map { "\($0.name) (\($0.pid))" }
     narrate("watchdogd: took over \(adopted.joined(separator: ", "))")
   }
@@ -121,7 +128,12 @@ final class Supervisor {
         if signal == 0 { break }
         if signal == SIGTERM || signal == SIGINT { stopping = true }
       }
-      if !stopping { for component in components { reviveIfDead(component) } }
+      if !stopping {
+        for component in components {
+          reviveIfDead(component)
+          noteReady(component)
+        }
+      }
     }
     stopAll()
   }
@@ -153,6 +165,7 @@ final class Supervisor {
     for override in options.overrides { arguments += ["--set", "\(override.keyPath)=\(override.value)"] }
     let result = component.spawn(arguments: arguments)
     control.add(SupervisorCounter.spawns)
+    if result > 0 { journal.note(.started, component.name, pid: result) }
     if result < 0 {
       narrate("watchdogd: cannot start \(arguments[0]): \(String(cString: strerror(-result)))")
       if !isAdopting { giveUp(ExitCode.unavailable) }
@@ -164,7 +177,9 @@ final class Supervisor {
     let deadline = bulkhead_monotonic_nanoseconds() + Self.readyTimeoutNanoseconds
     while !component.isReady {
       control.beat()
+      let pid = component.pid
       if let cause = component.reapIfDead() {
+        journal.noteDeath(of: component.name, cause, pid: pid, epoch: component.epoch)
         narrate("watchdogd: \(component.name) did not become READY: \(cause)")
         if isAdopting { return respond(to: cause, of: component) }
         giveUp(
@@ -179,6 +194,16 @@ final class Supervisor {
       if signal == SIGTERM || signal == SIGINT { giveUp(ExitCode.failure) }
       usleep(500)
     }
+    noteReady(component)
+  }
+
+  /// Writes down that a component said READY, once for each incarnation.
+  private func noteReady(_ component: SupervisedComponent) {
+    guard let instant = component.takeReadiness() else { return }
+    var record = SupervisionRecord(.ready, component: component.name, instant: instant)
+    record.pid = component.pid
+    record.epoch = component.epoch
+    journal.note(record)
   }
 
   /// Stops what was started and ends, when the set cannot be brought up.
@@ -197,7 +222,10 @@ final class Supervisor {
   }
 
   private func reviveIfDead(_ component: SupervisedComponent) {
-    if let cause = component.reapIfDead() { respond(to: cause, of: component) }
+    let pid = component.pid
+    guard let cause = component.reapIfDead() else { return }
+    journal.noteDeath(of: component.name, cause, pid: pid, epoch: component.epoch)
+    respond(to: cause, of: component)
   }
 
   private func respond(to cause: ExitCause, of component: SupervisedComponent) {
@@ -212,6 +240,7 @@ final class Supervisor {
       narrate("watchdogd: \(component.name) \(cause); restarted as process \(component.pid)")
     case .halt(let reason):
       control.add(SupervisorCounter.halted)
+      journal.note(.leftDown, component.name)
       narrate("watchdogd: \(component.name) \(cause); left down: \(reason)")
     }
   }
@@ -219,6 +248,7 @@ final class Supervisor {
   /// Stops the stages in the direction of the flow: each hands on what it still gets before the next is asked.
   private func stopAll() {
     control.setState(.draining)
+    journal.note(.stopping, InstanceFiles.supervisor, pid: getpid(), epoch: control.epoch)
     for component in components where component.pid > 0 {
       kill(component.pid, SIGTERM)
       let deadline = bulkhead_monotonic_nanoseconds() + Self.drainTimeoutNanoseconds
@@ -234,6 +264,7 @@ final class Supervisor {
       }
     }
     control.setState(.drained)
+    journal.note(.stopped, InstanceFiles.supervisor, pid: getpid(), epoch: control.epoch)
     narrate("watchdogd: stopped")
   }
 

@@ -1,0 +1,112 @@
+/// What the supervisor did, or saw of a component. The raw value is the record's kind on the `status` ring.
+public enum SupervisionEvent: UInt8, Sendable, CaseIterable {
+  /// A supervisor is in charge: its own process and epoch.
+  case supervisorStarted = 1
+  /// A process that an earlier supervisor had started was taken over.
+  case adopted = 2
+  /// A process was started.
+  case started = 3
+  /// An incarnation said READY; the instant is its own.
+  case ready = 4
+  /// A death was confirmed, with its cause.
+  case died = 5
+  /// A component stays down.
+  case leftDown = 6
+  /// A tier of the liveness ladder was reached (`tier`), with the cause as it was read then; `value` is the age in
+  /// nanoseconds of what is missing.
+  case alarm = 7
+  /// The component beats and progresses again.
+  case cleared = 8
+  /// The supervisor ended a process that no longer answered.
+  case fenced = 9
+  /// A safety action was fired; `value` is its number.
+  case action = 10
+  /// The set is being stopped.
+  case stopping = 11
+  case stopped = 12
+
+  public var name: String {
+    switch self {
+    case .supervisorStarted: "supervisor started"
+    case .adopted: "adopted"
+    case .started: "started"
+    case .ready: "ready"
+    case .died: "died"
+    case .leftDown: "left down"
+    case .alarm: "alarm"
+    case .cleared: "cleared"
+    case .fenced: "fenced"
+    case .action: "action"
+    case .stopping: "stopping"
+    case .stopped: "stopped"
+    }
+  }
+}
+
+/// One record of the `status` ring, which the supervisor writes and which passes through none of the processes that it
+/// tells of.
+///
+/// ```
+/// 0  instant (CLOCK_MONOTONIC, ns) │ 8 epoch │ 16 value │ 24 pid i32 │ 28 code i32 │ 32 event u8 │ 33 tier u8 │ 34 cause u8
+/// 40 component name[24], padded with zeros
+/// ```
+public struct SupervisionRecord: Equatable, Sendable {
+  public static let bytes = 64
+  public static let nameBytes = 24
+
+  /// When it happened: CLOCK_MONOTONIC, nanoseconds.
+  public var instant: UInt64
+  public var event: SupervisionEvent
+  /// The component's incarnation, where it is known; 0 otherwise.
+  public var epoch: UInt64 = 0
+  /// As the event says.
+  public var value: UInt64 = 0
+  public var pid: Int32 = 0
+  /// Exit code or signal of a death.
+  public var code: Int32 = 0
+  /// 1 mark, 2 alarm, 3 fence.
+  public var tier: UInt8 = 0
+  /// A code of the supervision's causes; 0 for none.
+  public var cause: UInt8 = 0
+  /// At most ``nameBytes`` bytes are kept.
+  public var component: String
+
+  public init(_ event: SupervisionEvent, component: String, instant: UInt64) {
+    self.event = event
+    self.component = component
+    self.instant = instant
+  }
+
+  /// Writes the record to ``bytes`` bytes.
+  public func write(to base: UnsafeMutableRawPointer) {
+    base.initializeMemory(as: UInt8.self, repeating: 0, count: Self.bytes)
+    base.storeBytes(of: instant, as: UInt64.self)
+    base.storeBytes(of: epoch, toByteOffset: 8, as: UInt64.self)
+    base.storeBytes(of: value, toByteOffset: 16, as: UInt64.self)
+    base.storeBytes(of: pid, toByteOffset: 24, as: Int32.self)
+    base.storeBytes(of: code, toByteOffset: 28, as: Int32.self)
+    base.storeBytes(of: event.rawValue, toByteOffset: 32, as: UInt8.self)
+    base.storeBytes(of: tier, toByteOffset: 33, as: UInt8.self)
+    base.storeBytes(of: cause, toByteOffset: 34, as: UInt8.self)
+    for (index, byte) in component.utf8.prefix(Self.nameBytes).enumerated() {
+      base.storeBytes(of: byte, toByteOffset: 40 + index, as: UInt8.self)
+    }
+  }
+
+  /// Reads a record; nil for bytes that are none.
+  public init?(_ bytes: UnsafeRawBufferPointer) {
+    guard bytes.count >= Self.bytes,
+      let event = SupervisionEvent(rawValue: bytes.load(fromByteOffset: 32, as: UInt8.self))
+    else { return nil }
+    self.event = event
+    instant = bytes.loadUnaligned(as: UInt64.self)
+    epoch = bytes.loadUnaligned(fromByteOffset: 8, as: UInt64.self)
+    value = bytes.loadUnaligned(fromByteOffset: 16, as: UInt64.self)
+    pid = bytes.loadUnaligned(fromByteOffset: 24, as: Int32.self)
+    code = bytes.loadUnaligned(fromByteOffset: 28, as: Int32.self)
+    tier = bytes.load(fromByteOffset: 33, as: UInt8.self)
+    cause = bytes.load(fromByteOffset: 34, as: UInt8.self)
+    component = String(
+      decoding: bytes[40..<40 + Self.nameBytes].prefix { $0 != 0 }, as: UTF8.self)
+  }
+}

@@ -1,0 +1,184 @@
+import CLinux
+import Glibc
+import ShmRing
+import StageRecords
+import StageRuntime
+import Supervision
+
+/// What `bulkhead events` was asked for.
+struct EventsOptions: Equatable {
+  var set = SetOptions()
+  var follow = false
+
+  static let usage = """
+    usage: bulkhead events [--follow] [--name INSTANCE] [--json] [--run-directory DIR]
+    What the supervisor did and saw, oldest first: starts, deaths with their causes, READY, alarms, actions. Reads the set's
+    status ring only; works on a dead set too.
+      --follow  go on with what comes, until the set is stopped or this command is interrupted
+    TIME is the time of the day, UTC. Exit: 0 shown, 3 no such set, 4 the ring cannot be read.
+    """
+
+  static func parse(_ arguments: [String]) throws(ToolUsageError) -> EventsOptions {
+    var options = EventsOptions()
+    var rest = arguments[...]
+    while let argument = rest.first {
+      if try options.set.take(&rest) { continue }
+      guard argument == "--follow" else { throw ToolUsageError(line: "unknown argument `\(argument)`") }
+      rest.removeFirst()
+      options.follow = true
+    }
+    return options
+  }
+}
+
+/// `bulkhead events`: the supervisor's own account.
+func eventsCommand(_ arguments: [String]) -> Int32 {
+  if arguments.contains("--help") || arguments.contains("-h") {
+    print(EventsOptions.usage)
+    return ExitCode.success
+  }
+  do throws(ToolUsageError) {
+    return EventsCommand(options: try EventsOptions.parse(arguments), output: .standard()).run()
+  } catch {
+    narrate("bulkhead events: \(error.line)\ntry `bulkhead events --help`")
+    return ExitCode.usage
+  }
+}
+
+/// The running command.
+struct EventsCommand {
+  let options: EventsOptions
+  let output: LineOutput
+  var say: (String) -> Void = narrate
+
+  func run() -> Int32 {
+    let sets = SetDirectory.discover(runDirectory: options.set.runDirectory, name: options.set.name)
+    guard !sets.isEmpty else {
+      let directory = options.set.runDirectory
+      say(options.set.name.map { "no set \"\($0)\" in \(directory)" } ?? "no set in \(directory)")
+      return ExitCode.notRunning
+    }
+    if options.follow, sets.count > 1 {
+      say("bulkhead events: several sets: name one with --name")
+      return ExitCode.usage
+    }
+    var code = ExitCode.success
+    for set in sets { code = max(code, show(set)) }
+    output.flush()
+    return code
+  }
+
+  private func show(_ set: SetDirectory) -> Int32 {
+    do {
+      var reader = try StatusReader(directory: set.path)
+      if !reader.reachesBack { loss() }
+      repeat {
+        while let found = reader.next() {
+          switch found {
+          case .record(let record): line(record, set.instance)
+          case .lost: loss()
+          }
+        }
+        output.flush()
+        if options.follow { usleep(20_000) }
+      } while options.follow && output.isOpen && !bulkhead_stop_requested()
+        && SetDirectory.discover(runDirectory: options.set.runDirectory, name: set.instance).count == 1
+      return ExitCode.success
+    } catch {
+      say("bulkhead events: \(error)")
+      return ExitCode.cannotTell
+    }
+  }
+
+  private func loss() {
+    if !options.set.json { output.line("older events are not retained") }
+  }
+
+  private func line(_ record: SupervisionRecord, _ instance: String) {
+    if options.set.json {
+      var json = JSONText()
+      json.object { json in
+        json.field("instance", instance)
+        json.field("time", StatusReader.timeOfDay(record.instant))
+        json.field("monotonic", record.instant)
+        json.field("event", record.event.name)
+        json.field("component", record.component)
+        if record.pid != 0 { json.field("pid", Int(record.pid)) }
+        if record.epoch != 0 { json.field("epoch", record.epoch) }
+        if record.tier != 0 { json.field("tier", Int(record.tier)) }
+        if let cause = ExitCause(code: record.cause, number: record.code) { json.field("cause", "\(cause)") }
+        if record.value != 0 { json.field("value", record.value) }
+      }
+      output.line(json.text)
+      return
+    }
+    var text = StatusReader.timeText(record.instant) + "  " + padded(record.component, 12)
+    text += padded(record.event.name, 20)
+    if record.pid != 0 { text += "process \(record.pid)" }
+    if record.epoch != 0 { text += ", epoch \(record.epoch)" }
+    if let cause = ExitCause(code: record.cause, number: record.code), record.event == .died {
+      text += ": \(cause)"
+    }
+    output.line(text)
+  }
+
+  private func padded(_ text: String, _ width: Int) -> String {
+    text + String(repeating: " ", count: max(1, width - text.count))
+  }
+}
+
+/// Reads a set's status ring from its oldest record on; leaves no trace in it.
+struct StatusReader: ~Copyable {
+  enum Found {
+    case record(SupervisionRecord)
+    /// Some were overwritten before they could be read.
+    case lost
+  }
+
+  private var ring: RingObserver
+  private let buffer: UnsafeMutableRawPointer
+  /// Whether the ring still holds the set's first event.
+  let reachesBack: Bool
+
+  init(directory: String) throws(RingError) {
+    var ring = try RingObserver.attach(path: InstanceFiles.statusRingPath(directory: directory))
+    ring.moveToOldest()
+    reachesBack = ring.nextPosition == 0
+    buffer = UnsafeMutableRawPointer.allocate(byteCount: ring.bufferBytes, alignment: 64)
+    self.ring = ring
+  }
+
+  deinit { buffer.deallocate() }
+
+  /// The next event; nil when there is none at the moment. What is no record is passed over.
+  mutating func next() -> Found? {
+    while true {
+      switch ring.poll(into: buffer) {
+      case .record(_, let bytes):
+        if let record = SupervisionRecord(UnsafeRawBufferPointer(start: buffer, count: bytes)) {
+          return .record(record)
+        }
+      case .lapped: return .lost
+      case .empty, .halted: return nil
+      }
+    }
+  }
+
+  /// Nanoseconds since 1970 of an instant of CLOCK_MONOTONIC.
+  static func timeOfDay(_ instant: UInt64) -> UInt64 {
+    bulkhead_realtime_nanoseconds() &- bulkhead_monotonic_nanoseconds() &+ instant
+  }
+
+  /// Hours, minutes, seconds and microseconds, UTC.
+  static func timeText(_ instant: UInt64) -> String {
+    let microseconds = timeOfDay(instant) / 1_000
+    func digits(_ value: UInt64, _ count: Int) -> String {
+      let text = String(value)
+      return String(repeating: "0", count: max(0, count - text.count)) + text
+    }
+    let seconds = microseconds / 1_000_000
+    return digits(seconds / 3_600 % 24, 2) + ":" + digits(seconds / 60 % 60, 2) + ":"
+      + digits(seconds % 60, 2)
+      + "." + digits(microseconds % 1_000_000, 6)
+  }
+}

@@ -1,0 +1,111 @@
+import XCTest
+
+@testable import ShmRing
+@testable import StageRecords
+@testable import StageRuntime
+@testable import Supervision
+@testable import bulkhead
+
+/// `bulkhead events` on a status ring as the supervisor writes it, and on what is none.
+final class EventsCommandTests: XCTestCase {
+  private func events(
+    _ fixture: ToolFixture, _ arguments: String...
+  ) throws -> (lines: [String], said: [String], code: Int32) {
+    let options = try EventsOptions.parse(arguments + ["--run-directory", fixture.runDirectory])
+    let sink = Sink()
+    var said: [String] = []
+    let code = EventsCommand(options: options, output: sink.output, say: { said.append($0) }).run()
+    return (sink.text.split(separator: "\n").map(String.init), said, code)
+  }
+
+  private func write(_ records: [SupervisionRecord], to producer: inout RingProducer) {
+    for record in records {
+      record.write(to: producer.reserve(bytes: SupervisionRecord.bytes))
+      producer.commit(kind: record.event.rawValue, bytes: SupervisionRecord.bytes)
+      producer.publish()
+    }
+  }
+
+  private func death(of component: String, _ cause: ExitCause, pid: Int32) -> SupervisionRecord {
+    var record = SupervisionRecord(.died, component: component, instant: 5_000_000_000)
+    record.pid = pid
+    record.epoch = 3
+    record.cause = cause.code
+    record.code = cause.number
+    return record
+  }
+
+  func testDeathsAreToldWithTheirCauses() throws {
+    let fixture = try ToolFixture()
+    try fixture.makeRing("status", maximumRecordBytes: SupervisionRecord.bytes)
+    var producer = try fixture.producer("status")
+    let causes: [ExitCause] = [
+      .requested, .permanent(code: 78), .failed(code: 70), .trap(signal: 4), .aborted, .killed,
+      .signalled(signal: 11), .unknown,
+    ]
+    write(causes.map { death(of: "bookd", $0, pid: 41) }, to: &producer)
+    let (lines, _, code) = try events(fixture)
+    XCTAssertEqual(code, 0)
+    XCTAssertEqual(lines.count, causes.count)
+    for (line, cause) in zip(lines, causes) {
+      XCTAssertTrue(line.hasSuffix("bookd       died                process 41, epoch 3: \(cause)"), line)
+    }
+    let json = try events(fixture, "--json").lines
+    XCTAssertEqual(json.count, causes.count)
+    XCTAssertTrue(
+      json[5].contains("\"event\":\"died\",\"component\":\"bookd\",\"pid\":41,\"epoch\":3"), json[5])
+    XCTAssertTrue(json[5].contains("\"cause\":\"killed (SIGKILL)\""), json[5])
+  }
+
+  /// The ring keeps the newest; the rest is not passed over in silence.
+  func testWhatIsNotRetainedIsSaid() throws {
+    let fixture = try ToolFixture()
+    try fixture.makeRing("status", cells: 16, maximumRecordBytes: SupervisionRecord.bytes)
+    var producer = try fixture.producer("status")
+    var records: [SupervisionRecord] = []
+    for pid in 1...20 { records.append(death(of: "merged", .killed, pid: Int32(pid))) }
+    write(records, to: &producer)
+    let lines = try events(fixture).lines
+    XCTAssertTrue(try XCTUnwrap(lines.last).contains("process 20,"), "\(lines)")
+    XCTAssertEqual(lines.first, "older events are not retained")
+    XCTAssertLessThan(lines.count, 10)
+    XCTAssertFalse(lines.contains { $0.contains("process 1,") })
+  }
+
+  func testRecordsThatAreNoneArePassedOver() throws {
+    let fixture = try ToolFixture()
+    try fixture.makeRing("status", maximumRecordBytes: 120)
+    var producer = try fixture.producer("status")
+    for bytes in [0, 8, 63, 64, 120] {
+      producer.reserve(bytes: bytes).initializeMemory(as: UInt8.self, repeating: 0xFF, count: bytes)
+      producer.commit(kind: 9, bytes: bytes)
+    }
+    producer.publish()
+    // A name that fills its field has no end mark.
+    write([death(of: String(repeating: "n", count: 40), .killed, pid: 7)], to: &producer)
+    let (lines, _, code) = try events(fixture)
+    XCTAssertEqual(code, 0)
+    XCTAssertEqual(lines.count, 1)
+    XCTAssertTrue(lines[0].contains(String(repeating: "n", count: 24) + " died"), lines[0])
+  }
+
+  func testNoSetAndNoRing() throws {
+    let fixture = try ToolFixture()
+    let (_, said, code) = try events(fixture, "--name", "absent")
+    XCTAssertEqual(code, 3)
+    XCTAssertEqual(said, ["no set \"absent\" in \(fixture.runDirectory)"])
+    try fixture.makeRing("merged")
+    let without = try events(fixture)
+    XCTAssertEqual(without.code, 4)
+    XCTAssertTrue(try XCTUnwrap(without.said.first).contains("status.ring"), "\(without.said)")
+  }
+
+  func testARecordSurvivesItsBytes() throws {
+    var record = SupervisionRecord(.alarm, component: "rxd@a", instant: 1 << 62)
+    (record.epoch, record.value, record.pid, record.code) = (7, .max, 12, -5)
+    (record.tier, record.cause) = (2, 9)
+    var bytes = [UInt8](repeating: 0xAA, count: SupervisionRecord.bytes)
+    bytes.withUnsafeMutableBytes { record.write(to: $0.baseAddress!) }
+    XCTAssertEqual(bytes.withUnsafeBytes { SupervisionRecord($0) }, record)
+  }
+}
