@@ -11,13 +11,14 @@ DEMO = --generate 1000000 --seed 7 --instruments 1000 --impair 'A:loss=1%;B:loss
 SECONDS = 60
 TARGET =
 
-.PHONY: build run test unit-test pipeline-test check check-loops check-models models fuzz fuzz-short format bench bench-ring bench-merge simulate simulate-one seeded-defects clean help torture-short torture test-interleavings explore-interleavings sanitize
+.PHONY: build run test unit-test pipeline-test check check-loops check-models models fuzz fuzz-short format bench bench-ring bench-merge simulate simulate-one seeded-defects clean help torture-short torture drills drills-short test-interleavings explore-interleavings sanitize
 
 help:
 	@echo "make run    build and run the demonstration: a generated day over two lossy lines"
 	@echo "make test   build, check and test everything"
 	@echo "make build  build the programs into $(BIN)"
 	@echo "make torture  kill writers and readers of tiny rings a thousand times each, read 10^9 records"
+	@echo "make drills  kill every process of a set 200 times under load, and 30 minutes of chaos"
 	@echo "make sanitize  the ring's tests under ThreadSanitizer and AddressSanitizer"
 	@echo "make bench  throughput of the whole set on this machine"
 	@echo "make bench-ring  the ring beside a C ring and a C++ queue"
@@ -36,7 +37,7 @@ build:
 run: build
 	$(BIN)/bulkhead run $(DEMO)
 
-test: build check check-loops check-models unit-test simulate test-interleavings torture-short pipeline-test
+test: build check check-loops check-models unit-test simulate test-interleavings torture-short pipeline-test drills-short
 
 # Style, imports and the embedded configuration.
 check:
@@ -109,6 +110,17 @@ torture-short: build
 torture: build
 	$(BIN)/ringtorture --records 1000000000 --writer-kills 1000 --reader-kills 1000 --takeovers 200 \
 	  --step-rounds 5
+
+# Every process of a set killed under full load, and what came out judged (docs/DRILLS.md). The short form judges no
+# durations; the long one takes some twenty minutes on a quiet machine and leaves its record in .build.
+DRILLS = D-00 D-01 D-02 D-03 D-04 D-05 D-06
+drills-short: build
+	$(BIN)/bulkhead drill run $(DRILLS) --kills 6 --messages 800000 --no-times
+	$(BIN)/bulkhead drill run D-45 --seconds 10 --messages 600000 --no-times
+
+KILLS ?= 200
+drills: build
+	$(BIN)/bulkhead drill run $(DRILLS) D-45 --kills $(KILLS) --seconds 1800 --seed $(SEED) --record .build/drills.json
 
 # The ring's tests under ThreadSanitizer and AddressSanitizer. Two builds of the ring, so it is no part of `make test`.
 sanitize:

@@ -63,6 +63,8 @@ let package = Package(
     library("BookBuilder", ["FeedWire", "OrderBook", "StageRecords", "StreamDigest"]),
     library("PublishWire", ["StageRecords", "CJansson"]),
     library("Supervision"),
+    // What is done to a running set to prove it, and how that is judged.
+    library("Drills"),
 
     // What every process needs: its plan, its pages, its loop.
     library("Topology", ["CTomlParser", "CXXHash"]),
@@ -99,8 +101,8 @@ let package = Package(
       "bulkhead",
       [
         "CLinux", "CWebSockets", "ShmRing", "StageRecords", "FeedWire", "FeedSim", "OrderBook",
-        "BookBuilder", "StreamDigest", "PublishWire", "StageRuntime", "Supervision", "LatencyHistogram",
-        "Topology",
+        "BookBuilder", "StreamDigest", "PublishWire", "StageRuntime", "Supervision", "Drills", "CJansson",
+        "LatencyHistogram", "Topology",
       ]),
 
     // Kills, stops and replaces the two ends of tiny rings. No part of what is installed.
@@ -112,6 +114,7 @@ let package = Package(
     tests("RingTortureTests", ["ShmRing", "ringtorture"]),
     tests("LatencyHistogramTests", ["LatencyHistogram"]),
     tests("SupervisionTests", ["Supervision"]),
+    tests("DrillsTests", ["Drills"]),
     // Merging and recovery in virtual time, against an oracle.
     testProgram(
       "mergesim",

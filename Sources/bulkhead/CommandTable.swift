@@ -24,6 +24,9 @@ enum CommandTable {
       Command(
         name: "events", summary: "show what the supervisor did and saw: starts, deaths, alarms",
         run: eventsCommand),
+      Command(
+        name: "drill", summary: "kill and stop processes of a set under load, and judge what came out",
+        run: drillCommand),
       Command(name: "tap", summary: "decode the records of a ring, live or of a dead set", run: tapCommand),
       Command(name: "book", summary: "build books from an ITCH file in one process", run: bookCommand),
       Command(name: "watch", summary: "draw one symbol's ladder, as a client of pubd", run: watchCommand),

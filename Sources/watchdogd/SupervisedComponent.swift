@@ -44,6 +44,9 @@ final class SupervisedComponent {
   /// The incarnation that wrote the control page last.
   var epoch: UInt64 { control.epoch }
 
+  /// The process that wrote the control page last; nil before the first.
+  var lastPid: pid_t? { control.pid > 0 ? control.pid : nil }
+
   /// When the current incarnation said READY, the first time that this is seen; nil otherwise.
   func takeReadiness() -> UInt64? {
     guard pid > 0, isReady, control.epoch != epochSeenReady, control.readyTime > 0 else { return nil }

@@ -100,9 +100,14 @@ final class Supervisor {
   }
 
   private func adopt() {
-    for component in components { component.adopt() }
-    for component in components where component.pid > 0 {
-      journal.note(.adopted, component.name, pid: component.pid, epoch: component.epoch)
+    for component in components {
+      component.adopt()
+      if component.pid > 0 {
+        journal.note(.adopted, component.name, pid: component.pid, epoch: component.epoch)
+      } else if let pid = component.lastPid {
+        // It died while nobody was in charge.
+        journal.noteDeath(of: component.name, .unknown, pid: pid, epoch: component.epoch)
+      }
     }
     let adopted = components.filter { $0.pid > 0 }.map { "\($0.name) (\($0.pid))" }
     narrate("watchdogd: took over \(adopted.joined(separator: ", "))")

@@ -28,6 +28,7 @@ struct RunOptions {
   var verify = true
   var quiet = false
   var timeoutSeconds: UInt64 = 600
+  var supervisorRestarts: UInt64 = 3
 
   static let help = """
     usage: bulkhead run [--replay FILE | --generate N --seed S] [option]...
@@ -52,6 +53,7 @@ struct RunOptions {
       --no-verify           do not compute the expected result for comparison
       --keep                leave the set's files in /dev/shm
       --timeout SECONDS     give up after that long (600)
+      --supervisor-restarts N   how often a killed watchdogd is replaced (3)
     """
 
   private static let names = [
@@ -59,7 +61,7 @@ struct RunOptions {
     "--impair-seed",
     "--lines", "--retransmission", "--retransmit-loss", "--window", "--json", "--quiet", "--no-verify",
     "--keep",
-    "--timeout", "--help",
+    "--timeout", "--supervisor-restarts", "--help",
   ]
 
   /// Reads the arguments; ends the process on `--help` and on usage errors.
@@ -105,6 +107,7 @@ struct RunOptions {
       case "--no-verify": options.verify = false
       case "--keep": options.keep = true
       case "--timeout": options.timeoutSeconds = number(atMost: 86_400)
+      case "--supervisor-restarts": options.supervisorRestarts = number(atMost: 1_000_000_000)
       case "--help", "-h":
         print(help)
         exit(ExitCode.success)

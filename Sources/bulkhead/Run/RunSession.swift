@@ -13,7 +13,6 @@ final class RunSession {
   private static let startTimeoutNanoseconds: UInt64 = 60_000_000_000
   /// How long nothing may move after the venue has ended, or while a stage is left down.
   private static let stallNanoseconds: UInt64 = 15_000_000_000
-  private static let supervisorRestarts = 3
 
   let options: RunOptions
   let topology: Topology
@@ -27,7 +26,7 @@ final class RunSession {
   /// When the reader saw the first event: the flow is timed from here, so that the venue's preparation is left out.
   private var firstEventAt: UInt64 = 0
   private var lastMovementAt: UInt64 = 0
-  private var supervisorDeaths = 0
+  private var supervisorDeaths: UInt64 = 0
   private var screen: StatusScreen
   private(set) var exitReason = "end of session"
   private(set) var wasStopped = false
@@ -209,7 +208,7 @@ final class RunSession {
       supervisorDeaths += 1
       // Killed, with its stages running on: another takes them over. One that ended by itself meant to.
       let stagesRun = view.stages().contains { $0.isAlive }
-      guard status > 128, stagesRun, supervisorDeaths <= Self.supervisorRestarts else {
+      guard status > 128, stagesRun, supervisorDeaths <= options.supervisorRestarts else {
         return "watchdogd ended with code \(status)"
       }
       narrate("bulkhead run: watchdogd was killed (\(status - 128)); starting another")

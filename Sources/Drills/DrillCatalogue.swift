@@ -1,0 +1,92 @@
+/// One drill: what is done to a running set, and what has to hold.
+public struct Drill: Sendable {
+  public enum Method: Sendable, Equatable {
+    /// Nothing is done: what holds without a fault, and the yardstick for the others.
+    case baseline
+    /// SIGKILL for all of `victims` within a millisecond, again and again, each time after the set has recovered.
+    case kill(victims: [String])
+    /// SIGKILL and short stops for whoever comes, also while others recover.
+    case chaos
+    /// Writers and readers of tiny rings, killed at full rate by a program of their own.
+    case tornRecords
+  }
+
+  /// An upper limit for the 99th percentile of a duration.
+  public struct Limit: Sendable, Equatable {
+    public let metric: KillMetric
+    public let milliseconds: UInt64
+  }
+
+  /// "D-02".
+  public let id: String
+  public let title: String
+  /// The failure modes that it rehearses.
+  public let failureModes: [String]
+  public let method: Method
+  public let limits: [Limit]
+  /// What the lines do to packets meanwhile, as `--impair` of `bulkhead run` takes it; nil for clean lines.
+  public let impairment: String?
+
+  /// Every drill that there is, in the order of their numbers.
+  public static let catalogue: [Drill] = [
+    Drill(
+      id: "D-00", title: "Baseline, no fault", failureModes: [], method: .baseline, limits: [],
+      impairment: nil),
+    Drill(
+      id: "D-01", title: "Kill one receiver", failureModes: ["FM-020", "FM-135", "FM-602"],
+      method: .kill(victims: ["rxd@a"]),
+      limits: [Limit(metric: .detect, milliseconds: 5), Limit(metric: .restart, milliseconds: 50)],
+      impairment: nil),
+    Drill(
+      id: "D-02", title: "Kill the merger, with gaps open", failureModes: ["FM-020", "FM-135", "FM-602"],
+      method: .kill(victims: ["merged"]),
+      limits: [Limit(metric: .detect, milliseconds: 5), Limit(metric: .recover, milliseconds: 150)],
+      impairment: "A:loss=2%,reorder=1%;B:loss=2%,reorder=1%"),
+    Drill(
+      id: "D-03", title: "Kill the book", failureModes: ["FM-020", "FM-135", "FM-602"],
+      method: .kill(victims: ["bookd"]),
+      limits: [Limit(metric: .detect, milliseconds: 5), Limit(metric: .recover, milliseconds: 500)],
+      impairment: nil),
+    Drill(
+      id: "D-04", title: "Kill the publisher", failureModes: ["FM-020", "FM-135"],
+      method: .kill(victims: ["pubd"]),
+      limits: [Limit(metric: .detect, milliseconds: 5), Limit(metric: .recover, milliseconds: 1_000)],
+      impairment: nil),
+    Drill(
+      id: "D-05", title: "Kill the supervisor", failureModes: ["FM-609"],
+      method: .kill(victims: ["watchdogd"]), limits: [Limit(metric: .recover, milliseconds: 500)],
+      impairment: nil),
+    Drill(
+      id: "D-06", title: "Kill supervisor and book together", failureModes: ["FM-020", "FM-609"],
+      method: .kill(victims: ["watchdogd", "bookd"]),
+      limits: [Limit(metric: .recover, milliseconds: 1_500)], impairment: nil),
+    Drill(
+      id: "D-13", title: "Torn-record storm on tiny rings", failureModes: ["FM-023", "FM-024", "FM-602"],
+      method: .tornRecords, limits: [], impairment: nil),
+    Drill(
+      id: "D-45", title: "Seeded chaos: kills and stops of everything",
+      failureModes: ["FM-020", "FM-135", "FM-602", "FM-609"],
+      method: .chaos, limits: [], impairment: "A:loss=1%,dup=1%,reorder=1%;B:loss=1%,reorder=1%"),
+  ]
+
+  public static func named(_ id: String) -> Drill? { catalogue.first { $0.id == id.uppercased() } }
+
+  /// Those whose death is part of the drill; nil when anybody may be hit.
+  public var victims: [String]? {
+    switch method {
+    case .baseline, .tornRecords: []
+    case .kill(let victims): victims
+    case .chaos: nil
+    }
+  }
+
+  /// Kills that a round of one day leaves room for.
+  public var killsPerRound: Int {
+    switch method {
+    case .baseline, .tornRecords: 0
+    // Whoever runs the set replaces a dead supervisor.
+    case .kill(let victims): victims.contains("watchdogd") ? 10 : 20
+    case .chaos: 40
+    }
+  }
+}

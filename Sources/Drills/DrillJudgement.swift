@@ -1,0 +1,198 @@
+/// What a process of the set was at one moment.
+public struct ProcessFootprint: Sendable, Equatable {
+  public let name: String
+  public let pid: Int32
+  public let epoch: UInt64
+  /// Open descriptors and mappings; 0 of a process that has ended.
+  public let descriptors, mappings: Int
+  /// Its longest time between two beats so far, in nanoseconds.
+  public let longestBeatGap: UInt64
+
+  public init(
+    name: String, pid: Int32, epoch: UInt64, descriptors: Int, mappings: Int, longestBeatGap: UInt64
+  ) {
+    self.name = name
+    self.pid = pid
+    self.epoch = epoch
+    self.descriptors = descriptors
+    self.mappings = mappings
+    self.longestBeatGap = longestBeatGap
+  }
+}
+
+/// What came of one round: a day from its first to its last message, with so many blows.
+public struct DrillRound: Sendable, Equatable {
+  /// The result of the run, as it judged itself: every event read by a reader of its own, digests compared with those of
+  /// the same messages without the pipeline.
+  public struct Outcome: Sendable, Equatable {
+    public var verdict = "no result"
+    public var reasons: [String] = []
+    public var messagesSent: UInt64 = 0
+    public var messagesApplied: UInt64 = 0
+    public var messagesLost: UInt64 = 0
+    public var gaps = 0
+    public var restartGaps = 0
+    public var identityViolations: UInt64 = 0
+    public var repeatedRecords: UInt64 = 0
+    public var replicaMismatches: UInt64 = 0
+    public var ringLaps: UInt64 = 0
+    public var digestsEqual = false
+    public var restarts: [String: UInt64] = [:]
+    public var kernelDrops: UInt64 = 0
+
+    public init() {}
+  }
+
+  public let number: Int
+  public var kills: [KillMeasurement] = []
+  public var pauses = 0
+  public var before: [ProcessFootprint] = []
+  public var after: [ProcessFootprint] = []
+  public var outcome = Outcome()
+  /// What went wrong with the round itself; nil when it ran to its end.
+  public var problem: String?
+
+  public init(number: Int) { self.number = number }
+}
+
+/// One line of the verdict.
+public struct DrillCriterion: Sendable, Equatable {
+  public enum Verdict: String, Sendable { case pass = "PASS", fail = "FAIL", notJudged = "not judged" }
+  /// "C5" of the common acceptance block, or a metric's name.
+  public let code: String
+  public let text: String
+  public let found: String
+  public let verdict: Verdict
+}
+
+/// Weighs the rounds of one drill.
+public struct DrillJudgement: Sendable {
+  /// An alarm's age: no bystander may go so long without a beat.
+  static let alarmNanoseconds: UInt64 = 100_000_000
+
+  public let criteria: [DrillCriterion]
+  public let percentiles: [KillMetric: Percentiles]
+  public var passed: Bool { !criteria.contains { $0.verdict == .fail } }
+
+  /// - Parameters:
+  ///   - killsWanted: fewer are a failure of the drill.
+  ///   - judgesTimes: whether durations count; on a machine that is busy with other things they say nothing.
+  public init(_ drill: Drill, _ rounds: [DrillRound], killsWanted: Int, judgesTimes: Bool) {
+    let kills = rounds.flatMap(\.kills)
+    var criteria: [DrillCriterion] = []
+    func judge(_ code: String, _ text: String, _ found: String, _ holds: Bool) {
+      criteria.append(DrillCriterion(code: code, text: text, found: found, verdict: holds ? .pass : .fail))
+    }
+    func sum(_ value: (DrillRound.Outcome) -> UInt64) -> UInt64 {
+      rounds.reduce(0) { $0 + value($1.outcome) }
+    }
+
+    let problems = rounds.compactMap(\.problem)
+    judge("run", "every round runs to its end", problems.first ?? "\(rounds.count) rounds", problems.isEmpty)
+    if killsWanted > 0 {
+      judge(
+        "kills", "as many as were asked for", "\(kills.count) of \(killsWanted)", kills.count >= killsWanted)
+    }
+    let lost = sum(\.messagesLost)
+    judge(
+      "C1", "lost events that no gap declares", "\(lost) lost", lost == 0 && rounds.allSatisfy(Self.isWhole))
+    let violations = sum { $0.identityViolations + $0.repeatedRecords + $0.replicaMismatches }
+    judge("C2", "repeated events, at a reader and at the books", "\(violations)", violations == 0)
+    judge(
+      "C4", "reversals of sequence or index", "\(sum(\.identityViolations))", sum(\.identityViolations) == 0)
+    let unequal = rounds.filter { !$0.outcome.digestsEqual }.count
+    judge("C5", "stream and book digests equal the reference", "\(unequal) rounds differ", unequal == 0)
+    let gaps = rounds.reduce(0) { $0 + $1.outcome.gaps + $1.outcome.restartGaps }
+    judge("C6", "declared gaps are what is truly missing: nothing", "\(gaps) gaps", gaps == 0)
+    Self.judgeBystanders(drill, rounds, judge)
+    // With the supervisor dead as well, nobody was there to read the cause; but the death is recorded.
+    let isUnwatched = drill.victims?.contains("watchdogd") ?? true
+    let unread = kills.filter {
+      $0.cause != "killed (SIGKILL)" && !(isUnwatched && $0.cause == "ended, cause unknown")
+    }
+    if !kills.isEmpty {
+      judge(
+        "C11", "every death is recorded with its cause",
+        unread.first.map { "\(unread.count) not, first: \($0.component): \($0.cause)" } ?? "\(kills.count)",
+        unread.isEmpty)
+    }
+    let conserved = rounds.allSatisfy {
+      $0.outcome.messagesSent > 0
+        && $0.outcome.messagesSent == $0.outcome.messagesApplied + $0.outcome.messagesLost
+    }
+    judge("C10", "sent = applied + declared lost", "\(sum(\.messagesSent)) sent", conserved)
+
+    var percentiles: [KillMetric: Percentiles] = [:]
+    for metric in KillMetric.allCases {
+      percentiles[metric] = Percentiles(kills.compactMap { $0.nanoseconds[metric] })
+    }
+    for limit in drill.limits {
+      let text = "p99 of \(limit.metric.rawValue) at most \(limit.milliseconds) ms"
+      guard let found = percentiles[limit.metric] else {
+        criteria.append(
+          DrillCriterion(code: limit.metric.rawValue, text: text, found: "never seen", verdict: .fail))
+        continue
+      }
+      // The instant of a record that was never seen must not make the rest look good.
+      let isComplete = found.count >= kills.filter { Self.applies(limit.metric, to: $0.component) }.count
+      let holds = found.p99 <= limit.milliseconds * 1_000_000 && isComplete
+      criteria.append(
+        DrillCriterion(
+          code: limit.metric.rawValue, text: text, found: "\(found.p99 / 1_000) µs of \(found.count)",
+          verdict: !judgesTimes && isComplete ? .notJudged : holds ? .pass : .fail))
+    }
+    self.criteria = criteria
+    self.percentiles = percentiles
+  }
+
+  /// Nobody writes down the supervisor's own death.
+  static func applies(_ metric: KillMetric, to component: String) -> Bool {
+    component != "watchdogd" || metric == .recover
+  }
+
+  private static func isWhole(_ round: DrillRound) -> Bool {
+    round.outcome.verdict == "correct" && round.outcome.messagesApplied == round.outcome.messagesSent
+  }
+
+  private static func judgeBystanders(
+    _ drill: Drill, _ rounds: [DrillRound], _ judge: (String, String, String, Bool) -> Void
+  ) {
+    guard let victims = drill.victims else { return }
+    var changed: [String] = []
+    var gap: UInt64 = 0
+    var grown: [String] = []
+    var restarted: [String] = []
+    var compared = 0
+    for round in rounds {
+      for process in round.before where !victims.contains(process.name) {
+        guard let later = round.after.first(where: { $0.name == process.name }) else {
+          changed.append("\(process.name) is gone")
+          continue
+        }
+        if later.pid != process.pid || later.epoch != process.epoch { changed.append(process.name) }
+        gap = max(gap, later.longestBeatGap)
+        // A day may end with the last recovery; then only the pages are left to look at.
+        guard later.descriptors > 0 else { continue }
+        compared += 1
+        if later.descriptors != process.descriptors || later.mappings != process.mappings {
+          grown.append(
+            "\(process.name): \(process.descriptors) to \(later.descriptors) descriptors, \(process.mappings) to \(later.mappings) mappings"
+          )
+        }
+      }
+      restarted += round.outcome.restarts.filter { !victims.contains($0.key) && $0.value > 0 }.map(\.key)
+    }
+    judge("C7", "bystanders: same process, same epoch", changed.first ?? "unchanged", changed.isEmpty)
+    judge(
+      "C8", "no bystander without a beat for 100 ms", "longest \(gap / 1_000) µs", gap < alarmNanoseconds)
+    let laps = rounds.reduce(0) { $0 + $1.outcome.ringLaps }
+    let drops = rounds.reduce(0) { $0 + $1.outcome.kernelDrops }
+    judge(
+      "C9", "no gaps, drops or restarts beside the fault",
+      "\(laps) laps, \(drops) kernel drops, \(restarted.first ?? "no") restarts",
+      laps == 0 && drops == 0 && restarted.isEmpty)
+    judge(
+      "C14", "bystanders' descriptors and mappings as before", grown.first ?? "equal, \(compared) compared",
+      grown.isEmpty && compared > 0)
+  }
+}

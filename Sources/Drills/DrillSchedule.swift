@@ -1,0 +1,52 @@
+/// When and whom a drill hits: a pure function of its seed, so that a record replays the same schedule. (What the
+/// set does at those moments is the machine's affair.)
+public struct DrillSchedule: Sendable {
+  public enum Blow: Sendable, Equatable {
+    /// SIGKILL for all of them at once.
+    case kill([String])
+    /// SIGSTOP, and SIGCONT after so many microseconds.
+    case pause(String, microseconds: UInt32)
+  }
+
+  private var state: UInt64
+  private let drill: Drill
+
+  public init(drill: Drill, seed: UInt64, round: Int) {
+    self.drill = drill
+    state = seed &* 0x9E37_79B9_7F4A_7C15 &+ UInt64(round) &* 0xD1B5_4A32_D192_ED03 &+ 1
+  }
+
+  /// Seed of the generated day of a round.
+  public static func daySeed(seed: UInt64, round: Int) -> UInt64 { seed &* 1_000 &+ UInt64(round) &+ 1 }
+
+  /// How long to wait, in microseconds, and what to do then.
+  public mutating func next() -> (waitMicroseconds: UInt32, blow: Blow) {
+    switch drill.method {
+    case .baseline, .tornRecords: return (1_000_000, .kill([]))
+    case .kill(let victims): return (UInt32(1_000 + random(below: 40_000)), .kill(victims))
+    case .chaos:
+      let everybody = ["rxd@a", "rxd@b", "merged", "bookd", "pubd", "watchdogd"]
+      let first = everybody[Int(random(below: UInt64(everybody.count)))]
+      // One in three follows at once, while the set is still busy with the blow before.
+      let wait = random(below: 3) == 0 ? random(below: 3_000) : 5_000 + random(below: 60_000)
+      switch random(below: 4) {
+      case 0 where first != "watchdogd":
+        // Shorter than an alarm: a stop that must change nothing.
+        return (UInt32(wait), .pause(first, microseconds: UInt32(2_000 + random(below: 60_000))))
+      case 1:
+        let second = everybody[Int(random(below: UInt64(everybody.count)))]
+        return (UInt32(wait), .kill(first == second ? [first] : [first, second]))
+      default: return (UInt32(wait), .kill([first]))
+      }
+    }
+  }
+
+  /// SplitMix64.
+  private mutating func random(below bound: UInt64) -> UInt64 {
+    state &+= 0x9E37_79B9_7F4A_7C15
+    var word = state
+    word = (word ^ word &>> 30) &* 0xBF58_476D_1CE4_E5B9
+    word = (word ^ word &>> 27) &* 0x94D0_49BB_1331_11EB
+    return (word ^ word &>> 31) % bound
+  }
+}

@@ -1,0 +1,155 @@
+import CLinux
+import Drills
+import Glibc
+import StageRuntime
+
+/// The verdict on one drill, in words and as a record that can be replayed.
+struct DrillReport {
+  let drill: Drill
+  let options: DrillOptions
+  let rounds: [DrillRound]
+  let judgement: DrillJudgement
+  let startedAt, endedAt: UInt64
+
+  private var kills: [KillMeasurement] { rounds.flatMap(\.kills) }
+
+  var lines: [String] {
+    let seconds = (endedAt &- startedAt) / 1_000_000_000
+    var lines = [
+      "\(drill.id)  \(drill.title): \(kills.count) kills in \(rounds.count) rounds, \(seconds) s, seed \(options.seed)"
+    ]
+    for criterion in judgement.criteria {
+      lines.append(
+        "  " + padded(criterion.code, 9) + padded(criterion.text, 52) + padded(criterion.found, 34)
+          + criterion.verdict.rawValue)
+    }
+    for metric in KillMetric.allCases {
+      guard let found = judgement.percentiles[metric] else { continue }
+      lines.append(
+        "  " + padded(metric.rawValue, 9)
+          + "p50 \(duration(found.p50))   p99 \(duration(found.p99))   max \(duration(found.maximum))   of \(found.count)"
+      )
+    }
+    for round in rounds where round.problem != nil || round.outcome.verdict != "correct" {
+      lines.append("  round \(round.number + 1): \(round.problem ?? round.outcome.verdict)")
+      lines += round.outcome.reasons.prefix(5).map { "    " + $0 }
+    }
+    lines.append("\(judgement.passed ? "PASS" : "FAIL")  \(drill.id)")
+    return lines
+  }
+
+  private func padded(_ text: String, _ width: Int) -> String {
+    text + String(repeating: " ", count: max(1, width - text.count))
+  }
+
+  /// One object of the record.
+  func write(to json: inout JSONText) {
+    json.object { json in
+      json.field("id", drill.id)
+      json.field("title", drill.title)
+      json.array("failureModes") { json in for mode in drill.failureModes { json.element(mode) } }
+      json.field("passed", judgement.passed)
+      json.field("startedAt", startedAt)
+      json.field("endedAt", endedAt)
+      json.array("criteria") { json in
+        for criterion in judgement.criteria {
+          json.object { json in
+            json.field("code", criterion.code)
+            json.field("text", criterion.text)
+            json.field("found", criterion.found)
+            json.field("verdict", criterion.verdict.rawValue)
+          }
+        }
+      }
+      json.object("nanoseconds") { json in
+        for metric in KillMetric.allCases {
+          guard let found = judgement.percentiles[metric] else { continue }
+          json.object(metric.rawValue) { json in
+            json.field("count", found.count)
+            json.field("p50", found.p50)
+            json.field("p99", found.p99)
+            json.field("max", found.maximum)
+          }
+        }
+      }
+      json.array("rounds") { json in for round in rounds { write(round, to: &json) } }
+    }
+  }
+
+  private func write(_ round: DrillRound, to json: inout JSONText) {
+    json.object { json in
+      json.field("number", round.number)
+      json.field("verdict", round.problem ?? round.outcome.verdict)
+      json.array("reasons") { json in for reason in round.outcome.reasons { json.element(reason) } }
+      json.field("messages", round.outcome.messagesSent)
+      json.field("stops", round.pauses)
+      json.array("kills") { json in
+        for kill in round.kills {
+          json.object { json in
+            json.field("component", kill.component)
+            json.field("killedAt", kill.killedAt)
+            json.field("cause", kill.cause)
+            for metric in KillMetric.allCases {
+              if let found = kill.nanoseconds[metric] { json.field(metric.rawValue, found) }
+            }
+          }
+        }
+      }
+    }
+  }
+}
+
+/// Everything that one `bulkhead drill run` found.
+struct DrillRecord {
+  static let schema = "bulkhead.drills"
+
+  let options: DrillOptions
+  let reports: [DrillReport]
+
+  var text: String {
+    var json = JSONText()
+    json.object { json in
+      json.field("schema", Self.schema)
+      json.field("version", 1)
+      json.field("build", bulkheadVersion)
+      json.field("machine", Self.machine())
+      json.field("processors", Int(sysconf(Int32(_SC_NPROCESSORS_ONLN))))
+      // What a replay needs.
+      json.field("seed", options.seed)
+      json.field("kills", options.kills ?? 200)
+      json.field("messages", options.messages)
+      json.field("seconds", options.seconds)
+      json.field("judgesTimes", options.judgesTimes)
+      json.array("overrides") { json in for override in options.overrides { json.element(override) } }
+      json.array("drills") { json in for report in reports { report.write(to: &json) } }
+    }
+    return json.text
+  }
+
+  /// System, release and architecture.
+  private static func machine() -> String {
+    var name = utsname()
+    guard uname(&name) == 0 else { return "unknown" }
+    func text<Field>(_ field: Field) -> String {
+      withUnsafeBytes(of: field) { String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self) }
+    }
+    return "\(text(name.sysname)) \(text(name.release)) \(text(name.machine))"
+  }
+
+  /// The options of a record, for the same drills again.
+  static func options(recordedAt path: String) -> DrillOptions? {
+    guard let text = readText(path), let json = JSONValue(text), json["schema"]?.string == schema else {
+      return nil
+    }
+    var options = DrillOptions()
+    let ids = json["drills"]?.elements.compactMap { $0["id"]?.string } ?? []
+    guard !ids.isEmpty, ids.allSatisfy({ Drill.named($0) != nil }) else { return nil }
+    options.action = .run(ids)
+    options.seed = json["seed"]?.unsigned ?? options.seed
+    options.kills = json["kills"]?.unsigned.flatMap { Int(exactly: $0) }
+    options.messages = json["messages"]?.unsigned ?? options.messages
+    options.seconds = json["seconds"]?.unsigned ?? options.seconds
+    options.overrides = json["overrides"]?.elements.compactMap(\.string) ?? []
+    return options
+  }
+}

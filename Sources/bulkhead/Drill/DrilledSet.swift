@@ -1,0 +1,173 @@
+import CLinux
+import Drills
+import Glibc
+import ShmRing
+import StageRecords
+import StageRuntime
+
+/// A set that a drill runs: `bulkhead run` as a process of its own, seen from outside through the files that everybody
+/// can map.
+final class DrilledSet {
+  static let stages = ["rxd@a", "rxd@b", "merged", "bookd", "pubd"]
+  static let everybody = stages + [InstanceFiles.supervisor]
+  private static let startNanoseconds: UInt64 = 60_000_000_000
+
+  let place: DrillPlace
+  private let run: ChildProcess
+  private let outputPath: String
+  private var pages: [String: SetView.PageBox] = [:]
+  private var status: StatusBox?
+  private var rings: [String: RingBox] = [:]
+  /// Events of the status ring in the order in which they were read.
+  private(set) var events: [SupervisionRecord] = []
+
+  private final class StatusBox {
+    var reader: StatusReader
+    init(directory: String) throws(RingError) { reader = try StatusReader(directory: directory) }
+  }
+
+  private final class RingBox {
+    let ring: RingObserver
+    init(path: String) throws(RingError) { ring = try RingObserver.attach(path: path) }
+  }
+
+  /// The ring that a stage writes.
+  private static let outputs = ["rxd@a": "rx_a", "rxd@b": "rx_b", "merged": "merged", "bookd": "book"]
+
+  /// Starts it and waits until every stage is READY.
+  init(round: Int, options: DrillOptions, drill: Drill) throws(DrillFailure) {
+    let place = DrillPlace(round: round)
+    outputPath = "\(SetDirectory.defaultRunDirectory)-\(place.instance).out"
+    var arguments = [
+      "run", "--generate", String(options.messages), "--seed",
+      String(DrillSchedule.daySeed(seed: options.seed, round: round)), "--json", "--quiet", "--keep",
+      "--timeout",
+      "300", "--supervisor-restarts", "1000000",
+    ]
+    // A drill wants to see every recovery: budgets are drilled on their own.
+    let budgets = Self.stages.map { "stage.\($0).restart_limit=1000" }
+    for setting in place.overrides + budgets + options.overrides { arguments += ["--set", setting] }
+    if let impairment = drill.impairment { arguments += ["--impair", impairment] }
+    self.place = place
+    run = ChildProcess(program: "bulkhead", arguments: arguments, outputPath: outputPath)
+    unlink(outputPath)
+    guard run.tryStart() else { throw DrillFailure("cannot start bulkhead run") }
+    let deadline = bulkhead_monotonic_nanoseconds() + Self.startNanoseconds
+    while !attach() {
+      if let code = run.endedWith() { throw failure("the run ended with code \(code) before it was READY") }
+      if bulkhead_monotonic_nanoseconds() > deadline { throw failure("not READY after a minute") }
+      usleep(2_000)
+    }
+  }
+
+  /// Whatever is left of it goes.
+  deinit {
+    if run.endedWith() == nil, run.pid > 0 {
+      run.signal(SIGTERM)
+      _ = run.waitForEnd(seconds: 60)
+    }
+    unlink(outputPath)
+    InstanceFiles.remove(directory: place.directory, runDirectory: SetDirectory.defaultRunDirectory)
+    unlink("\(place.directory).lock")
+  }
+
+  private func failure(_ what: String) -> DrillFailure {
+    let words = (readText(outputPath) ?? "").split(separator: "\n").suffix(4).joined(separator: "\n")
+    return DrillFailure("\(what)\n\(words)")
+  }
+
+  private func attach() -> Bool {
+    do {
+      if pages.count < Self.everybody.count {
+        for name in Self.everybody where pages[name] == nil {
+          pages[name] = try SetView.PageBox(directory: place.directory, component: name)
+        }
+      }
+      for (name, ring) in Self.outputs where rings[name] == nil {
+        rings[name] = try RingBox(path: "\(place.directory)/\(ring).ring")
+      }
+      if status == nil { status = try StatusBox(directory: place.directory) }
+    } catch { return false }
+    return Self.everybody.allSatisfy { page($0)?.page.state == .ready }
+  }
+
+  func page(_ name: String) -> SetView.PageBox? { pages[name] }
+  var hasEnded: Bool { run.pid == 0 || run.endedWith() != nil }
+  var messagesApplied: UInt64 { pages["bookd"]?.page.appliedSequence ?? 0 }
+
+  func pid(_ name: String) -> pid_t { pages[name]?.page.pid ?? 0 }
+  func epoch(_ name: String) -> UInt64 { pages[name]?.page.epoch ?? 0 }
+
+  /// READY in a later incarnation than that.
+  func isReady(_ name: String, after epoch: UInt64) -> Bool {
+    guard let box = pages[name] else { return false }
+    return box.page.epoch > epoch && box.page.state == .ready && box.page.readyTime > 0
+  }
+
+  /// Reads what the supervisor has told meanwhile.
+  func readEvents() {
+    while let found = status?.reader.next() {
+      if case .record(let record) = found { events.append(record) }
+    }
+  }
+
+  /// How far the stage's own output has come; nil for one that writes no ring.
+  func outputPosition(_ name: String) -> UInt64? {
+    guard let words = try? rings[name]?.ring.words() else { return nil }
+    return words.published
+  }
+
+  func footprints() -> [ProcessFootprint] {
+    Self.everybody.map { name in
+      let pid = pid(name)
+      return ProcessFootprint(
+        name: name, pid: pid, epoch: epoch(name), descriptors: Self.entries("/proc/\(pid)/fd"),
+        mappings: (readText("/proc/\(pid)/maps") ?? "").utf8.lazy.filter { $0 == 10 }.count,
+        longestBeatGap: pages[name]?.page.longestBeatGap ?? 0)
+    }
+  }
+
+  private static func entries(_ path: String) -> Int {
+    guard let handle = opendir(path) else { return 0 }
+    defer { closedir(handle) }
+    var count = 0
+    while readdir(handle) != nil { count += 1 }
+    return count
+  }
+
+  /// Waits for the end of the run and reads its result.
+  func outcome() throws(DrillFailure) -> DrillRound.Outcome {
+    let code = run.waitForEnd(seconds: 360)
+    guard let line = readText(outputPath)?.split(separator: "\n").last(where: { $0.hasPrefix("{") }),
+      let json = JSONValue(String(line)), let verdict = json["verdict"]?.string
+    else { throw failure("the run ended with code \(code) and no result") }
+    func number(_ key: String) -> UInt64 { json[key]?.unsigned ?? 0 }
+    var outcome = DrillRound.Outcome()
+    outcome.verdict = verdict
+    outcome.reasons = json["reasons"]?.elements.compactMap(\.string) ?? []
+    outcome.messagesSent = number("messagesSent")
+    outcome.messagesApplied = number("messagesApplied")
+    outcome.messagesLost = number("messagesLost")
+    outcome.gaps = json["gaps"]?.elements.count ?? 0
+    outcome.restartGaps = json["restartGaps"]?.elements.count ?? 0
+    outcome.identityViolations = number("identityViolations")
+    outcome.repeatedRecords = number("outOfOrderInput")
+    outcome.replicaMismatches = number("replicaMismatches")
+    outcome.ringLaps = number("ringLaps")
+    let expected = json["expected"]
+    outcome.digestsEqual =
+      expected?["streamDigest"]?.string != nil
+      && expected?["streamDigest"]?.string == json["streamDigest"]?.string
+      && expected?["bookDigest"]?.string == json["bookDigest"]?.string
+      && expected?["bookDigest"]?.string == json["publishBookDigest"]?.string
+    for (name, value) in json["restarts"]?.members ?? [] { outcome.restarts[name] = value.unsigned ?? 0 }
+    for line in json["lines"]?.elements ?? [] { outcome.kernelDrops += line["kernelDrops"]?.unsigned ?? 0 }
+    return outcome
+  }
+}
+
+/// Why a drill could not go on.
+struct DrillFailure: Error {
+  let words: String
+  init(_ words: String) { self.words = words }
+}

@@ -1,0 +1,205 @@
+import XCTest
+
+@testable import Drills
+
+/// The judge of the drills: it has to see every kind of failure.
+final class DrillsTests: XCTestCase {
+  private let merger = Drill.named("D-02")!
+
+  // MARK: A drill that holds
+
+  private func footprints(_ change: (String) -> (pid: Int32, epoch: UInt64) = { _ in (10, 1) })
+    -> [ProcessFootprint]
+  {
+    ["rxd@a", "rxd@b", "merged", "bookd", "pubd", "watchdogd"].map {
+      let (pid, epoch) = change($0)
+      return ProcessFootprint(
+        name: $0, pid: pid, epoch: epoch, descriptors: 9, mappings: 40, longestBeatGap: 30_000_000)
+    }
+  }
+
+  private func kill(detect: UInt64 = 400_000, recover: UInt64 = 20_000_000) -> KillMeasurement {
+    var kill = KillMeasurement(component: "merged", round: 0, killedAt: 1_000)
+    kill.set(.detect, from: 1_000, to: 1_000 + detect)
+    kill.set(.restart, from: 1_000 + detect, to: 1_000 + detect + 2_000_000)
+    kill.set(.recover, from: 1_000, to: 1_000 + recover)
+    kill.cause = "killed (SIGKILL)"
+    return kill
+  }
+
+  private func round() -> DrillRound {
+    var round = DrillRound(number: 0)
+    round.kills = [kill(), kill()]
+    round.before = footprints()
+    round.after = footprints { $0 == "merged" ? (77, 3) : (10, 1) }
+    round.outcome.verdict = "correct"
+    round.outcome.messagesSent = 500
+    round.outcome.messagesApplied = 500
+    round.outcome.digestsEqual = true
+    round.outcome.restarts = ["merged": 2]
+    return round
+  }
+
+  private func judge(
+    _ drill: Drill? = nil, wanted: Int = 2, times: Bool = true,
+    _ change: (inout DrillRound) -> Void = { _ in }
+  ) -> DrillJudgement {
+    var round = round()
+    change(&round)
+    return DrillJudgement(drill ?? merger, [round], killsWanted: wanted, judgesTimes: times)
+  }
+
+  private func failed(_ judgement: DrillJudgement) -> Set<String> {
+    Set(judgement.criteria.filter { $0.verdict == .fail }.map(\.code))
+  }
+
+  func testADrillThatHolds() {
+    let judgement = judge()
+    XCTAssertEqual(failed(judgement), [])
+    XCTAssertTrue(judgement.passed)
+    let judged = Set(judgement.criteria.map(\.code))
+    XCTAssertTrue(
+      judged.isSuperset(of: [
+        "run", "kills", "C1", "C2", "C4", "C5", "C6", "C7", "C8", "C9", "C10", "C11", "C14", "detect",
+        "recover",
+      ]), "\(judged)")
+  }
+
+  // MARK: Each failure fails its criterion
+
+  func testEachFailureIsSeen() {
+    let failures: [(String, Set<String>, (inout DrillRound) -> Void)] = [
+      ("the round did not end", ["run"], { $0.problem = "stuck" }),
+      ("too few kills", ["kills"], { $0.kills.removeLast() }),
+      ("a lost message", ["C1", "C10"], { $0.outcome.messagesApplied = 499 }),
+      ("a wrong verdict", ["C1"], { $0.outcome.verdict = "incomplete" }),
+      (
+        "a declared loss", ["C1"],
+        {
+          $0.outcome.messagesLost = 1
+          $0.outcome.messagesApplied = 499
+        }
+      ),
+      ("a repeated record", ["C2"], { $0.outcome.repeatedRecords = 1 }),
+      ("a refused event", ["C2"], { $0.outcome.replicaMismatches = 1 }),
+      ("an event out of order", ["C2", "C4"], { $0.outcome.identityViolations = 1 }),
+      ("another digest", ["C5"], { $0.outcome.digestsEqual = false }),
+      ("a gap", ["C6"], { $0.outcome.gaps = 1 }),
+      ("state that was lost", ["C6"], { $0.outcome.restartGaps = 1 }),
+      (
+        "nothing was sent", ["C10"],
+        {
+          $0.outcome.messagesSent = 0
+          $0.outcome.messagesApplied = 0
+        }
+      ),
+      (
+        "a bystander's successor", ["C7"],
+        { round in
+          round.after = self.footprints { $0 == "bookd" ? (11, 2) : $0 == "merged" ? (77, 3) : (10, 1) }
+        }
+      ),
+      ("a bystander that is gone", ["C7"], { round in round.after.removeAll { $0.name == "pubd" } }),
+      (
+        "a bystander that hung", ["C8"],
+        { round in
+          round.after[0] = ProcessFootprint(
+            name: "rxd@a", pid: 10, epoch: 1, descriptors: 9, mappings: 40, longestBeatGap: 100_000_000)
+        }
+      ),
+      ("a lap", ["C9"], { $0.outcome.ringLaps = 1 }),
+      ("a drop in the kernel", ["C9"], { $0.outcome.kernelDrops = 1 }),
+      ("a bystander's restart", ["C9"], { $0.outcome.restarts["pubd"] = 1 }),
+      ("another cause", ["C11"], { $0.kills[1].cause = "trap (signal 4)" }),
+      ("a death that nobody recorded", ["C11"], { $0.kills[1].cause = "" }),
+      ("an unread cause under a living supervisor", ["C11"], { $0.kills[1].cause = "ended, cause unknown" }),
+      (
+        "a leaked descriptor", ["C14"],
+        { round in
+          round.after[1] = ProcessFootprint(
+            name: "rxd@b", pid: 10, epoch: 1, descriptors: 10, mappings: 40, longestBeatGap: 0)
+        }
+      ),
+      (
+        "nobody left to compare", ["C14"],
+        { round in
+          round.after = round.after.map {
+            ProcessFootprint(
+              name: $0.name, pid: $0.pid, epoch: $0.epoch, descriptors: 0, mappings: 0, longestBeatGap: 0)
+          }
+        }
+      ),
+      ("a late detection", ["detect"], { $0.kills[1] = self.kill(detect: 5_000_001) }),
+      (
+        "a recovery that was never seen", ["recover"],
+        { round in
+          var blind = KillMeasurement(component: "merged", round: 0, killedAt: 5)
+          blind.set(.detect, from: 5, to: 9)
+          blind.cause = "killed (SIGKILL)"
+          round.kills[1] = blind
+        }
+      ),
+    ]
+    for (name, codes, change) in failures {
+      let judgement = judge(nil, change)
+      XCTAssertEqual(failed(judgement), codes, name)
+      XCTAssertFalse(judgement.passed, name)
+    }
+  }
+
+  /// The victim itself may change, and a supervisor that died read no cause.
+  func testVictimsMayChange() {
+    let both = Drill.named("D-06")!
+    let judgement = judge(both) { round in
+      round.kills = [self.kill()]
+      round.kills[0].cause = "ended, cause unknown"
+      round.after = self.footprints { ["bookd", "watchdogd"].contains($0) ? (99, 2) : (10, 1) }
+      round.outcome.restarts = ["bookd": 1]
+      round.kills.append(self.kill())
+    }
+    XCTAssertEqual(failed(judgement), [])
+  }
+
+  func testTimesAreReportedWhereTheyAreNotJudged() {
+    let judgement = judge(times: false) { $0.kills[1] = self.kill(detect: 90_000_000) }
+    XCTAssertEqual(failed(judgement), [])
+    XCTAssertEqual(judgement.criteria.first { $0.code == "detect" }?.verdict, .notJudged)
+    XCTAssertEqual(judgement.percentiles[.detect]?.maximum, 90_000_000)
+  }
+
+  // MARK: Schedules and figures
+
+  func testAScheduleIsItsSeed() {
+    let chaos = Drill.named("D-45")!
+    func blows(_ seed: UInt64, _ round: Int) -> [String] {
+      var schedule = DrillSchedule(drill: chaos, seed: seed, round: round)
+      return (0..<200).map { _ in "\(schedule.next())" }
+    }
+    XCTAssertEqual(blows(3, 1), blows(3, 1))
+    XCTAssertNotEqual(blows(3, 1), blows(3, 2))
+    XCTAssertNotEqual(blows(3, 1), blows(4, 1))
+    let all = blows(1, 0).joined()
+    for name in ["rxd@a", "rxd@b", "merged", "bookd", "pubd", "watchdogd", "pause"] {
+      XCTAssertTrue(all.contains(name), name)
+    }
+    // A supervisor that is stopped is no drill of chaos: whoever runs it does not look for that.
+    XCTAssertFalse(all.contains("pause(\"watchdogd\""))
+  }
+
+  func testPercentiles() {
+    XCTAssertNil(Percentiles([]))
+    let hundred = Percentiles((1...100).reversed().map(UInt64.init))
+    XCTAssertEqual(hundred?.p50, 50)
+    XCTAssertEqual(hundred?.p99, 99)
+    XCTAssertEqual(hundred?.maximum, 100)
+    XCTAssertEqual(Percentiles([7])?.p99, 7)
+    // Of two hundred kills the 99th percentile is the third worst from the top, not the worst.
+    XCTAssertEqual(Percentiles((1...200).map(UInt64.init))?.p99, 198)
+  }
+
+  func testEveryDrillIsKnownByItsNumber() {
+    XCTAssertEqual(Set(Drill.catalogue.map(\.id)).count, Drill.catalogue.count)
+    for drill in Drill.catalogue { XCTAssertEqual(Drill.named(drill.id.lowercased())?.id, drill.id) }
+    XCTAssertNil(Drill.named("D-99"))
+  }
+}
