@@ -9,16 +9,47 @@ public struct DayConfiguration: Sendable, Equatable {
   /// Orders that are live when the number of live orders has settled; reached after about 25 times as many
   /// messages. 1_000...50_000_000.
   public var plateau: Int
+  /// Which messages the order flow consists of.
+  public var mix: DayMix
 
-  public init(seed: UInt64, messages: UInt64, instruments: Int = 4_000, plateau: Int = 200_000) {
+  public init(
+    seed: UInt64, messages: UInt64, instruments: Int = 4_000, plateau: Int = 200_000, mix: DayMix = .even
+  ) {
     self.seed = seed
     self.messages = messages
     self.instruments = instruments
     self.plateau = plateau
+    self.mix = mix
   }
 
   /// The fewest messages in which a day of this many instruments can hold every message type once.
   public var minimumMessages: UInt64 { DaySchedule.minimumMessages(instruments: instruments) }
+}
+
+/// The shares of the message types in the order flow, each in 1/65536 of it; what is left is rare messages.
+/// While there are few live orders, 2 % of the flow are adds instead of deletes; at the plateau the reverse.
+public struct DayMix: Sendable, Equatable {
+  /// Adds with and without a participant's name.
+  public var adds: Int
+  public var deletes: Int
+  public var replaces: Int
+  public var executions: Int
+  public var executionsWithPrice: Int
+  public var cancels: Int
+  public var trades: Int
+  /// Adds with a participant's name, in 1/65536 of the adds.
+  public var attributedAdds: UInt64
+
+  /// A bit of everything: adds 44 %, deletes 38 %, replaces 10 %, executions 5.5 %, cancels 2 %, trades 1 %.
+  public static let even = DayMix(
+    adds: 28_636, deletes: 24_731, replaces: 6_508, executions: 3_254, executionsWithPrice: 325,
+    cancels: 1_302, trades: 651, attributedAdds: 5_958)
+
+  /// The proportions of a Nasdaq day: A 40 %, D 39 %, U 10 %, F 6 %, E 3.6 %, X 1 %. 30 million messages
+  /// with a plateau of 3 million end with about 1.5 million live orders.
+  public static let nasdaq = DayMix(
+    adds: 29_833, deletes: 25_874, replaces: 6_554, executions: 2_359, executionsWithPrice: 66,
+    cancels: 655, trades: 131, attributedAdds: 8_548)
 }
 
 /// Why a day cannot be generated.

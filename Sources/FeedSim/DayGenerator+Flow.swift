@@ -1,13 +1,5 @@
 /// The order flow between the market's open and close.
 extension DayGenerator {
-  // The mix, in 1/65536 of the flow; what is left is rare.
-  private static let addShare = 28_636
-  private static let deleteShare = 24_731
-  private static let replaceShare = 6_508
-  private static let executeShare = 3_254
-  private static let executeWithPriceShare = 325
-  private static let cancelShare = 1_302
-  private static let tradeShare = 651
   /// Short-lived orders that are kept; when there are more, deletes take them first.
   private static let fleetingTarget = 2_000
   private static let participants: [UInt32] = [
@@ -27,23 +19,25 @@ extension DayGenerator {
     // Few live orders: more adds and fewer deletes, by up to 2 % of the flow; the reverse beyond the plateau.
     let pressure = Int(truncatingIfNeeded: (UInt64(market.liveCount) &* pressurePerOrder) >> 32)
     let shift = max(1_300 &- pressure, -6_000)
+    let mix = configuration.mix
 
-    left &-= Self.addShare &+ shift
+    left &-= mix.adds &+ shift
     if left < 0 {
       let instrument = flowInstrument(roll)
-      return add(instrument, isSell: roll & 1 != 0, attributed: (roll >> 8) & 0xFFFF < 5_958, target)
+      return add(
+        instrument, isSell: roll & 1 != 0, attributed: (roll >> 8) & 0xFFFF < mix.attributedAdds, target)
     }
-    left &-= Self.deleteShare &- shift
+    left &-= mix.deletes &- shift
     if left < 0 { return delete(pickOrder(roll), target) }
-    left &-= Self.replaceShare
+    left &-= mix.replaces
     if left < 0 { return replace(pickOrder(roll), target) }
-    left &-= Self.executeShare
+    left &-= mix.executions
     if left < 0 { return execute(flowInstrument(roll), isSell: roll & 1 != 0, withPrice: false, target) }
-    left &-= Self.executeWithPriceShare
+    left &-= mix.executionsWithPrice
     if left < 0 { return execute(flowInstrument(roll), isSell: roll & 1 != 0, withPrice: true, target) }
-    left &-= Self.cancelShare
+    left &-= mix.cancels
     if left < 0 { return cancel(pickOrder(roll), target) }
-    left &-= Self.tradeShare
+    left &-= mix.trades
     if left < 0 { return trade(flowInstrument(roll), target) }
     return rareMessage(target)
   }

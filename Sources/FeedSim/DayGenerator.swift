@@ -1,8 +1,8 @@
 /// Generates a day of TotalView-ITCH 5.0, message by message, from a seed.
 ///
 /// The day starts with the directory of every instrument and ends with the last system event. Between lies an
-/// order flow with the mix of a real one (adds 44 %, deletes 38 %, replaces 10 %, executions 5.5 %, partial
-/// cancels 2 %, hidden trades 1 %, and now and then a halt, an imbalance, a broken trade …). Instruments
+/// order flow (``DayMix``: adds, deletes, replaces, executions, partial cancels, hidden trades, and now and then
+/// a halt, an imbalance, a broken trade …). Instruments
 /// are drawn by popularity. Prices revert to an anchor. Orders join near the touch without locking the
 /// book. Executions hit the oldest order at the best price. Most orders live for a few thousand messages, the
 /// rest for long; the number of live orders rises to a plateau. Time runs in bursts. References are unique
