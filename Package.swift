@@ -59,7 +59,7 @@ let package = Package(
     library("Glimpse", ["FeedWire", "SoupBinTCP"]),
     library("FeedSim", ["FeedWire", "Glimpse"]),
     library("LineArbiter"),
-    library("OrderBook"),
+    library("OrderBook", ["CProcessor"]),
     library("BookBuilder", ["FeedWire", "OrderBook", "StageRecords", "StreamDigest"]),
     library("PublishWire", ["StageRecords", "CJansson"]),
     library("Supervision"),

@@ -5,12 +5,14 @@ import StageRecords
 /// The messages that change a book. Each returns why it was refused, or nil.
 extension BookBuilder {
   @inline(__always)
-  mutating func addOrder(
-    _ message: ITCH50.AddOrder, _ event: BookEventHeader, into events: inout EventBatch
+  mutating func addOrder<Events: EventSink & ~Copyable>(
+    _ message: ITCH50.AddOrder, _ event: BookEventHeader, into events: inout Events
   ) -> MessageRejection? {
+    // B or S, told apart without a branch: it would be mispredicted every other time.
     let letter = message.side
-    guard event.instrument != 0, letter == 0x42 || letter == 0x53 else { return .impossibleField }
-    let side: BookSide = letter == 0x42 ? .bid : .ask
+    let half = letter & 1
+    guard event.instrument != 0, letter == 0x42 &+ half &* 0x11 else { return .impossibleField }
+    let side = BookSide(half: half)
     let price = Int64(message.price)
     let outcome = books.add(
       instrument: event.instrument, side: side, reference: message.reference, price: price,
@@ -18,6 +20,7 @@ extension BookBuilder {
     switch outcome {
     case .rejected(let rejection): return MessageRejection(rejection)
     case .changed(let change):
+      guard Events.isKept else { return skip(2, change.bestChanged, event, in: &events) }
       var event = event
       event.flags |= Self.flag(side)
       events.appendOrderAdd(
@@ -29,14 +32,15 @@ extension BookBuilder {
   }
 
   @inline(__always)
-  mutating func deleteOrder(
-    _ message: ITCH50.OrderDelete, _ event: BookEventHeader, into events: inout EventBatch
+  mutating func deleteOrder<Events: EventSink & ~Copyable>(
+    _ message: ITCH50.OrderDelete, _ event: BookEventHeader, into events: inout Events
   ) -> MessageRejection? {
     guard event.instrument != 0 else { return .impossibleField }
     switch books.delete(instrument: event.instrument, reference: message.reference) {
     case .rejected(let rejection):
       return refuse(rejection, reference: message.reference, event, into: &events)
     case .changed(let change):
+      guard Events.isKept else { return skip(2, change.bestChanged, event, in: &events) }
       var event = event
       event.flags |= Self.flag(change.side)
       events.appendOrderDelete(
@@ -48,8 +52,8 @@ extension BookBuilder {
   }
 
   @inline(__always)
-  mutating func cancelOrder(
-    _ message: ITCH50.OrderCancel, _ event: BookEventHeader, into events: inout EventBatch
+  mutating func cancelOrder<Events: EventSink & ~Copyable>(
+    _ message: ITCH50.OrderCancel, _ event: BookEventHeader, into events: inout Events
   ) -> MessageRejection? {
     guard event.instrument != 0 else { return .impossibleField }
     let outcome = books.reduce(
@@ -58,6 +62,7 @@ extension BookBuilder {
     case .rejected(let rejection):
       return refuse(rejection, reference: message.reference, event, into: &events)
     case .changed(let change):
+      guard Events.isKept else { return skip(2, change.bestChanged, event, in: &events) }
       var event = event
       event.flags |= Self.flag(change.side)
       events.appendOrderReduce(
@@ -69,16 +74,16 @@ extension BookBuilder {
   }
 
   @inline(__always)
-  mutating func executeOrder(
-    _ message: ITCH50.OrderExecuted, _ event: BookEventHeader, into events: inout EventBatch
+  mutating func executeOrder<Events: EventSink & ~Copyable>(
+    _ message: ITCH50.OrderExecuted, _ event: BookEventHeader, into events: inout Events
   ) -> MessageRejection? {
     execute(
       message.reference, shares: message.shares, price: nil, match: message.match, event, into: &events)
   }
 
   @inline(__always)
-  mutating func executeOrder(
-    _ message: ITCH50.OrderExecutedWithPrice, _ event: BookEventHeader, into events: inout EventBatch
+  mutating func executeOrder<Events: EventSink & ~Copyable>(
+    _ message: ITCH50.OrderExecutedWithPrice, _ event: BookEventHeader, into events: inout Events
   ) -> MessageRejection? {
     var event = event
     if message.printable == 0x4E { event.flags |= EventFlags.nonPrintable }
@@ -89,9 +94,9 @@ extension BookBuilder {
 
   /// - Parameter price: the execution price, or nil when it is the order's own.
   @inline(__always)
-  private mutating func execute(
+  private mutating func execute<Events: EventSink & ~Copyable>(
     _ reference: UInt64, shares: UInt32, price: Int64?, match: UInt64, _ event: BookEventHeader,
-    into events: inout EventBatch
+    into events: inout Events
   ) -> MessageRejection? {
     guard event.instrument != 0 else { return .impossibleField }
     let outcome = books.execute(
@@ -100,6 +105,7 @@ extension BookBuilder {
     case .rejected(let rejection):
       return refuse(rejection, reference: reference, event, into: &events)
     case .changed(let change):
+      guard Events.isKept else { return skip(2, change.bestChanged, event, in: &events) }
       var event = event
       event.flags |= Self.flag(change.side)
       events.appendOrderExecute(
@@ -113,8 +119,8 @@ extension BookBuilder {
   }
 
   @inline(__always)
-  mutating func replaceOrder(
-    _ message: ITCH50.OrderReplace, _ event: BookEventHeader, into events: inout EventBatch
+  mutating func replaceOrder<Events: EventSink & ~Copyable>(
+    _ message: ITCH50.OrderReplace, _ event: BookEventHeader, into events: inout Events
   ) -> MessageRejection? {
     guard event.instrument != 0 else { return .impossibleField }
     let reference = message.originalReference
@@ -126,6 +132,10 @@ extension BookBuilder {
     switch outcome {
     case .rejected(let rejection): return refuse(rejection, reference: reference, event, into: &events)
     case .replaced(let replacement):
+      guard Events.isKept else {
+        let count = replacement.oldLevel.price != price ? 4 : 3
+        return skip(count, replacement.bestChanged, event, in: &events)
+      }
       var event = event
       event.flags |= Self.flag(replacement.side) | EventFlags.replace
       events.appendOrderDelete(
@@ -150,19 +160,48 @@ extension BookBuilder {
   }
 
   @inline(__always)
-  private mutating func appendBestPrices(_ event: BookEventHeader, into events: inout EventBatch) {
+  private mutating func appendBestPrices<Events: EventSink & ~Copyable>(
+    _ event: BookEventHeader, into events: inout Events
+  ) {
     var event = event
     event.flags &= ~EventFlags.sell
     let best = books.bestPrices(instrument: event.instrument)
+    countCrossed(best)
+    events.appendBestPrices(event, best)
+  }
+
+  /// Counts the events that a change causes, where nobody wants them.
+  @inline(__always)
+  private mutating func skip<Events: EventSink & ~Copyable>(
+    _ count: Int, _ bestChanged: Bool, _ event: BookEventHeader, in events: inout Events
+  ) -> MessageRejection? {
+    // Without a branch: whether the best prices change cannot be predicted.
+    let changed: UInt64 = bestChanged ? 1 : 0
+    events.skip(count &+ Int(changed))
+    // Bid and ask that meet can be predicted: they hardly ever do.
+    let best = books.bestPrices(instrument: event.instrument)
+    let isMet = best.bidPrice >= best.askPrice
+    if Self.all(isMet, bestChanged, best.bidSize != 0, best.askSize != 0) { countCrossed(best) }
+    return nil
+  }
+
+  /// All four, without a branch in between.
+  @inline(__always)
+  private static func all(_ first: Bool, _ second: Bool, _ third: Bool, _ fourth: Bool) -> Bool {
+    func bit(_ condition: Bool) -> UInt8 { unsafeBitCast(condition, to: UInt8.self) }
+    return bit(first) & bit(second) & bit(third) & bit(fourth) != 0
+  }
+
+  @inline(never)
+  private mutating func countCrossed(_ best: BestPrices) {
     if best.isCrossed { counters.crossed &+= 1 }
     if best.isLocked { counters.locked &+= 1 }
-    events.appendBestPrices(event, best)
   }
 
   /// A message that named another instrument than its order: either the reference or the locate is wrong, so
   /// neither book can be believed. The order's is made stale here, the message's by the caller.
-  private mutating func refuse(
-    _ rejection: BookRejection, reference: UInt64, _ event: BookEventHeader, into events: inout EventBatch
+  private mutating func refuse<Events: EventSink & ~Copyable>(
+    _ rejection: BookRejection, reference: UInt64, _ event: BookEventHeader, into events: inout Events
   ) -> MessageRejection {
     if rejection == .wrongInstrument, let instrument = books.instrument(reference: reference) {
       markStale(instrument, .wrongInstrument, event, into: &events)

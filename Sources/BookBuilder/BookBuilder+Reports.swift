@@ -4,8 +4,8 @@ import StageRecords
 
 /// The messages that change no book.
 extension BookBuilder {
-  mutating func define(
-    _ message: ITCH50.StockDirectory, _ event: BookEventHeader, into events: inout EventBatch
+  mutating func define<Events: EventSink & ~Copyable>(
+    _ message: ITCH50.StockDirectory, _ event: BookEventHeader, into events: inout Events
   ) -> MessageRejection? {
     guard event.instrument != 0 else { return .impossibleField }
     instruments.define(event.instrument, symbolField: message.stock)
@@ -22,8 +22,8 @@ extension BookBuilder {
   }
 
   /// - Parameter base: a whole message of type `type`, which changes no book and defines nothing.
-  mutating func report(
-    _ type: UInt8, _ base: UnsafeRawPointer, _ event: BookEventHeader, into events: inout EventBatch
+  mutating func report<Events: EventSink & ~Copyable>(
+    _ type: UInt8, _ base: UnsafeRawPointer, _ event: BookEventHeader, into events: inout Events
   ) {
     var event = event
     switch type {

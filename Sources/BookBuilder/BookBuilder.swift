@@ -17,11 +17,20 @@ public struct BookBuilder: ~Copyable {
   public internal(set) var counters = BookCounters()
   /// The channel number in every event.
   public let channel: UInt8
+  /// Where bodies of events go that nobody wants.
+  private let scratch = UnsafeMutableRawPointer.allocate(byteCount: NoEvents.bodyBytesMax, alignment: 8)
+  /// What ``prefetch(_:)`` remembers from its first pass to its second.
+  let notes = UnsafeMutablePointer<PrefetchNote>.allocate(capacity: BookBuilder.prefetchCount)
 
   /// Maps and touches the books' memory; traps when it cannot be had (see ``OrderBooks/init(capacity:)``).
   public init(capacity: BookCapacity, channel: UInt8) {
     books = OrderBooks(capacity: capacity)
     self.channel = channel
+  }
+
+  deinit {
+    scratch.deallocate()
+    notes.deallocate()
   }
 
   /// Applies one venue message. `events` is cleared first and then holds what the message caused; it stays
@@ -35,6 +44,23 @@ public struct BookBuilder: ~Copyable {
   #endif
   public mutating func apply(
     sequence: UInt64, receiveTime: UInt64, message: UnsafeRawBufferPointer, into events: inout EventBatch
+  ) {
+    take(sequence, receiveTime, message, &events)
+  }
+
+  /// Applies one venue message as ``apply(sequence:receiveTime:message:into:)`` does, without composing its
+  /// events, which are only counted: for rebuilding books whose events are out already.
+  #if !DEBUG
+    @_noLocks
+  #endif
+  public mutating func replay(sequence: UInt64, message: UnsafeRawBufferPointer) {
+    var events = NoEvents(body: scratch)
+    take(sequence, 0, message, &events)
+  }
+
+  @inline(__always)
+  private mutating func take<Events: EventSink & ~Copyable>(
+    _ sequence: UInt64, _ receiveTime: UInt64, _ message: UnsafeRawBufferPointer, _ events: inout Events
   ) {
     events.removeAll()
     var event = BookEventHeader(
@@ -50,9 +76,11 @@ public struct BookBuilder: ~Copyable {
       return reject(expected == 0 ? .unknownType : .wrongLength, event, into: &events)
     }
     let header = ITCH50.Header(base: base)
-    event.venueTime = header.timestamp
     event.instrument = UInt32(header.locate)
-    event.flags = instruments.isStale(event.instrument) ? EventFlags.stale : 0
+    if Events.isKept {
+      event.venueTime = header.timestamp
+      event.flags = instruments.isStale(event.instrument) ? EventFlags.stale : 0
+    }
     let rejection = dispatch(type, base, event, into: &events)
     if let rejection { return reject(rejection, event, into: &events) }
     counters.applied &+= 1
@@ -97,8 +125,8 @@ public struct BookBuilder: ~Copyable {
 
   /// Most frequent types first.
   @inline(__always)
-  private mutating func dispatch(
-    _ type: UInt8, _ base: UnsafeRawPointer, _ event: BookEventHeader, into events: inout EventBatch
+  private mutating func dispatch<Events: EventSink & ~Copyable>(
+    _ type: UInt8, _ base: UnsafeRawPointer, _ event: BookEventHeader, into events: inout Events
   ) -> MessageRejection? {
     switch type {
     case 0x41, 0x46: return addOrder(ITCH50.AddOrder(base: base), event, into: &events)
@@ -115,14 +143,14 @@ public struct BookBuilder: ~Copyable {
   }
 
   @inline(__always)
-  private mutating func close(_ events: inout EventBatch) {
+  private mutating func close<Events: EventSink & ~Copyable>(_ events: inout Events) {
     events.closeMessage()
     counters.events &+= UInt64(truncatingIfNeeded: events.eventCount)
   }
 
   /// Counts a message that was not applied and makes stale what it concerned.
-  private mutating func reject(
-    _ rejection: MessageRejection, _ event: BookEventHeader, into events: inout EventBatch
+  private mutating func reject<Events: EventSink & ~Copyable>(
+    _ rejection: MessageRejection, _ event: BookEventHeader, into events: inout Events
   ) {
     counters.countRejection(rejection)
     markStale(event.instrument, rejection, event, into: &events)
@@ -130,9 +158,9 @@ public struct BookBuilder: ~Copyable {
   }
 
   /// Makes an instrument (0 = the channel) stale, with a trust event, unless it or the channel is already.
-  mutating func markStale(
+  mutating func markStale<Events: EventSink & ~Copyable>(
     _ instrument: UInt32, _ rejection: MessageRejection, _ event: BookEventHeader,
-    into events: inout EventBatch
+    into events: inout Events
   ) {
     guard !instruments.isStale(instrument) else { return }
     let reason = rejection.trustReason

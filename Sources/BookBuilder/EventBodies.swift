@@ -3,7 +3,7 @@ import StageRecords
 
 /// The bodies of book events, as StageRecords lays them out. One function a kind, so that builder and
 /// layout can be compared side by side.
-extension EventBatch {
+extension EventSink where Self: ~Copyable {
   @inline(__always)
   mutating func appendOrderAdd(
     _ header: BookEventHeader, reference: UInt64, price: Int64, quantity: UInt64

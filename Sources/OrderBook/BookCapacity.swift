@@ -8,9 +8,9 @@ public struct BookCapacity: Sendable, Equatable {
   /// Instrument numbers 0..<instruments can have a book, 1...``instrumentsMax``.
   public var instruments: Int
 
-  public static let ordersMax = 1 << 30
+  public static let ordersMax = 1 << 26
   public static let levelsMax = 1 << 28
-  public static let instrumentsMax = 1 << 24
+  public static let instrumentsMax = 1 << 20
 
   public init(orders: Int = 2_000_000, levels: Int = 600_000, instruments: Int = 65_536) {
     self.orders = orders
@@ -30,7 +30,7 @@ public struct BookCapacity: Sendable, Equatable {
 
   /// Bytes that ``OrderBooks`` maps for these numbers (which must have no ``problem``).
   public var memoryBytes: Int {
-    OrderTable.slotCount(orders: orders) * OrderTable.entryBytes
+    OrderTable.memoryBytes(orders: orders)
       + LevelStore.memoryBytes(levels: levels, instruments: instruments)
   }
 }

@@ -3,6 +3,15 @@
 public enum BookSide: UInt8, Sendable, CaseIterable {
   case bid = 0
   case ask = 1
+
+  /// The side with this raw value; only the lowest bit counts.
+  @_noLocks
+  @inlinable @inline(__always)
+  public init(half: UInt8) { self = unsafeBitCast(half & 1, to: BookSide.self) }
+
+  /// The raw value, as a number of a side within its instrument.
+  @inlinable @inline(__always)
+  var half: UInt32 { @_noLocks get { UInt32(unsafeBitCast(self, to: UInt8.self)) } }
 }
 
 /// Why an operation was refused. The books are then exactly as before.
@@ -82,9 +91,9 @@ public struct BestPrices: Sendable, Equatable {
   }
 
   /// Both sides have orders and the bid is above the ask.
-  @inlinable public var isCrossed: Bool { bidSize != 0 && askSize != 0 && bidPrice > askPrice }
+  @inlinable public var isCrossed: Bool { bidPrice > askPrice && bidSize != 0 && askSize != 0 }
   /// Both sides have orders and the bid equals the ask.
-  @inlinable public var isLocked: Bool { bidSize != 0 && askSize != 0 && bidPrice == askPrice }
+  @inlinable public var isLocked: Bool { bidPrice == askPrice && bidSize != 0 && askSize != 0 }
 }
 
 /// What an add, reduce, execute or delete did.

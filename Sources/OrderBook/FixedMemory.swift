@@ -9,6 +9,8 @@ struct FixedMemory: ~Copyable {
 
   private static let hugePageBytes = 2 << 20
   private static let pageBytes = 4096
+  /// MADV_COLLAPSE of <asm-generic/mman-common.h>; kernels before 6.1 refuse it.
+  private static let madviseCollapse: Int32 = 25
 
   /// - Parameter bytes: at least 1. Traps when the kernel refuses the memory: this happens once, at start.
   init(bytes: Int) {
@@ -33,7 +35,36 @@ struct FixedMemory: ~Copyable {
       base.storeBytes(of: 0, toByteOffset: offset, as: UInt8.self)
       offset += Self.pageBytes
     }
+    // Where the kernel had no large page at hand, or gives them to nobody unasked, this makes some now.
+    if isHuge { _ = madvise(base, rounded, Self.madviseCollapse) }
   }
 
   deinit { munmap(mapping, mappedBytes) }
+}
+
+/// Hands out pieces of a mapping, each from a cache line's start. What uses a piece does not own it:
+/// ``OrderBooks`` holds the mapping as long as it lives.
+struct MemoryPieces {
+  private var next: UnsafeMutableRawPointer
+  private let end: UnsafeMutableRawPointer
+  private static let lineBytes = 64
+
+  /// - Parameter bytes: the sum of ``bytes(_:)`` of all pieces.
+  init(_ memory: borrowing FixedMemory, bytes: Int) {
+    next = memory.base
+    end = memory.base + bytes
+  }
+
+  /// Bytes that a piece of `count` elements takes.
+  static func bytes<Element>(_ type: Element.Type, _ count: Int) -> Int {
+    (count * MemoryLayout<Element>.stride + lineBytes - 1) / lineBytes * lineBytes
+  }
+
+  /// The next piece. `Element` is trivial, and all bits zero is a value of it.
+  mutating func take<Element>(_ type: Element.Type, _ count: Int) -> UnsafeMutablePointer<Element> {
+    let piece = next
+    next += Self.bytes(type, count)
+    precondition(next <= end, "the pieces exceed their mapping")
+    return piece.bindMemory(to: type, capacity: count)
+  }
 }

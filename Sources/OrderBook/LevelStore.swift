@@ -1,213 +1,229 @@
-/// One price level as it lies in memory.
+/// One price level but its price, an element of its side's sorted array.
 ///
 /// ```
 /// offset  size  field
-///      0     8  price
-///      8     8  size      sum of its orders' quantities
-///     16     4  orders    live orders; 0 = the record is free
-///     20     4  head      order slot of the first in the queue; in a free record the next free one
-///     24     4  tail      order slot of the last in the queue
-///     28     4  side      number of its book side: instrument * 2 + side
+///      0     8  size    sum of its orders' quantities
+///      8     4  orders  live orders, never 0
+///     12     4  tail    order slot of the newest in the queue
 /// ```
+@usableFromInline @frozen
 struct LevelEntry {
-  var price: Int64
-  var size: UInt64
-  var orders: UInt32
-  var head: UInt32
-  var tail: UInt32
-  var side: UInt32
+  @usableFromInline var size: UInt64
+  @usableFromInline var orders: UInt32
+  @usableFromInline var tail: UInt32
+
+  @inlinable @inline(__always) @_noLocks
+  init(size: UInt64, orders: UInt32, tail: UInt32) {
+    self.size = size
+    self.orders = orders
+    self.tail = tail
+  }
 }
 
-/// One side of one instrument's book; the two sides of an instrument share a cache line.
+/// A side's sorted array: keys ascending towards the best (a bid's price, an ask's complement), and the levels
+/// that belong to them. Apart, so that a search touches eight keys with one cache line.
+@usableFromInline @frozen
+struct LevelArray {
+  @usableFromInline let keys: UnsafeMutablePointer<Int64>
+  @usableFromInline let levels: UnsafeMutablePointer<LevelEntry>
+
+  @inlinable @inline(__always) @_noLocks
+  init(keys: UnsafeMutablePointer<Int64>, levels: UnsafeMutablePointer<LevelEntry>) {
+    self.keys = keys
+    self.levels = levels
+  }
+}
+
+/// One side of one instrument's book; the two sides of an instrument share a cache line, and the best prices
+/// are read from it alone.
 ///
 /// ```
 /// offset  size  field
 ///      0     8  bestPrice  price of its best level; 0 when it has none
-///      8     4  bestLevel  number of its best level, or none
-///     12     4  levels     live levels = entries in its sorted array
-///     16     4  orders     live orders
+///      8     8  bestSize   size of its best level; 0 when it has none
+///     16     4  levels     live levels = elements of its sorted array
 ///     20     4  firstUnit  where its sorted array lies in the array pool
 ///     24     4  units      size of that array: a power of two, 0 = it has none yet
 ///     28     4  zero
 /// ```
+@usableFromInline @frozen
 struct SideEntry {
-  var bestPrice: Int64
-  var bestLevel: UInt32
-  var levels: UInt32
-  var orders: UInt32
-  var firstUnit: UInt32
-  var units: UInt32
-  var zero: UInt32
+  @usableFromInline var bestPrice: Int64
+  @usableFromInline var bestSize: UInt64
+  @usableFromInline var levels: UInt32
+  @usableFromInline var firstUnit: UInt32
+  @usableFromInline var units: UInt32
+  @usableFromInline var zero: UInt32
 }
 
-/// An element of a sorted array: key ascending, so that the best level is the last one and joining,
-/// leaving and reading there moves next to nothing. A bid's key is its price, an ask's the complement.
-struct SortedLevel {
-  var key: Int64
-  var level: UInt32
-  var zero: UInt32
-}
-
-/// All price levels: their records (which never move), and per book side a sorted array of them.
+/// All price levels: per book side a sorted array of them, the best one last, so that joining, leaving and
+/// reading there moves next to nothing.
 ///
 /// Room runs out when, and only when, the number of live levels reaches the capacity: whether a level fits
 /// is a function of the books' content, and the way there does not matter.
-struct LevelStore: ~Copyable {
-  /// The level number that means no level.
-  static var none: UInt32 { @_noLocks get { UInt32.max } }
-
-  private let memory: FixedMemory
-  private let records: UnsafeMutablePointer<LevelEntry>
-  private let sides: UnsafeMutablePointer<SideEntry>
-  private var arrays: SortedArrayPool
-  private var firstFree: UInt32
-  let capacity: Int
-  let sideCount: Int
-  private(set) var liveCount = 0
+@usableFromInline @frozen
+struct LevelStore {
+  @usableFromInline let sides: UnsafeMutablePointer<SideEntry>
+  @usableFromInline var arrays: SortedArrayPool
+  @usableFromInline let capacity: Int
+  @usableFromInline let sideCount: Int
+  @usableFromInline var liveCount = 0
   var compactionCount: Int { arrays.compactionCount }
 
-  /// One record beyond the capacity: a replace makes the new level before the old one goes.
-  private static func recordsBytes(_ levels: Int) -> Int {
-    ((levels + 1) * MemoryLayout<LevelEntry>.stride + 63) / 64 * 64
-  }
-
   static func memoryBytes(levels: Int, instruments: Int) -> Int {
-    recordsBytes(levels) + instruments * 2 * MemoryLayout<SideEntry>.stride
-      + SortedArrayPool.memoryBytes(levels: levels + 1, sides: instruments * 2)
+    MemoryPieces.bytes(SideEntry.self, instruments * 2)
+      + SortedArrayPool.memoryBytes(levels: levels, sides: instruments * 2)
   }
 
-  init(levels: Int, instruments: Int) {
-    precondition(MemoryLayout<LevelEntry>.stride == 32 && MemoryLayout<SideEntry>.stride == 32)
+  init(levels: Int, instruments: Int, _ pieces: inout MemoryPieces) {
+    precondition(MemoryLayout<LevelEntry>.stride == 16 && MemoryLayout<SideEntry>.stride == 32)
     capacity = levels
     sideCount = instruments * 2
-    memory = FixedMemory(
-      bytes: Self.recordsBytes(levels) + instruments * 2 * MemoryLayout<SideEntry>.stride)
-    records = memory.base.bindMemory(to: LevelEntry.self, capacity: levels + 1)
-    sides = (memory.base + Self.recordsBytes(levels))
-      .bindMemory(to: SideEntry.self, capacity: instruments * 2)
-    arrays = SortedArrayPool(levels: levels + 1, sides: instruments * 2)
-    for level in 0...levels {
-      records[level].head = level == levels ? Self.none : UInt32(truncatingIfNeeded: level + 1)
-    }
-    for side in 0..<sideCount { sides[side].bestLevel = Self.none }
-    firstFree = 0
-  }
-
-  /// The record of a level. The check keeps a bug from reaching elsewhere.
-  @inline(__always)
-  @_noLocks
-  subscript(level: UInt32) -> UnsafeMutablePointer<LevelEntry> {
-    precondition(Int(level) <= capacity, "level number out of range")
-    return records + Int(level)
+    sides = pieces.take(SideEntry.self, instruments * 2)
+    arrays = SortedArrayPool(levels: levels, sides: instruments * 2, &pieces)
   }
 
   /// A book side: instrument * 2 + side.
-  @inline(__always)
-  @_noLocks
+  @inlinable @inline(__always) @_noLocks
   func side(_ number: UInt32) -> UnsafeMutablePointer<SideEntry> {
-    precondition(Int(number) < sideCount, "book side out of range")
+    assert(Int(number) < sideCount, "book side out of range")
     return sides + Int(number)
   }
 
   /// The number of an instrument's side.
-  @inline(__always)
-  @_noLocks
+  @inlinable @inline(__always) @_noLocks
   static func sideNumber(_ instrument: UInt32, _ side: BookSide) -> UInt32 {
-    switch side {
-    case .bid: instrument &* 2
-    case .ask: instrument &* 2 &+ 1
-    }
+    instrument &* 2 &+ side.half
   }
 
-  @inline(__always)
-  @_noLocks
-  static func key(_ price: Int64, side: UInt32) -> Int64 { side & 1 == 0 ? price : ~price }
+  /// From price to key and back.
+  @inlinable @inline(__always) @_noLocks
+  static func key(_ price: Int64, side: UInt32) -> Int64 { price ^ (0 &- Int64(side & 1)) }
 
-  /// Where a price belongs in a side's sorted array, and the level that is there already, or ``none``.
-  @inline(__always)
-  @_noLocks
-  func position(side number: UInt32, price: Int64) -> (index: Int, level: UInt32) {
-    let side = side(number)
-    if side.pointee.bestLevel == Self.none { return (0, Self.none) }
-    let count = Int(side.pointee.levels)
-    if side.pointee.bestPrice == price { return (count - 1, side.pointee.bestLevel) }
-    let array = arrays.array(side)
-    let index = Self.lowerBound(array, count: count, key: Self.key(price, side: number))
-    if index < count, array[index].key == Self.key(price, side: number) { return (index, array[index].level) }
-    return (index, Self.none)
+  /// A side's sorted array; its first `levels` elements mean something.
+  @inlinable @inline(__always) @_noLocks
+  func array(_ side: UnsafeMutablePointer<SideEntry>) -> LevelArray {
+    arrays.array(side)
   }
 
-  /// The first index whose key is not below `key`. Most searches end near the best level.
-  @inline(__always)
-  private static func lowerBound(_ array: UnsafePointer<SortedLevel>, count: Int, key: Int64) -> Int {
+  /// The first index whose key is not below `key`, looked for from the best level on, where most searches end.
+  @inlinable @inline(__always) @_noLocks
+  static func lowerBound(_ keys: UnsafePointer<Int64>, count: Int, key: Int64) -> Int {
     var index = count
-    let near = max(0, count &- 8)
+    let near = max(0, count &- 12)
     while index > near {
-      if array[index &- 1].key < key { return index }
+      if keys[index &- 1] < key { return index }
       index &-= 1
     }
-    var low = 0
-    while low < index {
-      let middle = (low &+ index) &>> 1
-      if array[middle].key < key { low = middle &+ 1 } else { index = middle }
+    if index > 0 { return lowerBoundFar(keys, count: index, key: key) }
+    return index
+  }
+
+  /// How many of the last eight keys are not below `key`.
+  @inlinable @inline(__always) @_noLocks
+  static func notBelow(_ keys: UnsafePointer<Int64>, count: Int, key: Int64) -> Int {
+    guard count >= 8 else {
+      var sum = 0
+      while sum < count, keys[count &- 1 &- sum] >= key { sum &+= 1 }
+      return sum
     }
+    let best = keys + (count &- 8)
+    var sum = oneIf(best[0] >= key)
+    sum &+= oneIf(best[1] >= key)
+    sum &+= oneIf(best[2] >= key)
+    sum &+= oneIf(best[3] >= key)
+    sum &+= oneIf(best[4] >= key)
+    sum &+= oneIf(best[5] >= key)
+    sum &+= oneIf(best[6] >= key)
+    sum &+= oneIf(best[7] >= key)
+    return sum
+  }
+
+  /// As ``lowerBound(_:count:key:)``, deep in a book: two windows of eight, each a cache line of keys, then doubling
+  /// steps downwards and halving.
+  @usableFromInline @inline(never) @_noLocks
+  static func lowerBoundFar(_ keys: UnsafePointer<Int64>, count: Int, key: Int64) -> Int {
+    var count = count &- notBelow(keys, count: count, key: key)
+    if count == 0 || keys[count &- 1] < key { return count }
+    count &-= notBelow(keys, count: count, key: key)
+    if count == 0 || keys[count &- 1] < key { return count }
+    // Doubling steps downwards, then halving without a branch that could be mispredicted.
+    var step = 8
+    var high = count
+    while step < high, keys[high &- step] >= key {
+      high &-= step
+      step &*= 2
+    }
+    var low = step < high ? high &- step : 0
+    var length = high &- low
+    while length > 1 {
+      let half = length &>> 1
+      low &+= half & (0 &- oneIf(keys[low &+ half &- 1] < key))
+      length &-= half
+    }
+    low &+= length & oneIf(keys[low] < key)
     return low
   }
 
-  /// Makes an empty level (no orders yet) at an index that ``position(side:price:)`` gave.
-  @_noLocks
-  mutating func insert(side number: UInt32, price: Int64, index: Int) -> UInt32 {
-    precondition(liveCount <= capacity && firstFree != Self.none, "level store overfilled")
-    let side = side(number)
-    let level = firstFree
-    let record = self[level]
-    firstFree = record.pointee.head
-    record.pointee = LevelEntry(
-      price: price, size: 0, orders: 0, head: OrderTable.none, tail: OrderTable.none, side: number)
-    arrays.insert(
-      SortedLevel(key: Self.key(price, side: number), level: level, zero: 0), at: index, number, sides)
-    side.pointee.levels &+= 1
-    if index &+ 1 == Int(side.pointee.levels) {
-      side.pointee.bestLevel = level
-      side.pointee.bestPrice = price
-    }
-    liveCount &+= 1
-    return level
+  /// The index of a level that is there.
+  @inlinable @inline(__always) @_noLocks
+  static func index(of key: Int64, _ keys: UnsafePointer<Int64>, count: Int) -> Int {
+    let index = lowerBound(keys, count: count, key: key)
+    assert(index < count && keys[index] == key, "a live order's level is not there")
+    return index
   }
 
-  /// Removes a level that has no orders left.
-  @_noLocks
-  mutating func remove(_ level: UInt32) {
-    let record = self[level]
-    let number = record.pointee.side
+  /// The level at a price, or nil.
+  func find(side number: UInt32, price: Int64) -> (key: Int64, level: LevelEntry)? {
     let side = side(number)
-    let (index, found) = position(side: number, price: record.pointee.price)
-    precondition(found == level, "level is not in its side's array")
-    arrays.remove(at: index, side)
-    side.pointee.levels &-= 1
-    if level == side.pointee.bestLevel {
-      let count = Int(side.pointee.levels)
-      let best = count == 0 ? Self.none : arrays.array(side)[count &- 1].level
-      side.pointee.bestLevel = best
-      side.pointee.bestPrice = best == Self.none ? 0 : self[best].pointee.price
-    }
-    record.pointee.orders = 0
-    record.pointee.head = firstFree
-    firstFree = level
+    let count = Int(side.pointee.levels)
+    if count == 0 { return nil }
+    let array = array(side)
+    let key = Self.key(price, side: number)
+    let index = Self.lowerBound(array.keys, count: count, key: key)
+    return index < count && array.keys[index] == key ? (key, array.levels[index]) : nil
+  }
+
+  /// The level at a distance from the best one (0 = the best), or nil.
+  func level(side number: UInt32, depth: Int) -> (key: Int64, level: LevelEntry)? {
+    let side = side(number)
+    let count = Int(side.pointee.levels)
+    guard depth >= 0, depth < count else { return nil }
+    let index = count - 1 - depth
+    return (array(side).keys[index], array(side).levels[index])
+  }
+
+  /// Makes a level at an index that ``lowerBound(_:count:key:)`` gave. The caller has seen room.
+  @inlinable @inline(__always) @_noLocks
+  mutating func insert(_ key: Int64, _ level: LevelEntry, at index: Int, side number: UInt32) {
+    precondition(liveCount < capacity, "level store overfilled")
+    arrays.insert(key, level, at: index, number, sides)
+    liveCount &+= 1
+  }
+
+  /// Removes the level at an index.
+  @inlinable @inline(__always) @_noLocks
+  mutating func remove(at index: Int, side number: UInt32) {
+    arrays.remove(at: index, side(number))
     liveCount &-= 1
   }
 
-  /// The level at a distance from the best one (0 = the best), or ``none``.
-  @inline(__always)
-  @_noLocks
-  func level(side number: UInt32, depth: Int) -> UInt32 {
+  /// Copies what a side's last level says to where the best prices are read.
+  @inlinable @inline(__always) @_noLocks
+  func refreshBest(side number: UInt32) {
     let side = side(number)
     let count = Int(side.pointee.levels)
-    guard depth >= 0, depth < count else { return Self.none }
-    return arrays.array(side)[count &- 1 &- depth].level
+    if count == 0 {
+      side.pointee.bestPrice = 0
+      side.pointee.bestSize = 0
+    } else {
+      let array = array(side)
+      side.pointee.bestPrice = Self.key(array.keys[count &- 1], side: number)
+      side.pointee.bestSize = array.levels[count &- 1].size
+    }
   }
 
-  /// What is wrong with the sorted arrays, their order and the free records, or nil. Slow.
+  /// What is wrong with the sorted arrays and their order, or nil. Slow.
   func checkInvariants() -> String? {
     var total = 0
     for number in 0..<UInt32(sideCount) {
@@ -217,31 +233,18 @@ struct LevelStore: ~Copyable {
       if count > Int(side.pointee.units) * SortedArrayPool.unitEntries {
         return "side \(number): \(count) levels exceed its array"
       }
-      for index in 0..<count {
-        let element = arrays.array(side)[index]
-        let record = self[element.level].pointee
-        if record.side != number { return "side \(number): level at \(index) belongs to side \(record.side)" }
-        if element.key != Self.key(record.price, side: number) {
-          return "side \(number): key at \(index) is not that of price \(record.price)"
-        }
-        if index > 0, arrays.array(side)[index - 1].key >= element.key {
+      for index in 0..<count where index > 0 {
+        if array(side).keys[index - 1] >= array(side).keys[index] {
           return "side \(number): array not ascending at \(index)"
         }
       }
-      let best = count == 0 ? Self.none : arrays.array(side)[count - 1].level
-      if side.pointee.bestLevel != best { return "side \(number): cached best level is not the last one" }
-      if side.pointee.bestPrice != (best == Self.none ? 0 : self[best].pointee.price) {
+      let best = level(side: number, depth: 0)
+      if side.pointee.bestPrice != best.map({ Self.key($0.key, side: number) }) ?? 0 {
         return "side \(number): cached best price is wrong"
       }
+      if side.pointee.bestSize != best?.level.size ?? 0 { return "side \(number): cached best size is wrong" }
     }
     if total != liveCount { return "\(total) levels in the arrays, \(liveCount) counted" }
-    var free = 0
-    var level = firstFree
-    while level != Self.none, free <= capacity + 1 {
-      free += 1
-      level = self[level].pointee.head
-    }
-    if free + liveCount != capacity + 1 { return "\(free) free and \(liveCount) live level records" }
     return arrays.checkInvariants(sides, sideCount: sideCount)
   }
 }

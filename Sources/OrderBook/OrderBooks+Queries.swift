@@ -8,10 +8,11 @@ extension OrderBooks {
   /// ``BookCapacity/levels``.
   public var compactionCount: Int { levels.compactionCount }
 
-  /// Live orders on one side of one book; 0 for an instrument out of range.
+  /// Live orders on one side of one book; 0 for an instrument out of range. Linear in the side's levels.
   public func orderCount(instrument: UInt32, side: BookSide) -> Int {
-    guard let number = sideNumber(instrument, side) else { return 0 }
-    return Int(levels.side(number).pointee.orders)
+    var count = 0
+    forEachLevel(instrument: instrument, side: side) { count += Int($0.orders) }
+    return count
   }
 
   /// Live price levels on one side of one book; 0 for an instrument out of range.
@@ -30,24 +31,20 @@ extension OrderBooks {
   @_noLocks
   public func instrument(reference: UInt64) -> UInt32? {
     let slot = orders.find(reference)
-    return slot == OrderTable.none ? nil : levels[orders[slot].pointee.level].pointee.side &>> 1
+    return slot == OrderTable.none ? nil : orders[slot].pointee.side &>> 1
   }
 
   /// Best prices and sizes; an instrument out of range has none.
-  @_noLocks
+  @inlinable @inline(__always) @_noLocks
   public func bestPrices(instrument: UInt32) -> BestPrices {
     guard Int(instrument) < capacity.instruments else {
       return BestPrices(bidPrice: 0, bidSize: 0, askPrice: 0, askSize: 0)
     }
     let bid = levels.side(instrument &* 2)
     let ask = levels.side(instrument &* 2 &+ 1)
-    let bidLevel = bid.pointee.bestLevel
-    let askLevel = ask.pointee.bestLevel
     return BestPrices(
-      bidPrice: bid.pointee.bestPrice,
-      bidSize: bidLevel == LevelStore.none ? 0 : levels[bidLevel].pointee.size,
-      askPrice: ask.pointee.bestPrice,
-      askSize: askLevel == LevelStore.none ? 0 : levels[askLevel].pointee.size)
+      bidPrice: bid.pointee.bestPrice, bidSize: bid.pointee.bestSize, askPrice: ask.pointee.bestPrice,
+      askSize: ask.pointee.bestSize)
   }
 
   /// The best level of a side with its order count, or nil when the side is empty.
@@ -58,15 +55,17 @@ extension OrderBooks {
   /// The level at a distance from the best (0 = the best), or nil when there are not so many.
   public func level(instrument: UInt32, side: BookSide, depth: Int) -> BookLevel? {
     guard let number = sideNumber(instrument, side) else { return nil }
-    let level = levels.level(side: number, depth: depth)
-    return level == LevelStore.none ? nil : levelContent(level)
+    return levels.level(side: number, depth: depth).map {
+      Self.content(LevelStore.key($0.key, side: number), $0.level)
+    }
   }
 
   /// The level at a price, or nil when no order lies there.
   public func level(instrument: UInt32, side: BookSide, price: Int64) -> BookLevel? {
     guard let number = sideNumber(instrument, side) else { return nil }
-    let level = levels.position(side: number, price: price).level
-    return level == LevelStore.none ? nil : levelContent(level)
+    return levels.find(side: number, price: price).map {
+      Self.content(LevelStore.key($0.key, side: number), $0.level)
+    }
   }
 
   /// Calls `body` with at most `limit` levels of a side, from the best on.
@@ -75,10 +74,8 @@ extension OrderBooks {
   ) {
     guard let number = sideNumber(instrument, side) else { return }
     var depth = 0
-    while depth < limit {
-      let level = levels.level(side: number, depth: depth)
-      if level == LevelStore.none { return }
-      body(levelContent(level))
+    while depth < limit, let level = levels.level(side: number, depth: depth) {
+      body(Self.content(LevelStore.key(level.key, side: number), level.level))
       depth += 1
     }
   }
@@ -88,8 +85,8 @@ extension OrderBooks {
     instrument: UInt32, side: BookSide, price: Int64, _ body: (BookOrder) -> Void
   ) {
     guard let number = sideNumber(instrument, side) else { return }
-    let level = levels.position(side: number, price: price).level
-    if level != LevelStore.none { forEachOrder(level: level) { order, _ in body(order) } }
+    guard let level = levels.find(side: number, price: price) else { return }
+    forEachOrder(level.level) { order, _ in body(order) }
   }
 
   /// Calls `body` with every live order of an instrument in canonical order: bids from the best level to the
@@ -101,10 +98,8 @@ extension OrderBooks {
     for side in BookSide.allCases {
       guard let number = sideNumber(instrument, side) else { return }
       var depth = 0
-      while true {
-        let level = levels.level(side: number, depth: depth)
-        if level == LevelStore.none { break }
-        forEachOrder(level: level, body)
+      while let level = levels.level(side: number, depth: depth) {
+        forEachOrder(level.level, body)
         depth += 1
       }
     }
@@ -116,7 +111,7 @@ extension OrderBooks {
     var instrument = Int(first)
     while instrument < capacity.instruments {
       let number = UInt32(truncatingIfNeeded: instrument * 2)
-      if levels.side(number).pointee.orders != 0 || levels.side(number + 1).pointee.orders != 0 {
+      if levels.side(number).pointee.levels != 0 || levels.side(number + 1).pointee.levels != 0 {
         return UInt32(truncatingIfNeeded: instrument)
       }
       instrument += 1
@@ -129,21 +124,17 @@ extension OrderBooks {
     return LevelStore.sideNumber(instrument, side)
   }
 
-  private func levelContent(_ level: UInt32) -> BookLevel {
-    let record = levels[level].pointee
-    return BookLevel(price: record.price, size: record.size, orders: record.orders)
-  }
-
   private func order(slot: UInt32) -> BookOrder {
     let entry = orders[slot].pointee
-    let record = levels[entry.level].pointee
     return BookOrder(
-      reference: entry.reference, instrument: record.side >> 1, side: Self.side(record.side),
-      price: record.price, quantity: entry.quantity)
+      reference: entry.reference, instrument: entry.side >> 1, side: Self.side(entry.side),
+      price: entry.price, quantity: entry.quantity)
   }
 
-  private func forEachOrder(level: UInt32, _ body: (BookOrder, UInt64) -> Void) {
-    var slot = levels[level].pointee.head
+  /// The orders of a level, the longest waiting first. A level knows the newest only, so the way is walked twice.
+  private func forEachOrder(_ level: LevelEntry, _ body: (BookOrder, UInt64) -> Void) {
+    var slot = level.tail
+    while orders[slot].pointee.previous != OrderTable.none { slot = orders[slot].pointee.previous }
     var position: UInt64 = 0
     while slot != OrderTable.none {
       body(order(slot: slot), position)

@@ -14,23 +14,26 @@
 public struct OrderBooks: ~Copyable {
   /// What these books were made for.
   public let capacity: BookCapacity
-  var orders: OrderTable
-  var levels: LevelStore
+  private let memory: FixedMemory
+  @usableFromInline var orders: OrderTable
+  @usableFromInline var levels: LevelStore
 
   /// Maps and touches all memory (``BookCapacity/memoryBytes``). Traps when `capacity` has a
   /// ``BookCapacity/problem`` or the kernel refuses the memory: call it once, at start.
   public init(capacity: BookCapacity) {
     if let problem = capacity.problem { preconditionFailure(problem) }
     self.capacity = capacity
-    orders = OrderTable(orders: capacity.orders)
-    levels = LevelStore(levels: capacity.levels, instruments: capacity.instruments)
+    memory = FixedMemory(bytes: capacity.memoryBytes)
+    var pieces = MemoryPieces(memory, bytes: capacity.memoryBytes)
+    orders = OrderTable(orders: capacity.orders, &pieces)
+    levels = LevelStore(levels: capacity.levels, instruments: capacity.instruments, &pieces)
   }
 
   /// Adds an order at the tail of its level.
   ///
   /// Refusals, in this order: instrumentOutOfRange, quantityOutOfRange (0, or the level's size would exceed
   /// 64 bits), duplicateReference, ordersFull, levelsFull.
-  @_noLocks
+  @inlinable @inline(__always) @_noLocks
   public mutating func add(
     instrument: UInt32, side: BookSide, reference: UInt64, price: Int64, quantity: UInt64
   ) -> BookOutcome {
@@ -39,48 +42,64 @@ public struct OrderBooks: ~Copyable {
     guard orders.find(reference) == OrderTable.none else { return .rejected(.duplicateReference) }
     guard orders.liveCount < orders.capacity else { return .rejected(.ordersFull) }
     let number = LevelStore.sideNumber(instrument, side)
-    let (index, existing) = levels.position(side: number, price: price)
-    var level = existing
-    if level == LevelStore.none {
+    let entry = levels.side(number)
+    let key = LevelStore.key(price, side: number)
+    let count = Int(entry.pointee.levels)
+    let array = levels.array(entry)
+    let index = LevelStore.lowerBound(array.keys, count: count, key: key)
+    if index < count, array.keys[index] == key {
+      let level = array.levels + index
+      let (sum, overflow) = level.pointee.size.addingReportingOverflow(quantity)
+      if overflow { return .rejected(.quantityOutOfRange) }
+      let slot = enter(reference, quantity, price, number, index, previous: level.pointee.tail)
+      level.pointee.size = sum
+      level.pointee.orders &+= 1
+      level.pointee.tail = slot
+    } else {
       guard levels.liveCount < levels.capacity else { return .rejected(.levelsFull) }
-      level = levels.insert(side: number, price: price, index: index)
-    } else if levels[level].pointee.size.addingReportingOverflow(quantity).overflow {
-      return .rejected(.quantityOutOfRange)
+      let slot = enter(reference, quantity, price, number, index, previous: OrderTable.none)
+      levels.insert(
+        key, LevelEntry(size: quantity, orders: 1, tail: slot), at: index,
+        side: number)
     }
-    append(reference, quantity: quantity, to: level)
+    levels.refreshBest(side: number)
     return .changed(
       BookChange(
-        side: side, quantity: quantity, remaining: quantity, level: after(level),
-        bestChanged: levels.side(number).pointee.bestLevel == level))
+        side: side, quantity: quantity, remaining: quantity,
+        level: Self.content(price, levels.array(entry).levels[index]),
+        bestChanged: index &+ 1 == Int(entry.pointee.levels)))
   }
 
   /// Takes `quantity` from an order, which dies when nothing is left; its place in the queue stays.
   ///
   /// Refusals, in this order: unknownReference, wrongInstrument, quantityOutOfRange (0), quantityExceeded.
-  @_noLocks
+  @inlinable @inline(__always) @_noLocks
   public mutating func reduce(
     instrument: UInt32, reference: UInt64, by quantity: UInt64
   ) -> BookOutcome {
     let slot = orders.find(reference)
     guard slot != OrderTable.none else { return .rejected(.unknownReference) }
     let order = orders[slot]
-    let level = levels[order.pointee.level]
-    guard level.pointee.side &>> 1 == instrument else { return .rejected(.wrongInstrument) }
+    guard order.pointee.side &>> 1 == instrument else { return .rejected(.wrongInstrument) }
     guard quantity != 0 else { return .rejected(.quantityOutOfRange) }
     guard quantity <= order.pointee.quantity else { return .rejected(.quantityExceeded) }
-    if quantity == order.pointee.quantity { return .changed(removeWhole(slot)) }
+    if quantity == order.pointee.quantity { return .changed(removeWhole(slot, reference)) }
     order.pointee.quantity &-= quantity
-    level.pointee.size &-= quantity
-    let number = level.pointee.side
+    let number = order.pointee.side
+    let side = levels.side(number)
+    let count = Int(side.pointee.levels)
+    let array = levels.array(side)
+    let index = Self.levelIndex(order, array, count: count)
+    array.levels[index].size &-= quantity
+    levels.refreshBest(side: number)
     return .changed(
       BookChange(
         side: Self.side(number), quantity: quantity, remaining: order.pointee.quantity,
-        level: after(order.pointee.level),
-        bestChanged: levels.side(number).pointee.bestLevel == order.pointee.level))
+        level: Self.content(order.pointee.price, array.levels[index]), bestChanged: index &+ 1 == count))
   }
 
   /// Executes part or all of an order: the same effect and refusals as ``reduce(instrument:reference:by:)``.
-  @_noLocks
+  @inlinable @inline(__always) @_noLocks
   public mutating func execute(
     instrument: UInt32, reference: UInt64, quantity: UInt64
   ) -> BookOutcome {
@@ -88,127 +107,105 @@ public struct OrderBooks: ~Copyable {
   }
 
   /// Removes an order. Refusals, in this order: unknownReference, wrongInstrument.
-  @_noLocks
+  @inlinable @inline(__always) @_noLocks
   public mutating func delete(instrument: UInt32, reference: UInt64) -> BookOutcome {
     let slot = orders.find(reference)
     guard slot != OrderTable.none else { return .rejected(.unknownReference) }
-    guard levels[orders[slot].pointee.level].pointee.side &>> 1 == instrument else {
-      return .rejected(.wrongInstrument)
-    }
-    return .changed(removeWhole(slot))
-  }
-
-  /// Removes an order and adds another, of the same side, at the tail of the level at `price`.
-  ///
-  /// Refusals, in this order: unknownReference, wrongInstrument, quantityOutOfRange (0, or the new level's
-  /// size would exceed 64 bits), duplicateReference (also when both references are equal), levelsFull (a
-  /// level that the removal frees counts as room).
-  @_noLocks
-  public mutating func replace(
-    instrument: UInt32, reference: UInt64, with newReference: UInt64, price: Int64, quantity: UInt64
-  ) -> ReplaceOutcome {
-    let slot = orders.find(reference)
-    guard slot != OrderTable.none else { return .rejected(.unknownReference) }
-    let oldLevel = orders[slot].pointee.level
-    let number = levels[oldLevel].pointee.side
-    guard number &>> 1 == instrument else { return .rejected(.wrongInstrument) }
-    guard quantity != 0 else { return .rejected(.quantityOutOfRange) }
-    guard orders.find(newReference) == OrderTable.none else { return .rejected(.duplicateReference) }
-    let oldQuantity = orders[slot].pointee.quantity
-    let oldPrice = levels[oldLevel].pointee.price
-    let isSameLevel = oldPrice == price
-    let (index, existing) = isSameLevel ? (0, oldLevel) : levels.position(side: number, price: price)
-    var newLevel = existing
-    if newLevel == LevelStore.none {
-      let freed = levels[oldLevel].pointee.orders == 1 ? 1 : 0
-      guard levels.liveCount &- freed < levels.capacity else { return .rejected(.levelsFull) }
-    } else {
-      let size = levels[newLevel].pointee.size &- (isSameLevel ? oldQuantity : 0)
-      guard !size.addingReportingOverflow(quantity).overflow else { return .rejected(.quantityOutOfRange) }
-    }
-    let side = levels.side(number)
-    let oldBestPrice = side.pointee.bestPrice
-    let oldBestSize = levels[side.pointee.bestLevel].pointee.size
-    // The new order first, so that a level that the two share is not removed and made again. Within one
-    // level the sum of both must not be formed: it may not fit.
-    if newLevel == LevelStore.none { newLevel = levels.insert(side: number, price: price, index: index) }
-    if isSameLevel { levels[oldLevel].pointee.size &-= oldQuantity }
-    append(newReference, quantity: quantity, to: newLevel)
-    unlink(slot)
-    if !isSameLevel { levels[oldLevel].pointee.size &-= oldQuantity }
-    orders.remove(slot)
-    var oldAfter = BookLevel(price: oldPrice, size: 0, orders: 0)
-    if levels[oldLevel].pointee.orders == 0 { levels.remove(oldLevel) } else { oldAfter = after(oldLevel) }
-    let bestChanged =
-      side.pointee.bestPrice != oldBestPrice
-      || levels[side.pointee.bestLevel].pointee.size != oldBestSize
-    return .replaced(
-      BookReplacement(
-        side: Self.side(number), oldQuantity: oldQuantity, oldLevel: oldAfter, newLevel: after(newLevel),
-        bestChanged: bestChanged))
+    guard orders[slot].pointee.side &>> 1 == instrument else { return .rejected(.wrongInstrument) }
+    return .changed(removeWhole(slot, reference))
   }
 
   // MARK: - Pieces of the operations
 
-  @inline(__always)
-  static func side(_ number: UInt32) -> BookSide { number & 1 == 0 ? .bid : .ask }
+  @inlinable @inline(__always) @_noLocks
+  static func side(_ number: UInt32) -> BookSide { BookSide(half: UInt8(truncatingIfNeeded: number)) }
 
-  @inline(__always)
-  private func after(_ level: UInt32) -> BookLevel {
-    let record = levels[level]
-    return BookLevel(
-      price: record.pointee.price, size: record.pointee.size, orders: record.pointee.orders)
+  @inlinable @inline(__always) @_noLocks
+  static func content(_ price: Int64, _ level: LevelEntry) -> BookLevel {
+    BookLevel(price: price, size: level.size, orders: level.orders)
   }
 
-  /// Puts a new order at the tail of a level. The caller has checked everything.
-  @inline(__always)
-  private mutating func append(_ reference: UInt64, quantity: UInt64, to level: UInt32) {
-    let slot = orders.insert(reference, quantity: quantity)
-    let record = levels[level]
+  /// The index of a live order's level.
+  @inlinable @inline(__always) @_noLocks
+  static func levelIndex(
+    _ order: UnsafeMutablePointer<OrderEntry>, _ array: LevelArray, count: Int
+  ) -> Int {
+    let key = LevelStore.key(order.pointee.price, side: order.pointee.side)
+    // A level more or less behind it since the order came is allowed for.
+    var guess = min(Int(order.pointee.guess), count &- 1)
+    let found = array.keys[guess]
+    guess &+= oneIf(found < key)
+    guess &-= oneIf(found > key)
+    guess = min(max(guess, 0), count &- 1)
+    if array.keys[guess] == key { return guess }
+    return LevelStore.index(of: key, array.keys, count: count)
+  }
+
+  /// Takes a slot for a new order and enters it into the index. The caller has checked everything and makes
+  /// the slot the tail of its level.
+  @inlinable @inline(__always) @_noLocks
+  mutating func enter(
+    _ reference: UInt64, _ quantity: UInt64, _ price: Int64, _ number: UInt32, _ index: Int,
+    previous: UInt32
+  ) -> UInt32 {
+    let slot = orders.take()
     let order = orders[slot]
-    let tail = record.pointee.tail
-    order.pointee.level = level
-    order.pointee.previous = tail
+    order.pointee.reference = reference
+    order.pointee.quantity = quantity
+    order.pointee.price = price
+    order.pointee.previous = previous
     order.pointee.next = OrderTable.none
-    if tail == OrderTable.none { record.pointee.head = slot } else { orders[tail].pointee.next = slot }
-    record.pointee.tail = slot
-    record.pointee.size &+= quantity
-    record.pointee.orders &+= 1
-    levels.side(record.pointee.side).pointee.orders &+= 1
+    order.pointee.side = number
+    order.pointee.guess = UInt32(truncatingIfNeeded: index)
+    orders[previous].pointee.next = slot
+    orders.index.insert(reference, slot: slot, side: number)
+    orders.liveCount &+= 1
+    return slot
   }
 
-  /// Takes an order out of its level's queue and counts; the level's size is the caller's.
-  @inline(__always)
-  private mutating func unlink(_ slot: UInt32) {
-    let order = orders[slot].pointee
-    let record = levels[order.level]
-    if order.previous == OrderTable.none {
-      record.pointee.head = order.next
-    } else {
-      orders[order.previous].pointee.next = order.next
-    }
-    if order.next == OrderTable.none {
-      record.pointee.tail = order.previous
-    } else {
-      orders[order.next].pointee.previous = order.previous
-    }
-    record.pointee.orders &-= 1
-    levels.side(record.pointee.side).pointee.orders &-= 1
+  /// Takes a live order out of the index and out of its level's queue and count; the size is the caller's.
+  /// False when the level has no order left.
+  @inlinable @inline(__always) @_noLocks
+  mutating func leave(
+    _ slot: UInt32, _ reference: UInt64, _ level: UnsafeMutablePointer<LevelEntry>
+  ) -> Bool {
+    let order = orders[slot]
+    orders.index.remove(reference, slot: slot)
+    let previous = order.pointee.previous
+    let next = order.pointee.next
+    // Without branches; where there is no neighbour, slot 0 takes the store. Nothing is read of the
+    // neighbours, so nobody waits for them.
+    orders[previous].pointee.next = next
+    orders[next].pointee.previous = previous
+    level.pointee.tail = pick(next == OrderTable.none, previous, level.pointee.tail)
+    orders.free(slot)
+    orders.liveCount &-= 1
+    level.pointee.orders &-= 1
+    return level.pointee.orders != 0
   }
 
-  @inline(__always)
-  private mutating func removeWhole(_ slot: UInt32) -> BookChange {
-    let level = orders[slot].pointee.level
-    let quantity = orders[slot].pointee.quantity
-    let record = levels[level]
-    let number = record.pointee.side
-    let wasBest = levels.side(number).pointee.bestLevel == level
-    unlink(slot)
-    record.pointee.size &-= quantity
-    orders.remove(slot)
-    let after = after(level)
-    if after.orders == 0 { levels.remove(level) }
+  @inlinable @inline(__always) @_noLocks
+  mutating func removeWhole(_ slot: UInt32, _ reference: UInt64) -> BookChange {
+    let order = orders[slot]
+    let quantity = order.pointee.quantity
+    let price = order.pointee.price
+    let number = order.pointee.side
+    let side = levels.side(number)
+    let count = Int(side.pointee.levels)
+    let array = levels.array(side)
+    let index = Self.levelIndex(order, array, count: count)
+    let level = array.levels + index
+    var after = BookLevel(price: price, size: 0, orders: 0)
+    if leave(slot, reference, level) {
+      level.pointee.size &-= quantity
+      after.size = level.pointee.size
+      after.orders = level.pointee.orders
+    } else {
+      levels.remove(at: index, side: number)
+    }
+    levels.refreshBest(side: number)
     return BookChange(
-      side: Self.side(number), quantity: quantity, remaining: 0, level: after, bestChanged: wasBest)
+      side: Self.side(number), quantity: quantity, remaining: 0, level: after,
+      bestChanged: index &+ 1 == count)
   }
 }

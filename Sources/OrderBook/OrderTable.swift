@@ -1,150 +1,126 @@
-/// One live order as it lies in memory.
+import CProcessor
+
+/// One order as it lies in memory: a cache line of its own.
 ///
 /// ```
 /// offset  size  field
 ///      0     8  reference
 ///      8     8  quantity   what is left; 0 = the slot is free
-///     16     4  previous   slot of the order before it in its level's queue, or none
-///     20     4  next       slot of the order behind it, or none
-///     24     4  level      number of its level: price, side and instrument are there
-///     28     4  passed     live orders that found this slot taken on the way from their home slot;
-///                          belongs to the slot, not to the order
+///     16     8  price
+///     24     4  previous   slot of the order before it in its level's queue, or none
+///     28     4  next       slot of the order behind it, or none; in a free slot the next free one
+///     32     4  side       number of its book side: instrument * 2 + side
+///     36     4  guess      its level's index in the side's array when it came: only levels behind that one
+///                          change it, so it is right or nearly so most of the time
+///     40     4  nextInCrowd  slot of the next order in its chain of the ``CrowdTable``
+///     44    20  zero
 /// ```
+@usableFromInline @frozen
 struct OrderEntry {
-  var reference: UInt64
-  var quantity: UInt64
-  var previous: UInt32
-  var next: UInt32
-  var level: UInt32
-  var passed: UInt32
+  @usableFromInline var reference: UInt64
+  @usableFromInline var quantity: UInt64
+  @usableFromInline var price: Int64
+  @usableFromInline var previous: UInt32
+  @usableFromInline var next: UInt32
+  @usableFromInline var side: UInt32
+  @usableFromInline var guess: UInt32
+  @usableFromInline var nextInCrowd: UInt32
+  @usableFromInline var zero: UInt32
+  @usableFromInline var zeros: (UInt64, UInt64)
 }
 
-/// Live orders by reference: open addressing with linear probing, two entries to a cache line.
+/// Orders by reference: a pool of entries that never move, and the ``ReferenceIndex`` that finds them.
 ///
-/// Entries never move, so a slot number serves as the link of the level queues. What makes removal possible
-/// without tombstones is a count per slot of the live orders that had to probe past it: a search stops at
-/// the first slot that nobody passed.
-struct OrderTable: ~Copyable {
-  static let entryBytes = MemoryLayout<OrderEntry>.stride
+/// A slot that becomes free is the next one to be taken: most orders die young, so most adds write to memory that is
+/// in the cache. Slot 0 is nobody's. It stands for "none" and takes the stores that would otherwise need a branch.
+@usableFromInline @frozen
+struct OrderTable {
   /// The slot number that means no order.
-  static var none: UInt32 { @_noLocks get { UInt32.max } }
+  @inlinable static var none: UInt32 { @_noLocks get { 0 } }
 
-  /// A run is so many references, as a power of two.
-  private static var runBits: UInt64 { 5 }
+  @usableFromInline let entries: UnsafeMutablePointer<OrderEntry>
+  @usableFromInline let index: ReferenceIndex
+  @usableFromInline var firstFree: UInt32 = 1
+  @usableFromInline let slotCount: Int
+  @usableFromInline let capacity: Int
+  @usableFromInline var liveCount = 0
 
-  private let memory: FixedMemory
-  private let entries: UnsafeMutablePointer<OrderEntry>
-  private let mask: Int
-  private let hashShift: UInt64
-  let capacity: Int
-  private(set) var liveCount = 0
+  /// Slot 0, and one for the order that a replace adds before the old one goes.
+  static func slotCount(orders: Int) -> Int { orders + 2 }
 
-  /// Slots for `orders` live orders: a power of two, at most two thirds full.
-  static func slotCount(orders: Int) -> Int {
-    var slots = 1 << Int(runBits)
-    while slots < orders + orders / 2 + 2 { slots *= 2 }
-    return slots
+  static func memoryBytes(orders: Int) -> Int {
+    MemoryPieces.bytes(OrderEntry.self, slotCount(orders: orders))
+      + ReferenceIndex.memoryBytes(orders: orders)
   }
 
-  init(orders: Int) {
-    precondition(MemoryLayout<OrderEntry>.stride == 32)
-    let slots = Self.slotCount(orders: orders)
-    memory = FixedMemory(bytes: slots * Self.entryBytes)
-    entries = memory.base.bindMemory(to: OrderEntry.self, capacity: slots)
-    mask = slots - 1
-    hashShift = UInt64(64 - slots.trailingZeroBitCount) + Self.runBits
+  init(orders: Int, _ pieces: inout MemoryPieces) {
+    precondition(MemoryLayout<OrderEntry>.stride == 64)
+    slotCount = Self.slotCount(orders: orders)
+    entries = pieces.take(OrderEntry.self, slotCount)
+    index = ReferenceIndex(orders: orders, entries, &pieces)
     capacity = orders
+    for slot in 1..<slotCount - 1 { entries[slot].next = UInt32(truncatingIfNeeded: slot + 1) }
   }
 
-  /// The entry in a slot. Slot numbers come from this table; the check keeps a bug from reaching elsewhere.
-  @inline(__always)
-  @_noLocks
+  /// The entry in a slot; slot numbers come from this table.
+  @inlinable @inline(__always) @_noLocks
   subscript(slot: UInt32) -> UnsafeMutablePointer<OrderEntry> {
-    precondition(Int(slot) <= mask, "order slot out of range")
+    assert(Int(slot) < slotCount, "order slot out of range")
     return entries + Int(slot)
   }
 
-  var slotCount: Int { mask + 1 }
-
-  /// Scatters runs of references, not references: orders that arrive together stay together in memory, and
-  /// most orders die young. A venue hands out references counting upward, Nasdaq one count for each of four
-  /// matching partitions, told apart by the lowest two bits: those go to the top, so that a run is of one
-  /// partition.
-  @inline(__always)
-  private func home(_ reference: UInt64) -> Int {
-    let rotated = reference &>> 2 | reference &<< 62
-    let run = ((rotated &>> Self.runBits) &* 0x9E37_79B9_7F4A_7C15) &>> hashShift
-    let slot = (run &<< Self.runBits) | (rotated & ((1 &<< Self.runBits) - 1))
-    return Int(truncatingIfNeeded: slot) & mask
-  }
-
-  /// The slot of a live order, or ``none``. At most one round: a hostile sequence of adds and deletes could
-  /// leave every slot passed by some order.
-  @inline(__always)
-  @_noLocks
+  /// The slot of a live order, or ``none``.
+  @inlinable @inline(__always) @_noLocks
   func find(_ reference: UInt64) -> UInt32 {
-    var slot = home(reference)
-    var slotsLeft = mask &+ 1
-    while slotsLeft > 0 {
-      slotsLeft &-= 1
-      let entry = entries + slot
-      if entry.pointee.reference == reference && entry.pointee.quantity != 0 {
-        return UInt32(truncatingIfNeeded: slot)
-      }
-      if entry.pointee.passed == 0 { return Self.none }
-      slot = (slot &+ 1) & mask
-    }
-    return Self.none
+    let word = index.word(reference)
+    let slot = word & ReferenceIndex.slotMask
+    if entries[Int(slot)].reference == reference && slot != Self.none { return slot }
+    if word &>> ReferenceIndex.crowdShift == 0 { return Self.none }
+    return CrowdTable.find(reference, in: index.crowd)
   }
 
-  /// Takes a slot for a reference that ``find(_:)`` did not find and sets its reference and quantity.
-  /// The caller has seen room; one order beyond the capacity fits while a replace is under way.
-  @inline(__always)
-  @_noLocks
-  mutating func insert(_ reference: UInt64, quantity: UInt64) -> UInt32 {
-    precondition(liveCount <= capacity && quantity != 0, "order table overfilled")
-    var slot = home(reference)
-    while entries[slot].quantity != 0 {
-      entries[slot].passed &+= 1
-      slot = (slot &+ 1) & mask
-    }
-    entries[slot].reference = reference
-    entries[slot].quantity = quantity
-    liveCount &+= 1
-    return UInt32(truncatingIfNeeded: slot)
+  /// Takes a slot. The caller has seen room and fills the entry.
+  @inlinable @inline(__always) @_noLocks
+  mutating func take() -> UInt32 {
+    let slot = firstFree
+    precondition(slot != Self.none, "order table overfilled")
+    let next = entries[Int(slot)].next
+    firstFree = next
+    bulkhead_prefetch(entries + Int(next))
+    return slot
   }
 
-  /// Frees the slot of a live order.
-  @inline(__always)
-  @_noLocks
-  mutating func remove(_ slot: UInt32) {
-    let entry = self[slot]
-    precondition(entry.pointee.quantity != 0, "removing a free order slot")
-    var passed = home(entry.pointee.reference)
-    while passed != Int(slot) {
-      entries[passed].passed &-= 1
-      passed = (passed &+ 1) & mask
-    }
-    entry.pointee.quantity = 0
-    liveCount &-= 1
+  /// Gives a slot back.
+  @inlinable @inline(__always) @_noLocks
+  mutating func free(_ slot: UInt32) {
+    entries[Int(slot)].quantity = 0
+    entries[Int(slot)].next = firstFree
+    firstFree = slot
   }
 
-  /// What is wrong with the probe counts, or nil. Slow.
-  func checkInvariants() -> String? {
-    var expected = [UInt32](repeating: 0, count: mask + 1)
-    var live = 0
-    for slot in 0...mask where entries[slot].quantity != 0 {
-      live += 1
-      var passed = home(entries[slot].reference)
-      while passed != slot {
-        expected[passed] += 1
-        passed = (passed + 1) & mask
+  /// What is wrong with slots and index, or nil. Slow. `queued`: the slots that are in queues.
+  func checkInvariants(queued: [UInt32]) -> String? {
+    var isTaken = [Bool](repeating: false, count: slotCount)
+    for slot in queued {
+      if slot == Self.none || Int(slot) >= slotCount { return "a queue holds slot \(slot), which is none" }
+      if isTaken[Int(slot)] { return "slot \(slot) is in two queues" }
+      isTaken[Int(slot)] = true
+      if find(entries[Int(slot)].reference) != slot {
+        return "order \(entries[Int(slot)].reference) cannot be found"
       }
     }
-    if live != liveCount { return "\(live) order slots are taken, \(liveCount) counted" }
-    for slot in 0...mask where entries[slot].passed != expected[slot] {
-      return "slot \(slot): \(expected[slot]) orders probed past it, \(entries[slot].passed) counted"
+    if queued.count != liveCount { return "\(queued.count) orders are in queues, \(liveCount) counted" }
+    var free = 0
+    var slot = firstFree
+    while slot != Self.none {
+      if Int(slot) >= slotCount || isTaken[Int(slot)] { return "slot \(slot) is free and taken" }
+      isTaken[Int(slot)] = true
+      free += 1
+      slot = entries[Int(slot)].next
     }
-    return nil
+    if free + queued.count + 1 != slotCount {
+      return "\(slotCount) slots, \(free) free, \(queued.count) in queues"
+    }
+    return index.checkInvariants(liveCount: liveCount) { entries[Int($0)].reference }
   }
 }

@@ -1,62 +1,65 @@
-/// The memory of the sorted level arrays: units of one cache line (four elements), arrays of a power of two
+/// The memory of the sorted level arrays: units of four elements, arrays of a power of two
 /// units. An array doubles when full and gives its upper half back at a quarter.
 ///
 /// So an array of n levels has at most n units (or one, when it is empty), also while it grows, and a pool
 /// of `levels + sides` units always has room in total. Freed arrays are kept by size and split; when no
 /// free piece is large enough, the pool is compacted, after which the room lies in one piece. Compaction is
 /// linear in the pool and needs a day of unlucky sizes, but it is bounded and allocates nothing.
-struct SortedArrayPool: ~Copyable {
+@usableFromInline @frozen
+struct SortedArrayPool {
   /// Elements of a unit.
-  static let unitEntries = 4
-  private static let unitBytes = unitEntries * MemoryLayout<SortedLevel>.stride
-  private static let none = UInt32.max
-  private static let sizeClasses = 32
+  @inlinable static var unitEntries: Int { @_noLocks get { 4 } }
+  private static var none: UInt32 { @_noLocks get { UInt32.max } }
+  private static var sizeClasses: Int { @_noLocks get { 32 } }
 
-  private let memory: FixedMemory
-  private let elements: UnsafeMutablePointer<SortedLevel>
+  @usableFromInline let keys: UnsafeMutablePointer<Int64>
+  @usableFromInline let elements: UnsafeMutablePointer<LevelEntry>
   /// Per unit: book side + 1 where a side's array starts, else 0.
-  private let owners: UnsafeMutablePointer<UInt32>
-  /// Per size class: first unit of the first free piece; the next one's number lies in its first element.
-  private let freePieces: UnsafeMutablePointer<UInt32>
-  private let unitCount: Int
+  @usableFromInline let owners: UnsafeMutablePointer<UInt32>
+  /// Per size class: first unit of the first free piece; the next one's number lies in its first key.
+  @usableFromInline let freePieces: UnsafeMutablePointer<UInt32>
+  @usableFromInline let unitCount: Int
   /// Units from here on were never handed out since the last compaction.
-  private var untouched = 0
-  private(set) var compactionCount = 0
+  @usableFromInline var untouched = 0
+  @usableFromInline var compactionCount = 0
 
   private static func unitCount(levels: Int, sides: Int) -> Int { levels + sides }
 
   static func memoryBytes(levels: Int, sides: Int) -> Int {
-    unitCount(levels: levels, sides: sides) * (unitBytes + 4) + sizeClasses * 4
+    MemoryPieces.bytes(Int64.self, unitCount(levels: levels, sides: sides) * unitEntries)
+      + MemoryPieces.bytes(LevelEntry.self, unitCount(levels: levels, sides: sides) * unitEntries)
+      + MemoryPieces.bytes(UInt32.self, unitCount(levels: levels, sides: sides))
+      + MemoryPieces.bytes(UInt32.self, sizeClasses)
   }
 
-  init(levels: Int, sides: Int) {
+  init(levels: Int, sides: Int, _ pieces: inout MemoryPieces) {
     unitCount = Self.unitCount(levels: levels, sides: sides)
-    memory = FixedMemory(bytes: Self.memoryBytes(levels: levels, sides: sides))
-    elements = memory.base.bindMemory(to: SortedLevel.self, capacity: unitCount * Self.unitEntries)
-    owners = (memory.base + unitCount * Self.unitBytes).bindMemory(to: UInt32.self, capacity: unitCount)
-    freePieces = (memory.base + unitCount * (Self.unitBytes + 4))
-      .bindMemory(to: UInt32.self, capacity: Self.sizeClasses)
+    keys = pieces.take(Int64.self, unitCount * Self.unitEntries)
+    elements = pieces.take(LevelEntry.self, unitCount * Self.unitEntries)
+    owners = pieces.take(UInt32.self, unitCount)
+    freePieces = pieces.take(UInt32.self, Self.sizeClasses)
     for sizeClass in 0..<Self.sizeClasses { freePieces[sizeClass] = Self.none }
   }
 
-  @inline(__always)
-  private func unit(_ number: UInt32) -> UnsafeMutablePointer<SortedLevel> {
-    precondition(Int(number) < unitCount, "array unit out of range")
-    return elements + Int(number) &* Self.unitEntries
+  /// The first key of a unit.
+  @inlinable @inline(__always) @_noLocks
+  func unit(_ number: UInt32) -> UnsafeMutablePointer<Int64> {
+    assert(Int(number) < unitCount, "array unit out of range")
+    return keys + Int(number) &* Self.unitEntries
   }
 
-  /// A side's array; only its first `levels` elements mean anything. The side must have one.
-  @inline(__always)
-  @_noLocks
-  func array(_ side: UnsafeMutablePointer<SideEntry>) -> UnsafeMutablePointer<SortedLevel> {
-    unit(side.pointee.firstUnit)
+  /// A side's array; only its first `levels` elements mean anything. Without one: some other array.
+  @inlinable @inline(__always) @_noLocks
+  func array(_ side: UnsafeMutablePointer<SideEntry>) -> LevelArray {
+    let first = Int(side.pointee.firstUnit) &* Self.unitEntries
+    return LevelArray(keys: keys + first, levels: elements + first)
   }
 
-  /// Opens a place at `index`, growing the array when it is full. The caller counts the level afterwards.
-  @inline(__always)
-  @_noLocks
+  /// Puts an element at `index`, growing the array when it is full, and counts it.
+  @inlinable @inline(__always) @_noLocks
   mutating func insert(
-    _ element: SortedLevel, at index: Int, _ number: UInt32, _ sides: UnsafeMutablePointer<SideEntry>
+    _ key: Int64, _ level: LevelEntry, at index: Int, _ number: UInt32,
+    _ sides: UnsafeMutablePointer<SideEntry>
   ) {
     let side = sides + Int(number)
     let count = Int(side.pointee.levels)
@@ -65,32 +68,40 @@ struct SortedArrayPool: ~Copyable {
     let array = array(side)
     var place = count
     while place > index {
-      array[place] = array[place &- 1]
+      array.keys[place] = array.keys[place &- 1]
+      array.levels[place] = array.levels[place &- 1]
       place &-= 1
     }
-    array[index] = element
+    array.keys[index] = key
+    array.levels[index] = level
+    side.pointee.levels = UInt32(truncatingIfNeeded: count &+ 1)
   }
 
-  /// Closes the place at `index`, halving the array at a quarter. The caller counts the level afterwards.
-  @inline(__always)
-  @_noLocks
+  /// Takes the element at `index` out, halving the array at a quarter, and counts it.
+  @inlinable @inline(__always) @_noLocks
   mutating func remove(at index: Int, _ side: UnsafeMutablePointer<SideEntry>) {
     let last = Int(side.pointee.levels) &- 1
     precondition(index >= 0 && index <= last, "array index out of range")
     let array = array(side)
     var place = index
     while place < last {
-      array[place] = array[place &+ 1]
+      array.keys[place] = array.keys[place &+ 1]
+      array.levels[place] = array.levels[place &+ 1]
       place &+= 1
     }
-    // `last` elements stay. At exactly a quarter the lower half is again half empty.
-    if side.pointee.units > 1 && last <= Int(side.pointee.units) {
-      side.pointee.units /= 2
-      free(side.pointee.firstUnit &+ side.pointee.units, units: side.pointee.units)
-    }
+    side.pointee.levels = UInt32(truncatingIfNeeded: last)
+    // At exactly a quarter the lower half is again half empty.
+    if last <= Int(side.pointee.units) && side.pointee.units > 1 { shrink(side) }
   }
 
-  private mutating func grow(_ number: UInt32, _ sides: UnsafeMutablePointer<SideEntry>) {
+  @usableFromInline @inline(never) @_noLocks
+  mutating func shrink(_ side: UnsafeMutablePointer<SideEntry>) {
+    side.pointee.units /= 2
+    free(side.pointee.firstUnit &+ side.pointee.units, units: side.pointee.units)
+  }
+
+  @usableFromInline @inline(never) @_noLocks
+  mutating func grow(_ number: UInt32, _ sides: UnsafeMutablePointer<SideEntry>) {
     let side = sides + Int(number)
     let oldUnits = side.pointee.units
     let newUnits = oldUnits == 0 ? 1 : oldUnits &* 2
@@ -109,15 +120,19 @@ struct SortedArrayPool: ~Copyable {
 
   /// The ranges may overlap.
   private func copyUnits(from: Int, to: Int, units: Int) {
-    memory.base.advanced(by: to * Self.unitBytes)
-      .copyMemory(from: memory.base + from * Self.unitBytes, byteCount: units * Self.unitBytes)
+    let entries = units * Self.unitEntries
+    UnsafeMutableRawPointer(keys + to * Self.unitEntries)
+      .copyMemory(from: keys + from * Self.unitEntries, byteCount: entries * MemoryLayout<Int64>.stride)
+    UnsafeMutableRawPointer(elements + to * Self.unitEntries)
+      .copyMemory(
+        from: elements + from * Self.unitEntries, byteCount: entries * MemoryLayout<LevelEntry>.stride)
   }
 
   @inline(__always)
   private func sizeClass(_ units: UInt32) -> Int { units.trailingZeroBitCount }
 
   private mutating func free(_ first: UInt32, units: UInt32) {
-    unit(first).pointee.key = Int64(freePieces[sizeClass(units)])
+    unit(first).pointee = Int64(freePieces[sizeClass(units)])
     freePieces[sizeClass(units)] = first
   }
 
@@ -135,7 +150,7 @@ struct SortedArrayPool: ~Copyable {
     while sizeClass < Self.sizeClasses, freePieces[sizeClass] == Self.none { sizeClass += 1 }
     guard sizeClass < Self.sizeClasses else { return nil }
     let piece = freePieces[sizeClass]
-    freePieces[sizeClass] = UInt32(truncatingIfNeeded: unit(piece).pointee.key)
+    freePieces[sizeClass] = UInt32(truncatingIfNeeded: unit(piece).pointee)
     var pieceUnits = UInt32(1) &<< UInt32(sizeClass)
     while pieceUnits > units {
       pieceUnits /= 2
@@ -198,7 +213,7 @@ struct SortedArrayPool: ~Copyable {
       var piece = freePieces[sizeClass]
       while piece != Self.none {
         if let problem = cover(piece, 1 << sizeClass, "free piece \(piece)") { return problem }
-        piece = UInt32(truncatingIfNeeded: unit(piece).pointee.key)
+        piece = UInt32(truncatingIfNeeded: unit(piece).pointee)
       }
     }
     for unit in 0..<untouched where !covered[unit] { return "unit \(unit) is lost" }

@@ -35,7 +35,7 @@ extension Topology {
     profile = "shared"
 
     # What the rings, the books and the client queues may need together; checked before anything is
-    # created. "1MiB"..."16TiB". Default "4GiB". This file needs 1.65 GiB.
+    # created. "1MiB"..."16TiB". Default "4GiB". This file needs 1.99 GiB.
     memory_limit = "4GiB"
 
     # Lock all pages of the stages into memory (needs RLIMIT_MEMLOCK). Default false.
@@ -294,7 +294,7 @@ extension Topology {
     # Instruments. 1...65536. Default 8192.
     instruments = 8192
 
-    # Open orders over all instruments. 1...268435456. Default 4194304.
+    # Open orders over all instruments. 1...67108864. Default 4194304.
     orders = 4194304
 
     # Price levels over all instruments and both sides. 1...268435456. Default 1048576.

@@ -4,9 +4,10 @@
 /// check possible before anything is created.
 enum MemoryPlan {
   static let pageBytes = 4096
-  static let bytesPerOrder = 64
-  static let bytesPerLevel = 64
-  static let bytesPerInstrument = 1024
+  /// An entry of 64, the index's words and chains 36; up to as many more where powers of two do not fit.
+  static let bytesPerOrder = 100
+  static let bytesPerLevel = 100
+  static let bytesPerInstrument = 512
   static let bytesPerWindowMessage = 64
   /// bookd and pubd.
   static let bookSets = 2

@@ -34,7 +34,7 @@ struct Settings {
     stages = root.subtables("stage", title: "[[stage]]").map { StageSettings($0) }
     let capacityReader = root.subtable("capacity", title: "[capacity]")
     let instruments = capacityReader.integer("instruments", in: 1...65536, default: 8192)
-    let orders = capacityReader.integer("orders", in: 1...(1 << 28), default: 4_194_304)
+    let orders = capacityReader.integer("orders", in: 1...(1 << 26), default: 4_194_304)
     let levels = capacityReader.integer("levels", in: 1...(1 << 28), default: 1_048_576)
     capacityReader.finish()
     capacity = Topology.Capacity(

@@ -290,7 +290,7 @@ extension Topology {
   public struct Capacity: Sendable, Equatable {
     /// Instruments, 1...65536.
     public let instruments: Int
-    /// Open orders over all instruments, 1...2^28.
+    /// Open orders over all instruments, 1...2^26.
     public let orders: Int
     /// Price levels over all instruments and both sides, 1...2^28.
     public let levels: Int

@@ -16,6 +16,10 @@ import Topology
 struct BookStage: ~Copyable {
   /// Messages between two looks at clock and control page.
   private static let messagesPerTurn = 256
+  /// Records taken from the ring before the first of them is applied, so that their cache misses overlap.
+  private static let batchRecords = BookBuilder.prefetchCount
+  /// Fewer are applied at once: the hints would cost more than they save.
+  private static let fewRecords = 4
   private static let idleNanoseconds: Int64 = 50_000_000
   private static let reportNanoseconds: UInt64 = 50_000_000
 
@@ -24,7 +28,13 @@ struct BookStage: ~Copyable {
   private var output: EventOutput
   private var builder: BookBuilder
   private var events = EventBatch()
+  /// Room for a batch of records, each from a cell's start.
   private let buffer: UnsafeMutableRawPointer
+  private let recordRoom: Int
+  private let kinds: UnsafeMutableBufferPointer<UInt8>
+  private let lengths: UnsafeMutableBufferPointer<Int>
+  /// The batch's messages, or what lies where they would: only hints are taken from here.
+  private let messages: UnsafeMutableBufferPointer<UnsafeRawBufferPointer>
   private let idleStrategy: IdleStrategy
   private var patrol = RingPatrol()
 
@@ -65,9 +75,16 @@ struct BookStage: ~Copyable {
     input = process.consumer("merged", start: .oldest)
     publishedThrough = output.newestSequence
     hasCaughtUp = publishedThrough == 0
-    let bytes = input.maximumRecordBytes + 64
+    recordRoom = (input.maximumRecordBytes + 127) / 64 * 64
+    let bytes = recordRoom * Self.batchRecords
     buffer = UnsafeMutableRawPointer.allocate(byteCount: bytes, alignment: 64)
     buffer.initializeMemory(as: UInt8.self, repeating: 0, count: bytes)
+    kinds = .allocate(capacity: Self.batchRecords)
+    kinds.initialize(repeating: 0)
+    lengths = .allocate(capacity: Self.batchRecords)
+    lengths.initialize(repeating: 0)
+    messages = .allocate(capacity: Self.batchRecords)
+    messages.initialize(repeating: UnsafeRawBufferPointer(start: nil, count: 0))
     idleStrategy = process.idleStrategy
     control.set(BookCounter.sessionEnded, 0)
     if publishedThrough > 0 {
@@ -111,20 +128,39 @@ struct BookStage: ~Copyable {
   private mutating func turn() -> Bool {
     var count = 0
     while count < Self.messagesPerTurn {
-      switch input.poll(into: buffer) {
+      let taken = takeBatch()
+      count &+= taken
+      if taken < Self.batchRecords { break }
+    }
+    guard count > 0 else { return false }
+    finishTurn()
+    return true
+  }
+
+  /// Applies what is on the ring, up to a batch. Returns how many records there were.
+  private mutating func takeBatch() -> Int {
+    var count = 0
+    var isMore = true
+    while isMore && count < Self.batchRecords {
+      let place = buffer + count &* recordRoom
+      switch input.poll(into: place) {
       case .record(let kind, let bytes):
-        take(kind, bytes)
+        kinds[count] = kind
+        messages[count] = UnsafeRawBufferPointer(
+          start: place + MergedRecord.messageHeaderBytes,
+          count: max(0, bytes &- MergedRecord.messageHeaderBytes))
+        lengths[count] = bytes
         count &+= 1
       case .lapped: inputLaps += 1
       case .halted(let halt): input.continueOrEnd(after: halt, component: "bookd")
-      case .empty:
-        guard count > 0 else { return false }
-        finishTurn()
-        return true
+      case .empty: isMore = false
       }
     }
-    finishTurn()
-    return true
+    if count > Self.fewRecords {
+      builder.prefetch(UnsafeBufferPointer(start: messages.baseAddress, count: count))
+    }
+    for index in 0..<count { take(kinds[index], lengths[index], buffer + index &* recordRoom) }
+    return count
   }
 
   private mutating func patrolRings() {
@@ -148,39 +184,41 @@ struct BookStage: ~Copyable {
 
   /// One record of the merged ring.
   @inline(__always)
-  private mutating func take(_ kind: UInt8, _ bytes: Int) {
+  private mutating func take(_ kind: UInt8, _ bytes: Int, _ record: UnsafeMutableRawPointer) {
     if isSessionOver { return countRefused() }
     switch kind {
     case MergedRecord.Kind.message where bytes >= MergedRecord.messageHeaderBytes:
-      let sequence = buffer.load(as: UInt64.self)
+      let sequence = record.load(as: UInt64.self)
       if sequence != nextExpected {
         guard sequence > nextExpected else { return refuse(sequence) }
         declareLoss(before: sequence)
       }
-      newestStamp = buffer.load(fromByteOffset: 8, as: UInt64.self)
-      builder.apply(
-        sequence: sequence, receiveTime: newestStamp,
-        message: UnsafeRawBufferPointer(
-          start: buffer + MergedRecord.messageHeaderBytes, count: bytes &- MergedRecord.messageHeaderBytes),
-        into: &events)
+      newestStamp = record.load(fromByteOffset: 8, as: UInt64.self)
+      let message = UnsafeRawBufferPointer(
+        start: record + MergedRecord.messageHeaderBytes, count: bytes &- MergedRecord.messageHeaderBytes)
+      if sequence > publishedThrough {
+        builder.apply(sequence: sequence, receiveTime: newestStamp, message: message, into: &events)
+      } else {
+        builder.replay(sequence: sequence, message: message)
+      }
       nextExpected = sequence &+ 1
       if sequence > publishedThrough { applied &+= 1 }
       put(sequence)
     case MergedRecord.Kind.gap where bytes >= MergedRecord.gapBytes:
-      let first = buffer.load(as: UInt64.self)
-      let last = buffer.load(fromByteOffset: 8, as: UInt64.self)
+      let first = record.load(as: UInt64.self)
+      let last = record.load(fromByteOffset: 8, as: UInt64.self)
       if first != nextExpected {
         guard first > nextExpected else { return refuse(first) }
         declareLoss(before: first)
       }
       builder.gap(
         first: first, last: last,
-        reason: UInt8(truncatingIfNeeded: buffer.load(fromByteOffset: 16, as: UInt64.self)), receiveTime: 0,
+        reason: UInt8(truncatingIfNeeded: record.load(fromByteOffset: 16, as: UInt64.self)), receiveTime: 0,
         into: &events)
       nextExpected = max(last, first) &+ 1
       put(first)
     case MergedRecord.Kind.endOfSession where bytes >= MergedRecord.sessionBytes:
-      let next = buffer.load(as: UInt64.self)
+      let next = record.load(as: UInt64.self)
       if next != nextExpected {
         guard next > nextExpected else { return refuse(next) }
         declareLoss(before: next)
@@ -190,7 +228,7 @@ struct BookStage: ~Copyable {
       endSession()
     case MergedRecord.Kind.sessionStart where bytes >= MergedRecord.sessionBytes && nextExpected > 1:
       // After a merge restart the same session may be announced again, at the number that is due.
-      if buffer.load(as: UInt64.self) < nextExpected { refuseSession() }
+      if record.load(as: UInt64.self) < nextExpected { refuseSession() }
     default: break
     }
   }

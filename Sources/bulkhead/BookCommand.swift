@@ -65,14 +65,24 @@ struct BookRun: ~Copyable {
   mutating func applyAll() throws(BookFailure) {
     let start = Self.now()
     var messages = BookMessages(input.bytes, file: options.file)
-    while let message = try messages.next() {
-      typeCounts[Int(message[0])] += 1
-      builder.apply(sequence: UInt64(messages.count), receiveTime: 0, message: message, into: &batch)
-      digest.update(batch)
-      if events != nil { try writeEvents() }
-      if ladder != nil { try ladder?.note(index: messages.count - 1, message, builder.books) }
-    }
-    messageCount = messages.count
+    let ahead = UnsafeMutableBufferPointer<UnsafeRawBufferPointer>.allocate(
+      capacity: BookBuilder.prefetchCount)
+    defer { ahead.deallocate() }
+    var count = 0
+    repeat {
+      var failure: BookFailure?
+      count = 0
+      while count < ahead.count, failure == nil {
+        do {
+          guard let message = try messages.next() else { break }
+          ahead.initializeElement(at: count, to: message)
+          count += 1
+        } catch { failure = error }
+      }
+      builder.prefetch(UnsafeBufferPointer(start: ahead.baseAddress, count: count))
+      for message in ahead.prefix(count) { try apply(message) }
+      if let failure { throw failure }
+    } while count == ahead.count
     // The file is a whole session: its end is an event too, as it is when a venue announces it.
     builder.endOfSession(next: UInt64(messageCount) + 1, receiveTime: 0, into: &batch)
     digest.update(batch)
@@ -80,6 +90,15 @@ struct BookRun: ~Copyable {
     try events?.finish()
     try ladder?.finish()
     if messageCount > 0 { nanosecondsPerMessage = Double(Self.now() - start) / Double(messageCount) }
+  }
+
+  private mutating func apply(_ message: UnsafeRawBufferPointer) throws(BookFailure) {
+    messageCount += 1
+    typeCounts[Int(message[0])] += 1
+    builder.apply(sequence: UInt64(messageCount), receiveTime: 0, message: message, into: &batch)
+    digest.update(batch)
+    if events != nil { try writeEvents() }
+    if ladder != nil { try ladder?.note(index: messageCount - 1, message, builder.books) }
   }
 
   private mutating func writeEvents() throws(BookFailure) {

@@ -1,3 +1,4 @@
+import Glibc
 import OrderBook
 import XCTest
 
@@ -139,6 +140,94 @@ final class OrderBooksTests: XCTestCase {
         return XCTFail("round \(round): \(problem)")
       }
     }
+  }
+
+  /// One price, a full table, orders that die at the head, in the middle and at the tail: the queue stays in order and
+  /// every slot comes back.
+  func testQueuesStayInOrderUnderChurn() {
+    var books = OrderBooks(capacity: BookCapacity(orders: 50, levels: 4, instruments: 1))
+    var generator = SeededGenerator(seed: 13)
+    var live: [UInt64] = []
+    for round in 0..<60_000 as Range<UInt64> {
+      if live.count == 50 || (live.count > 1 && Int.random(in: 0..<3, using: &generator) == 0) {
+        // Mostly the oldest, now and then one from the middle, seldom the newest.
+        let place = [0, 0, 0, live.count / 2, live.count - 1].randomElement(using: &generator) ?? 0
+        XCTAssertTrue(books.delete(instrument: 0, reference: live.remove(at: place)).isDone, "round \(round)")
+      }
+      XCTAssertTrue(books.add(instrument: 0, side: .ask, reference: round, price: 7, quantity: 1).isDone)
+      live.append(round)
+      guard round % 500 == 0 else { continue }
+      var queue: [UInt64] = []
+      books.forEachOrder(instrument: 0, side: .ask, price: 7) { queue.append($0.reference) }
+      if let problem = books.checkInvariants() { return XCTFail("seed 13, round \(round): \(problem)") }
+      guard queue == live else { return XCTFail("seed 13, round \(round): \(queue) instead of \(live)") }
+    }
+  }
+
+  /// References that all belong to one place of the index, as a hostile or sparse numbering may: every one is found,
+  /// nothing else is, and a full table is full at the same number of orders.
+  func testReferencesThatShareOnePlaceOfTheIndex() {
+    let capacity = BookCapacity(orders: 300, levels: 4, instruments: 1)
+    var books = OrderBooks(capacity: capacity)
+    var generator = SeededGenerator(seed: 14)
+    var live: [UInt64] = []
+    for round in 0..<40_000 {
+      let reference = UInt64.random(in: 0..<600, using: &generator) << 40
+      if Bool.random(using: &generator) || live.isEmpty {
+        let wanted: BookRejection? =
+          live.contains(reference) ? .duplicateReference : live.count == 300 ? .ordersFull : nil
+        let outcome = books.add(instrument: 0, side: .bid, reference: reference, price: 1, quantity: 1)
+        if let wanted {
+          XCTAssertEqual(outcome, .rejected(wanted), "seed 14, round \(round)")
+        } else {
+          XCTAssertTrue(outcome.isDone, "seed 14, round \(round): \(outcome)")
+          live.append(reference)
+        }
+      } else {
+        let gone = live.remove(at: Int.random(in: 0..<live.count, using: &generator))
+        XCTAssertTrue(books.delete(instrument: 0, reference: gone).isDone, "seed 14, round \(round)")
+        XCTAssertNil(books.order(reference: gone), "seed 14, round \(round)")
+      }
+      if round % 1_000 == 0, let problem = books.checkInvariants() {
+        return XCTFail("seed 14, round \(round): \(problem)")
+      }
+    }
+    for reference in live { XCTAssertEqual(books.order(reference: reference)?.reference, reference) }
+  }
+
+  /// After the start no operation touches a page for the first time. (That none allocates is checked by the compiler,
+  /// and counted by `make bench-book`.)
+  func testOperationsTouchNoNewPage() {
+    var books = OrderBooks(capacity: BookCapacity(orders: 20_000, levels: 8_000, instruments: 64))
+    var faults = 0
+    // The first pass is for the stack and the code; those pages are not the books'.
+    for pass in 0..<2 as Range<UInt64> {
+      let faultsBefore = Self.faults()
+      for number in 0..<60_000 as Range<UInt64> {
+        let reference = number &* 7 &+ pass &* 1_000_000
+        let instrument = UInt32(truncatingIfNeeded: number % 64)
+        _ = books.add(
+          instrument: instrument, side: .bid, reference: reference, price: Int64(number % 97), quantity: 10)
+        if number > 10_000 {
+          let old = reference &- 70_000
+          let holder = UInt32(truncatingIfNeeded: (number &- 10_000) % 64)
+          _ = books.reduce(instrument: holder, reference: old, by: 3)
+          _ = books.replace(
+            instrument: holder, reference: old, with: old &+ 1, price: Int64(number % 89), quantity: 5)
+          _ = books.delete(instrument: holder, reference: old &+ 1)
+        }
+      }
+      faults = Self.faults() - faultsBefore
+    }
+    XCTAssertGreaterThan(books.orderCount, 5_000)
+    XCTAssertEqual(faults, 0)
+  }
+
+  /// Page faults of this thread.
+  private static func faults() -> Int {
+    var usage = rusage()
+    getrusage(__rusage_who_t(1), &usage)  // RUSAGE_THREAD
+    return usage.ru_minflt + usage.ru_majflt
   }
 
   func testCapacityProblemsAreNamed() {
