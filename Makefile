@@ -11,7 +11,11 @@ DEMO = --generate 1000000 --seed 7 --instruments 1000 --impair 'A:loss=1%;B:loss
 SECONDS = 60
 TARGET =
 
-.PHONY: build run test unit-test pipeline-test check check-loops check-models models fuzz fuzz-short format bench bench-ring bench-merge simulate simulate-one seeded-defects clean help torture-short torture drills drills-short test-interleavings explore-interleavings sanitize
+.PHONY: help build run test clean format
+.PHONY: check check-loops check-models models unit-test pipeline-test
+.PHONY: fuzz fuzz-short simulate simulate-one seeded-defects test-interleavings explore-interleavings
+.PHONY: torture torture-short sanitize drills drills-short
+.PHONY: bench bench-ring bench-book bench-merge
 
 help:
 	@echo "make run    build and run the demonstration: a generated day over two lossy lines"
@@ -28,6 +32,7 @@ help:
 	@echo "make explore-interleavings DEPTH=1  orders of the ring's shared accesses, at length"
 	@echo "make simulate [SEEDS=n]  merging and recovery in virtual time, against an oracle"
 	@echo "make seeded-defects  known defects of the arbiter, each found by the simulation"
+	@echo "make bench-book  the books beside a plain and a lean one in C++"
 	@echo "make format format the sources"
 
 build:
@@ -131,6 +136,9 @@ bench: build
 
 bench-ring:
 	scripts/bench-ring
+
+bench-book:
+	scripts/bench-book
 
 bench-merge:
 	scripts/bench-merge

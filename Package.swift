@@ -35,6 +35,8 @@ let package = Package(
     .library(
       name: "MergeLoop",
       targets: ["MergeLoop", "CLinux", "FeedWire", "StageRecords", "StageRuntime", "Topology"]),
+    .library(
+      name: "Books", targets: ["OrderBook", "BookBuilder", "FeedWire", "FeedSim", "StageRecords"]),
   ],
   targets: [
     // What Swift cannot import, and the C libraries from the distribution.
