@@ -8,7 +8,6 @@ extension BookBuilder {
     _ message: ITCH50.StockDirectory, _ event: BookEventHeader, into events: inout Events
   ) -> MessageRejection? {
     guard event.instrument != 0 else { return .impossibleField }
-    instruments.define(event.instrument, symbolField: message.stock)
     let body = events.append(.definition, event, bodyBytes: 24)
     body.storeBytes(of: message.stock, toByteOffset: 0, as: UInt64.self)
     body.storeBytes(of: message.roundLot.littleEndian, toByteOffset: 8, as: UInt32.self)
@@ -18,6 +17,8 @@ extension BookBuilder {
     body.storeBytes(of: message.authenticity, toByteOffset: 15, as: UInt8.self)
     body.storeBytes(of: message.luldTier, toByteOffset: 16, as: UInt8.self)
     body.storeBytes(of: message.etpFlag, toByteOffset: 17, as: UInt8.self)
+    for zero in 18..<24 { body.storeBytes(of: 0, toByteOffset: zero, as: UInt8.self) }
+    instruments.define(event.instrument, InstrumentDefinition(body: body))
     return nil
   }
 
@@ -41,10 +42,12 @@ extension BookBuilder {
       events.appendTradeBroken(event, match: ITCH50.BrokenTrade(base: base).match)
     case 0x48:  // H
       let action = ITCH50.StockTradingAction(base: base)
+      instruments.note(event.instrument, source: type, state: action.state, market: 0, reason: action.reason)
       events.appendTradingState(
         event, source: type, state: action.state, market: 0, reason: action.reason)
     case 0x68:  // h
       let halt = ITCH50.OperationalHalt(base: base)
+      instruments.note(event.instrument, source: type, state: halt.action, market: halt.market, reason: 0)
       events.appendTradingState(event, source: type, state: halt.action, market: halt.market, reason: 0)
     default:
       let bytes = ITCH50.expectedLength(type) - ITCH50.headerBytes

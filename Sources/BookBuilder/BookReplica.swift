@@ -86,12 +86,16 @@ public struct BookReplica: ~Copyable {
     }
     if isFlagged != instruments.isStale(header.instrument) { return .trustDiffers }
     switch kind {
-    case .definition: instruments.define(header.instrument, symbolField: body.alpha8(0))
+    case .definition: instruments.define(header.instrument, InstrumentDefinition(body: body.base))
     case .orderAdd, .orderReduce, .orderDelete, .orderExecute: return order(kind, header, body)
     case .level: return level(header, body)
     case .bestPrices: return bestPrices(header, body)
     case .endOfSession: if body.uint64(8) != lost { return .countsDiffer }
-    case .trade, .tradeBroken, .tradingState, .notice, .trust, .gap: break
+    case .tradingState:
+      instruments.note(
+        header.instrument, source: body.uint8(0), state: body.uint8(1), market: body.uint8(2),
+        reason: body.base.loadUnaligned(fromByteOffset: 4, as: UInt32.self))
+    case .trade, .tradeBroken, .notice, .trust, .gap: break
     }
     return nil
   }
@@ -130,6 +134,4 @@ struct EventBody {
     UInt64(littleEndian: base.loadUnaligned(fromByteOffset: offset, as: UInt64.self))
   }
   func int64(_ offset: Int) -> Int64 { Int64(bitPattern: uint64(offset)) }
-  /// Eight bytes as they lie in memory.
-  func alpha8(_ offset: Int) -> UInt64 { base.loadUnaligned(fromByteOffset: offset, as: UInt64.self) }
 }

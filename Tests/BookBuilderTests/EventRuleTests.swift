@@ -142,6 +142,37 @@ final class EventRuleTests: XCTestCase {
     XCTAssertEqual(events[0].body, Array("hTB".utf8) + [0, 0, 0, 0, 0])
   }
 
+  /// What was said last stays readable: the state of the whole market, and the markets that are halted.
+  func testTradingStatus() {
+    var replicated = ReplicatedBuilder()
+    func action(_ letters: String) -> [UInt8] {
+      var message = MessageBytes("H", locate: 7)
+      message.put("AAPL", width: 8)
+      message.put(letters, width: 6)
+      return message.bytes
+    }
+    func halt(_ letters: String) -> [UInt8] {
+      var message = MessageBytes("h", locate: 7)
+      message.put("AAPL", width: 8)
+      message.put(letters, width: 2)
+      return message.bytes
+    }
+    XCTAssertEqual(replicated.builder.instruments.tradingStatus(7), TradingStatus())
+    replicated.apply(1, action("H T1"))
+    replicated.apply(2, halt("QH"))
+    replicated.apply(3, halt("XH"))
+    var status = replicated.builder.instruments.tradingStatus(7)
+    XCTAssertEqual([status.state, status.haltedMarkets], [0x48, 0b101])
+    XCTAssertEqual(withUnsafeBytes(of: status.reason) { Array($0) }, Array("T1  ".utf8))
+    replicated.apply(4, action("T"))
+    replicated.apply(5, halt("QT"))
+    status = replicated.builder.instruments.tradingStatus(7)
+    XCTAssertEqual([status.state, status.haltedMarkets], [0x54, 0b100])
+    XCTAssertEqual(status.reason, 0x2020_2020)
+    XCTAssertEqual(replicated.builder.instruments.tradingStatus(6), TradingStatus())
+    XCTAssertNil(replicated.difference())
+  }
+
   func testTrades() {
     var builder = makeBuilder()
     var trade = MessageBytes("P", locate: 1)

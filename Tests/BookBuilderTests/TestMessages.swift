@@ -210,8 +210,11 @@ struct ReplicatedBuilder: ~Copyable {
     if replica.eventCount != builder.counters.events { return "event counts differ" }
     if replica.instruments.definedCount != builder.instruments.definedCount { return "definitions differ" }
     for instrument in 0..<UInt32(InstrumentTable.capacity) {
-      if replica.instruments.symbolField(instrument) != builder.instruments.symbolField(instrument) {
-        return "symbol of \(instrument) differs"
+      if replica.instruments.definition(instrument) != builder.instruments.definition(instrument) {
+        return "definition of \(instrument) differs"
+      }
+      if replica.instruments.tradingStatus(instrument) != builder.instruments.tradingStatus(instrument) {
+        return "trading status of \(instrument) differs"
       }
       if replica.instruments.trustReason(instrument) != builder.instruments.trustReason(instrument) {
         return "trust of \(instrument) differs"
