@@ -126,7 +126,8 @@ let package = Package(
     tests("ITCH50Tests", ["FeedWire"]),
     tests("OrderBookTests", ["OrderBook"]),
     tests(
-      "BookBuilderTests", ["BookBuilder", "FeedWire", "OrderBook", "StageRecords", "StreamDigest"]),
+      "BookBuilderTests",
+      ["BookBuilder", "FeedSim", "FeedWire", "OrderBook", "StageRecords", "StreamDigest"]),
     // Its fixtures are read where they lie, so that failing ones can be written anew.
     .testTarget(
       name: "TopologyTests", dependencies: ["Topology"], exclude: ["Fixtures"], swiftSettings: strict),

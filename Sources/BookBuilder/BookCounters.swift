@@ -81,6 +81,32 @@ public struct BookCounters: Sendable {
     MessageRejection.allCases.reduce(0) { $0 + rejected($1) }
   }
 
+  /// All counts as words, in the order of the book image.
+  static let wordCount = 17
+  func word(_ index: Int) -> UInt64 {
+    switch index {
+    case 0: applied
+    case 1: lost
+    case 2: gaps
+    case 3: events
+    case 4: crossed
+    case 5: locked
+    default: rejections[index - 6]
+    }
+  }
+
+  mutating func setWord(_ index: Int, _ value: UInt64) {
+    switch index {
+    case 0: applied = value
+    case 1: lost = value
+    case 2: gaps = value
+    case 3: events = value
+    case 4: crossed = value
+    case 5: locked = value
+    default: rejections[index - 6] = value
+    }
+  }
+
   mutating func countRejection(_ reason: MessageRejection) {
     rejections[Int(reason.rawValue)] &+= 1
   }

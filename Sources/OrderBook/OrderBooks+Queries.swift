@@ -105,6 +105,20 @@ extension OrderBooks {
     }
   }
 
+  /// Calls `level` with every level of a side from the worst to the best, and behind each one `order` with its orders in
+  /// queue order. Books that take the orders in this order take each level at the end of its side, which is cheap.
+  public func forEachLevelFromWorst(
+    instrument: UInt32, side: BookSide, level body: (BookLevel) -> Void, order: (BookOrder) -> Void
+  ) {
+    guard let number = sideNumber(instrument, side) else { return }
+    var depth = Int(levels.side(number).pointee.levels) - 1
+    while let level = levels.level(side: number, depth: depth) {
+      body(Self.content(LevelStore.key(level.key, side: number), level.level))
+      forEachOrder(level.level) { one, _ in order(one) }
+      depth -= 1
+    }
+  }
+
   /// The lowest instrument number from `first` on that has a live order, or nil. With
   /// ``forEachOrder(instrument:_:)`` this walks all books in canonical order.
   public func nextInstrument(from first: UInt32) -> UInt32? {

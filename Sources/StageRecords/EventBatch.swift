@@ -39,6 +39,11 @@ public struct EventBatch: ~Copyable {
     UnsafeRawBufferPointer(start: base, count: usedCells * Self.cellBytes)
   }
 
+  /// The header of the newest event, or nil while there is none.
+  public var lastHeader: BookEventHeader? {
+    usedEvents == 0 ? nil : BookEventHeader(from: base + lastEventOffset + Self.prefixBytes)
+  }
+
   /// Forgets every event.
   @inlinable @inline(__always)
   public mutating func removeAll() {
