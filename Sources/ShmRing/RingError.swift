@@ -22,6 +22,8 @@ public enum RingError: Error, Sendable, Equatable, CustomStringConvertible {
   case retired(path: String)
   /// The memory is not where it was asked for.
   case placement(path: String, wanted: String, found: String)
+  /// The memory control group of this process does not allow that much more: the kernel would kill a process of it.
+  case allowance(path: String, needed: UInt64, available: UInt64, limit: String)
   /// Another process is taking the ring over.
   case takeoverRunning(path: String)
   /// A living process is the ring's producer.
@@ -50,6 +52,9 @@ public enum RingError: Error, Sendable, Equatable, CustomStringConvertible {
     case .placement(let path, let wanted, let found):
       return
         "\(path): wants \(wanted), got \(found); free such memory (numactl --hardware, /proc/meminfo) or change the placement in the topology"
+    case .allowance(let path, let needed, let available, let limit):
+      return
+        "\(path): needs \(needed) bytes, its memory control group allows \(available) more; raise \(limit) or make the rings smaller (`cells` in the topology)"
     case .byteOrder(let path):
       return "\(path): made by a machine of the other byte order; make the ring on this one"
     case .retired(let path):

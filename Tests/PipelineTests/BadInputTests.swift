@@ -39,6 +39,30 @@ final class BadInputTests: XCTestCase {
     try expectRefusal(["--replay", write("past.itch", bytes)], 65, ["past.itch", "byte 42"])
   }
 
+  /// A memory control group with no room for the rings (D-19): the kernel would kill a process of it, so the set is refused
+  /// before anything is allocated, with what it needs and what there is.
+  func testAMemoryControlGroupThatIsTooSmall() throws {
+    let first = "/sys/fs/cgroup/memory"
+    let isFirst = access("\(first)/memory.limit_in_bytes", F_OK) == 0
+    let group = (isFirst ? first : "/sys/fs/cgroup") + "/bulkhead-test-\(getpid())"
+    let limit = "\(group)/" + (isFirst ? "memory.limit_in_bytes" : "memory.max")
+    guard mkdir(group, 0o755) == 0 else { throw XCTSkip("no permission for a control group") }
+    defer { rmdir(group) }
+    guard (try? "200000000".write(toFile: limit, atomically: false, encoding: .utf8)) != nil else {
+      throw XCTSkip("no permission to limit a control group")
+    }
+    let place = SetRun.Place.next()
+    let settings = place.overrides.map { "--set \($0)" }.joined(separator: " ")
+    let run = "exec '\(Binaries.path("bulkhead"))' run --generate 10000 --quiet \(settings)"
+    let process = try ProcessHandle(["/bin/sh", "-c", "echo $$ > \(group)/cgroup.procs; \(run)"])
+    let ending = try process.waitForEnd(seconds: 30)
+    XCTAssertEqual(ending, .exit(69), process.transcript)
+    // The merged ring: 4,194,304 cells and a header.
+    XCTAssertTrue(process.errors.contains("merged.ring: needs 268439552 bytes"), process.transcript)
+    XCTAssertTrue(process.errors.contains("raise \(limit) or make the rings smaller"), process.transcript)
+    XCTAssertFalse(FileManager.default.fileExists(atPath: place.directory), "nothing stays behind")
+  }
+
   func testNoMessagesAtAll() throws {
     try expectRefusal(["--replay", write("empty.itch", [])], 65, ["empty.itch", "empty"])
     try expectRefusal(["--replay", folder.path], 65, [folder.path, "not a regular file"])

@@ -41,6 +41,10 @@ public struct SharedFile: ~Copyable {
     path: String, byteCount: Int, placement: MemoryPlacement = MemoryPlacement()
   ) throws(RingError) -> SharedFile {
     unlink(path)
+    if let allowance = MemoryAllowance.tightest(), allowance.bytes < UInt64(byteCount) {
+      throw .allowance(
+        path: path, needed: UInt64(byteCount), available: allowance.bytes, limit: allowance.limit)
+    }
     let descriptor = Glibc.open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0o644)
     guard descriptor >= 0 else { throw .system(operation: "create", path: path, errno: errno) }
     defer { close(descriptor) }
