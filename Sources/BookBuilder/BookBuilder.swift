@@ -7,7 +7,7 @@ import StageRecords
 /// The events are a pure function of the calls and their arguments (`receiveTime` is copied into the events
 /// and decides nothing). Which events a message makes is listed in docs/DIGESTS.md. A message that cannot be
 /// applied is counted, leaves the books unchanged and makes its instrument stale, or the whole channel when
-/// the instrument cannot be known; the events of a stale instrument go on, flagged. Allocates only in `init`,
+/// the instrument cannot be known; what becomes of a stale instrument is the ``ErrorPolicy``. Allocates only in `init`,
 /// takes no lock (checked by the compiler in release builds, where it sees across modules), reads no clock. Not thread-safe.
 public struct BookBuilder: ~Copyable {
   /// The books as of the last call.
@@ -17,15 +17,20 @@ public struct BookBuilder: ~Copyable {
   public internal(set) var counters = BookCounters()
   /// The channel number in every event.
   public let channel: UInt8
+  /// What becomes of an instrument about which something wrong was said.
+  public let policy: ErrorPolicy
+  /// The first message that could not be applied; under ``ErrorPolicy/failFast`` nothing after it is believed.
+  public internal(set) var failure: BuilderFailure?
   /// Where bodies of events go that nobody wants.
   private let scratch = UnsafeMutableRawPointer.allocate(byteCount: NoEvents.bodyBytesMax, alignment: 8)
   /// What ``prefetch(_:)`` remembers from its first pass to its second.
   let notes = UnsafeMutablePointer<PrefetchNote>.allocate(capacity: BookBuilder.prefetchCount)
 
   /// Maps and touches the books' memory; traps when it cannot be had (see ``OrderBooks/init(capacity:)``).
-  public init(capacity: BookCapacity, channel: UInt8) {
+  public init(capacity: BookCapacity, channel: UInt8, policy: ErrorPolicy = .alarm) {
     books = OrderBooks(capacity: capacity)
     self.channel = channel
+    self.policy = policy
   }
 
   deinit {
@@ -77,6 +82,9 @@ public struct BookBuilder: ~Copyable {
     }
     let header = ITCH50.Header(base: base)
     event.instrument = UInt32(header.locate)
+    if instruments.ownTrust(event.instrument) & InstrumentTable.quarantineBit != 0, Self.isAboutOrders(type) {
+      return withhold()
+    }
     if Events.isKept {
       event.venueTime = header.timestamp
       event.flags = instruments.isStale(event.instrument) ? EventFlags.stale : 0
@@ -153,21 +161,44 @@ public struct BookBuilder: ~Copyable {
     _ rejection: MessageRejection, _ event: BookEventHeader, into events: inout Events
   ) {
     counters.countRejection(rejection)
+    if failure == nil {
+      failure = BuilderFailure(sequence: event.sequence, instrument: event.instrument, reason: rejection)
+    }
     markStale(event.instrument, rejection, event, into: &events)
     close(&events)
   }
 
-  /// Makes an instrument (0 = the channel) stale, with a trust event, unless it or the channel is already.
+  /// A message about orders of an instrument in quarantine: its book is not kept.
+  @inline(never)
+  private mutating func withhold() { counters.withheld &+= 1 }
+
+  private static func isAboutOrders(_ type: UInt8) -> Bool {
+    switch type {
+    case 0x41, 0x46, 0x44, 0x55, 0x45, 0x58, 0x43: true
+    default: false
+    }
+  }
+
+  /// Makes an instrument (0 = the channel) stale, with a trust event, unless it or the channel is already. A full table
+  /// or the policy quarantines it instead: then its book is given up, so that what it held is room for the others. A wrong
+  /// message while the channel is stale quarantines nothing: what is missing explains it.
   mutating func markStale<Events: EventSink & ~Copyable>(
     _ instrument: UInt32, _ rejection: MessageRejection, _ event: BookEventHeader,
     into events: inout Events
   ) {
-    guard !instruments.isStale(instrument) else { return }
     let reason = rejection.trustReason
-    instruments.setTrust(instrument, reason: reason.rawValue)
+    let isQuarantined =
+      instrument != 0 && (reason == .capacity || (policy == .quarantine && !instruments.isStale(0)))
+    guard isQuarantined ? !instruments.isQuarantined(instrument) : !instruments.isStale(instrument) else {
+      return
+    }
+    instruments.setTrust(instrument, reason: reason.rawValue, isQuarantined: isQuarantined)
+    if isQuarantined { books.removeAll(instrument: instrument) }
     var event = event
     event.instrument = instrument
     event.flags = EventFlags.stale
-    events.appendTrust(event, state: .stale, reason: reason, first: event.sequence, last: event.sequence)
+    events.appendTrust(
+      event, state: .stale, reason: reason, isQuarantined: isQuarantined, first: event.sequence,
+      last: event.sequence)
   }
 }

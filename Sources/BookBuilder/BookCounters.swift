@@ -57,7 +57,7 @@ public enum MessageRejection: UInt8, Sendable, CaseIterable {
   }
 }
 
-/// What a ``BookBuilder`` counted since it was made. Every message given to it is applied or rejected.
+/// What a ``BookBuilder`` counted since it was made. Every message given to it is applied, rejected or withheld.
 public struct BookCounters: Sendable {
   /// Messages that were applied.
   public internal(set) var applied: UInt64 = 0
@@ -71,6 +71,8 @@ public struct BookCounters: Sendable {
   public internal(set) var crossed: UInt64 = 0
   /// Changes of the best prices that left the bid at the ask.
   public internal(set) var locked: UInt64 = 0
+  /// Messages about orders of an instrument in quarantine, which were neither applied nor rejected.
+  public internal(set) var withheld: UInt64 = 0
   var rejections = InlineArray<11, UInt64>(repeating: 0)
 
   /// Messages rejected for a reason.
@@ -82,7 +84,7 @@ public struct BookCounters: Sendable {
   }
 
   /// All counts as words, in the order of the book image.
-  static let wordCount = 17
+  static let wordCount = 18
   func word(_ index: Int) -> UInt64 {
     switch index {
     case 0: applied
@@ -91,7 +93,8 @@ public struct BookCounters: Sendable {
     case 3: events
     case 4: crossed
     case 5: locked
-    default: rejections[index - 6]
+    case 6: withheld
+    default: rejections[index - 7]
     }
   }
 
@@ -103,7 +106,8 @@ public struct BookCounters: Sendable {
     case 3: events = value
     case 4: crossed = value
     case 5: locked = value
-    default: rejections[index - 6] = value
+    case 6: withheld = value
+    default: rejections[index - 7] = value
     }
   }
 

@@ -19,8 +19,9 @@ extension BookBuilder {
   /// - Parameters:
   ///   - bytes: any bytes, of any alignment; the image and nothing behind it.
   ///   - capacity: may be another than that of the image's builder. What fits later depends on it.
+  ///   - policy: that of the image's builder, or later events may differ.
   public static func restored(
-    from bytes: UnsafeRawBufferPointer, capacity: BookCapacity
+    from bytes: UnsafeRawBufferPointer, capacity: BookCapacity, policy: ErrorPolicy = .alarm
   ) throws(BookImageError) -> BookBuilder {
     let image = try CheckedImage(bytes)
     if image.summary.orders > UInt64(capacity.orders) {
@@ -29,10 +30,10 @@ extension BookBuilder {
     if image.summary.levels > UInt64(capacity.levels) {
       throw .capacityTooSmall(.levels, needed: image.summary.levels, capacity: UInt64(capacity.levels))
     }
-    var builder = BookBuilder(capacity: capacity, channel: image.summary.channel)
+    var builder = BookBuilder(capacity: capacity, channel: image.summary.channel, policy: policy)
     for index in 0..<BookCounters.wordCount { builder.counters.setWord(index, image.counters[index]) }
     try image.restoreInstruments(&builder.instruments)
-    try image.restoreBooks(&builder.books)
+    try image.restoreBooks(&builder.books, builder.instruments)
     if builder.books.contentDigest() != image.summary.bookDigest { throw .impossible(.books) }
     return builder
   }
@@ -129,6 +130,11 @@ private struct CheckedImage {
       + orders * UInt64(BookImage.orderBytes)
   }
 
+  private static func isTrust(_ trust: UInt8) -> Bool {
+    let reason = TrustReason(rawValue: trust & ~InstrumentTable.quarantineBit)
+    return reason != nil && (reason != TrustReason.none || trust == 0)
+  }
+
   func restoreInstruments(_ table: inout InstrumentTable) throws(BookImageError) {
     let recordWords = BookImage.instrumentBytes / 8
     var next: UInt64 = 0
@@ -137,11 +143,14 @@ private struct CheckedImage {
       let reason = instruments[record] >> 32
       let status = instruments[record + 4]
       guard number >= next, number < UInt64(InstrumentTable.capacity), reason <= 0xFF,
-        TrustReason(rawValue: UInt8(truncatingIfNeeded: reason)) != nil, (status >> 16) & 0xFFFF == 0
+        Self.isTrust(UInt8(truncatingIfNeeded: reason)), number != 0 || reason < 0x80,
+        (status >> 16) & 0xFFFF == 0
       else { throw .impossible(.instruments) }
       next = number + 1
       let instrument = UInt32(truncatingIfNeeded: number)
-      table.setTrust(instrument, reason: UInt8(truncatingIfNeeded: reason))
+      table.setTrust(
+        instrument, reason: UInt8(truncatingIfNeeded: reason) & ~InstrumentTable.quarantineBit,
+        isQuarantined: reason >= UInt64(InstrumentTable.quarantineBit))
       var definition = InstrumentDefinition()
       definition.symbol = instruments[record + 1].littleEndian
       definition.details = instruments[record + 2]
@@ -160,7 +169,9 @@ private struct CheckedImage {
     }
   }
 
-  func restoreBooks(_ target: inout OrderBooks) throws(BookImageError) {
+  func restoreBooks(
+    _ target: inout OrderBooks, _ table: borrowing InstrumentTable
+  ) throws(BookImageError) {
     var word = 0
     let end = books.count - 1  // the book digest
     var before: (side: UInt64, key: Int64)?
@@ -175,6 +186,7 @@ private struct CheckedImage {
         throw .capacityTooSmall(
           .instruments, needed: UInt64(instrument) + 1, capacity: UInt64(target.capacity.instruments))
       }
+      if table.isQuarantined(instrument) { throw .impossible(.books) }
       // From the worst level to the best, and never back to a side: the only order in which a state is written.
       let number = UInt64(instrument) * 2 + UInt64(side.rawValue)
       let key = side == .bid ? price : ~price

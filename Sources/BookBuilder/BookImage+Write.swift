@@ -70,7 +70,7 @@ extension BookBuilder {
     let definition = instruments.definition(instrument) ?? InstrumentDefinition()
     let status = instruments.tradingStatus(instrument)
     return [
-      UInt64(instrument) | UInt64(instruments.ownReason(instrument)) << 32,
+      UInt64(instrument) | UInt64(instruments.ownTrust(instrument)) << 32,
       UInt64(littleEndian: definition.symbol), definition.details, definition.moreDetails,
       UInt64(status.state) | UInt64(status.haltedMarkets) << 8
         | UInt64(UInt32(littleEndian: status.reason)) << 32,
@@ -105,7 +105,7 @@ extension BookBuilder {
 extension InstrumentTable {
   /// Whether anything but its number is known of an instrument.
   func isKnown(_ instrument: UInt32) -> Bool {
-    ownReason(instrument) != 0 || definition(instrument) != nil
+    ownTrust(instrument) != 0 || definition(instrument) != nil
       || tradingStatus(instrument) != TradingStatus()
   }
 }

@@ -25,11 +25,11 @@ import StageRecords
 ///                  72     8  live orders
 ///                  80    40  zero
 ///                 120     8  XXH64
-/// counters          0   136  applied, lost, gaps, events, crossed, locked, then rejections by MessageRejection, from 0
-///                 136     8  XXH64
+/// counters          0   144  applied, lost, gaps, events, crossed, locked, withheld, then rejections by MessageRejection, from 0
+///                 144     8  XXH64
 /// instruments  each instrument of which anything is known, ascending, 40 bytes:
 ///                   0     4  number
-///                   4     1  own TrustReason; 0 = live
+///                   4     1  own TrustReason, + 128 in quarantine; 0 = live
 ///                   5     3  zero
 ///                   8    24  InstrumentDefinition
 ///                  32     8  TradingStatus

@@ -68,7 +68,7 @@ public struct BookReplica: ~Copyable {
   /// complete, else the start of a later one. Numbers are left out where messages made no events.
   private func follows(_ identity: EventIdentity) -> Bool {
     guard let lastIdentity else { return identity.index == 0 }
-    if isMessageComplete, identity.index >= BookEventHeader.restartNoticeIndex {
+    if isMessageComplete, identity.index >= BookEventHeader.recoveryIndex {
       return identity.sequence == lastIdentity.sequence
     }
     if isMessageComplete { return identity.sequence > lastIdentity.sequence && identity.index == 0 }
@@ -104,10 +104,14 @@ public struct BookReplica: ~Copyable {
     _ header: BookEventHeader, _ body: EventBody, _ isFlagged: Bool
   ) -> ReplicaMismatch? {
     guard let state = TrustState(rawValue: body.uint8(0)), let reason = TrustReason(rawValue: body.uint8(1)),
-      (state == .live) == (reason == .none)
+      (state == .live) == (reason == .none),
+      body.uint8(2) <= (state == .live || header.instrument == 0 ? 0 : 1)
     else { return .malformedEvent }
-    if isFlagged != (state == .stale) { return .trustDiffers }
-    instruments.setTrust(header.instrument, reason: reason.rawValue)
+    let isQuarantined = body.uint8(2) == 1
+    let isStale = state == .stale || (header.instrument != 0 && instruments.isStale(0))
+    if isFlagged != isStale { return .trustDiffers }
+    instruments.setTrust(header.instrument, reason: reason.rawValue, isQuarantined: isQuarantined)
+    if isQuarantined { books.removeAll(instrument: header.instrument) }
     return nil
   }
 

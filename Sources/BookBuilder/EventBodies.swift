@@ -90,10 +90,11 @@ extension EventSink where Self: ~Copyable {
   }
 
   mutating func appendTrust(
-    _ header: BookEventHeader, state: TrustState, reason: TrustReason, first: UInt64, last: UInt64
+    _ header: BookEventHeader, state: TrustState, reason: TrustReason, isQuarantined: Bool = false,
+    first: UInt64, last: UInt64
   ) {
     let body = append(.trust, header, bodyBytes: 24)
-    body.put(UInt64(state.rawValue) | UInt64(reason.rawValue) << 8, at: 0)
+    body.put(UInt64(state.rawValue) | UInt64(reason.rawValue) << 8 | (isQuarantined ? 1 << 16 : 0), at: 0)
     body.put(first, at: 8)
     body.put(last, at: 16)
   }

@@ -9,7 +9,7 @@ public struct InstrumentTable: ~Copyable {
 
   private let definitions: UnsafeMutablePointer<InstrumentDefinition>
   private let statuses: UnsafeMutablePointer<TradingStatus>
-  /// Raw value of the TrustReason; 0 = live. Apart, because every message looks here.
+  /// Raw value of the TrustReason and, above it, ``quarantineBit``; 0 = live. Apart, because every message looks here.
   private let reasons: UnsafeMutablePointer<UInt8>
   /// Instruments with a symbol.
   public private(set) var definedCount = 0
@@ -63,7 +63,8 @@ public struct InstrumentTable: ~Copyable {
 
   /// Why it is stale: the channel's reason when the channel is, else the instrument's own; `none` when live.
   public func trustReason(_ instrument: UInt32) -> TrustReason {
-    TrustReason(rawValue: reasons[0] != 0 ? reasons[0] : ownReason(instrument)) ?? .none
+    TrustReason(rawValue: (reasons[0] != 0 ? reasons[0] : ownTrust(instrument)) & ~Self.quarantineBit)
+      ?? .none
   }
 
   /// Instruments that are stale themselves, the channel (0) included.
@@ -77,15 +78,31 @@ public struct InstrumentTable: ~Copyable {
     reasons[0] != 0 || (Int(instrument) < Self.capacity && reasons[Int(instrument)] != 0)
   }
 
-  /// Raw value of the instrument's own TrustReason, whatever the channel's is.
-  func ownReason(_ instrument: UInt32) -> UInt8 {
+  /// Set beside the reason of an instrument in quarantine.
+  static var quarantineBit: UInt8 { 0x80 }
+
+  /// Whether the instrument is in quarantine: its book is empty, and messages about it are withheld from it.
+  public func isQuarantined(_ instrument: UInt32) -> Bool {
+    ownTrust(instrument) & Self.quarantineBit != 0
+  }
+
+  /// Instruments in quarantine.
+  public var quarantinedCount: Int {
+    var count = 0
+    for instrument in 0..<Self.capacity where reasons[instrument] & Self.quarantineBit != 0 { count += 1 }
+    return count
+  }
+
+  /// The instrument's own state, whatever the channel's is: raw value of a TrustReason and ``quarantineBit``.
+  @inline(__always)
+  func ownTrust(_ instrument: UInt32) -> UInt8 {
     Int(instrument) < Self.capacity ? reasons[Int(instrument)] : 0
   }
 
   /// - Parameter reason: raw value of a TrustReason; 0 makes the instrument live.
-  mutating func setTrust(_ instrument: UInt32, reason: UInt8) {
+  mutating func setTrust(_ instrument: UInt32, reason: UInt8, isQuarantined: Bool = false) {
     guard Int(instrument) < Self.capacity else { return }
-    reasons[Int(instrument)] = reason
+    reasons[Int(instrument)] = reason | (isQuarantined ? Self.quarantineBit : 0)
   }
 
   mutating func define(_ instrument: UInt32, _ definition: InstrumentDefinition) {

@@ -29,6 +29,7 @@ extension OrderBooks {
     var next = OrderTable.none
     var slot = level.tail
     while slot != OrderTable.none {
+      if Int(slot) >= orders.slotCount { return "its queue leads nowhere" }
       let order = orders[slot].pointee
       queued.append(slot)
       if order.quantity == 0 { return "a free order slot is in its queue" }

@@ -25,7 +25,9 @@
 ///                 (ITCH letter) | 2 u8 market ('h') or 0 | 3 u8 zero | 4 u8[4] reason
 /// notice          0... the venue message without its 11-byte header, unchanged; which one is    8+n
 ///                 told by body byte 0 (ITCH type letter), bytes 1...7 zero, message from 8 on
-/// trust           0 u8 TrustState | 1 u8 reason | 2 u8[6] zero | 8 u64 first | 16 u64 last     24
+/// trust           0 u8 TrustState | 1 u8 reason | 2 u8 1 = quarantined: its book is empty from 24
+///                 here on, and no event of it follows until a trust event says live
+///                 | 3 u8[5] zero | 8 u64 first | 16 u64 last
 ///                 (instrument 0 = every instrument of the channel)
 /// gap             0 u64 first | 8 u64 last | 16 u64 GapReason                                  24
 /// endOfSession    0 u64 messages applied | 8 u64 messages lost                                 16
@@ -122,6 +124,10 @@ public struct BookEventHeader: Sendable, Equatable {
   /// Index of the first event of a restart notice: what a restarted book stage has to say (its state is incomplete)
   /// comes behind every event of the newest message that was out, under that message's sequence number.
   public static let restartNoticeIndex: UInt16 = 0xFF00
+
+  /// Index of the first event that ends an instrument's quarantine: its book, then its trust, behind every event of the
+  /// newest message, under that message's sequence number.
+  public static let recoveryIndex: UInt16 = 0x8000
 
   @inlinable
   public init(

@@ -82,6 +82,23 @@ public struct EventBatch: ~Copyable {
     return event + (Self.prefixBytes + BookEventHeader.bytes)
   }
 
+  /// Cells that can be held.
+  public var cellCapacity: Int { capacityCells }
+
+  /// Makes the events' indices begin at `first`, which leaves room for all of them.
+  public mutating func number(from first: UInt16) {
+    var cell = 0
+    var index = first
+    while cell < usedCells {
+      let event = base + cell * Self.cellBytes
+      event.storeBytes(
+        of: index, toByteOffset: Self.prefixBytes + BookEventHeader.indexOffset, as: UInt16.self)
+      let length = Int(event.load(as: UInt64.self) & 0xFFFF)
+      cell += (Self.prefixBytes + length + Self.cellBytes - 1) / Self.cellBytes
+      index &+= 1
+    }
+  }
+
   /// Marks the newest event as the last of its message. Does nothing on an empty batch.
   @inlinable @inline(__always)
   public mutating func closeMessage() {

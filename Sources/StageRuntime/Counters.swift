@@ -114,6 +114,16 @@ public enum BookCounter: Int, StageCounter {
   case stateLostMessages
   /// Records of the merged ring that came again or out of order; never applied.
   case outOfOrderInput
+  case quarantinedInstruments
+  /// Messages about orders of instruments in quarantine.
+  case messagesWithheld
+  /// Highest watermark that the table of orders stands at, in percent; 0 = below all.
+  case ordersWatermark
+  case levelsWatermark
+  case instrumentsWatermark
+  /// Rounds of the background sweep over all books, and what it found wrong.
+  case sweepRounds
+  case sweepViolations
 }
 
 /// Counters of the publish stage.

@@ -21,6 +21,7 @@ struct CanonicalText {
     add("capacity.instruments", capacity.instruments)
     add("capacity.orders", capacity.orders)
     add("capacity.levels", capacity.levels)
+    add("capacity.on_error", capacity.onError.rawValue)
     add("publish.listen", publish.listen)
     add("publish.port", Int(publish.port))
     add("publish.clients", publish.clients)

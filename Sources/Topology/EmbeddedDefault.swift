@@ -300,6 +300,11 @@ extension Topology {
     # Price levels over all instruments and both sides. 1...268435456. Default 1048576.
     levels = 1048576
 
+    # What becomes of an instrument about which the venue says something that cannot be (an order that is not there, or is there
+    # already; more than it has left; another instrument than the order's): "alarm": its events go on, flagged stale;
+    # "quarantine": its book is given up; "fail-fast": bookd ends. A full table always quarantines. Default "alarm".
+    on_error = "alarm"
+
     # The WebSocket service of pubd.
     [publish]
     # The local address to listen on; "0.0.0.0": all. Default "127.0.0.1".

@@ -23,7 +23,7 @@ enum KeyHomes {
     ("[[ring]]", ["kind", "policy", "cells", "writer", "readers", "huge_pages"]),
     ("[[stage]]", ["core", "idle", "restart", "restart_limit", "restart_window", "ladder"]),
     ("a stage's ladder", ["mark", "alarm", "fence"]),
-    ("[capacity]", ["instruments", "orders", "levels"]),
+    ("[capacity]", ["instruments", "orders", "levels", "on_error"]),
     ("[publish]", ["listen", "clients", "client_queue", "heartbeat"]),
     ("the top of the file", ["schema", "host", "channel", "ring", "stage", "capacity", "publish"]),
   ]

@@ -36,9 +36,11 @@ struct Settings {
     let instruments = capacityReader.integer("instruments", in: 1...65536, default: 8192)
     let orders = capacityReader.integer("orders", in: 1...(1 << 26), default: 4_194_304)
     let levels = capacityReader.integer("levels", in: 1...(1 << 28), default: 1_048_576)
+    let onError = capacityReader.word("on_error", default: Topology.Capacity.OnError.alarm)
     capacityReader.finish()
     capacity = Topology.Capacity(
-      instruments: instruments.value, orders: orders.value, levels: levels.value)
+      instruments: instruments.value, orders: orders.value, levels: levels.value,
+      onError: onError.value)
     capacityIsValid = instruments.isValid && orders.isValid && levels.isValid
     publish = PublishSettings(root.subtable("publish", title: "[publish]"))
     root.finish()

@@ -294,6 +294,18 @@ extension Topology {
     public let orders: Int
     /// Price levels over all instruments and both sides, 1...2^28.
     public let levels: Int
+    /// What becomes of an instrument about which the venue says something that cannot be.
+    public let onError: OnError
+
+    /// The policies of BookBuilder's ErrorPolicy.
+    public enum OnError: String, Sendable, CaseIterable {
+      /// Its events go on, flagged stale.
+      case alarm
+      /// Its book is given up.
+      case quarantine
+      /// bookd ends.
+      case failFast = "fail-fast"
+    }
   }
 
   /// `[publish]`: the WebSocket service of `pubd`.

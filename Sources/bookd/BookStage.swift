@@ -51,6 +51,8 @@ struct BookStage: ~Copyable {
   private var hasCaughtUp: Bool
   private var nextReport: UInt64 = 0
   private var outOfOrder: UInt64 = 0
+  private let policy: ErrorPolicy
+  private var health = BookHealth()
   /// A second session has begun on this set, which this version does not follow: everything of it is refused.
   private var isSessionOver = false
   /// Counters as the predecessor left them.
@@ -69,7 +71,8 @@ struct BookStage: ~Copyable {
     let capacity = BookCapacity(
       orders: topology.capacity.orders, levels: topology.capacity.levels,
       instruments: topology.capacity.instruments)
-    builder = BookBuilder(capacity: capacity, channel: topology.channel.number)
+    policy = ErrorPolicy(topology.capacity.onError)
+    builder = BookBuilder(capacity: capacity, channel: topology.channel.number, policy: policy)
     output = EventOutput(process: process)
     // From the oldest record in any case: what was published already is replayed in silence.
     input = process.consumer("merged", start: .oldest)
@@ -114,6 +117,8 @@ struct BookStage: ~Copyable {
       }
       // With nothing left to read, a rebuild is as complete as it can be.
       if !hasCaughtUp { finishCatchingUp() }
+      // Only here, where there is nothing else to do.
+      health.sweep(builder.books)
       housekeep()
       if bulkhead_stop_requested() { break }
       if wait.idle() == .park { input.park(nanoseconds: Self.idleNanoseconds) }
@@ -204,6 +209,7 @@ struct BookStage: ~Copyable {
       nextExpected = sequence &+ 1
       if sequence > publishedThrough { applied &+= 1 }
       put(sequence)
+      if policy == .failFast, let failure = builder.failure { endAt(failure) }
     case MergedRecord.Kind.gap where bytes >= MergedRecord.gapBytes:
       let first = record.load(as: UInt64.self)
       let last = record.load(fromByteOffset: 8, as: UInt64.self)
@@ -231,6 +237,15 @@ struct BookStage: ~Copyable {
       if record.load(as: UInt64.self) < nextExpected { refuseSession() }
     default: break
     }
+  }
+
+  /// A run that is to end at the first wrong message: what it made is out, nothing after it will be.
+  private mutating func endAt(_ failure: BuilderFailure) -> Never {
+    output.publish()
+    nextReport = 0
+    housekeep()
+    control.setState(.failed)
+    fail("bookd: \(failure) (capacity.on_error is fail-fast)", code: ExitCode.malformedInput)
   }
 
   /// Publishes the events of a message, or, while a predecessor's are being replayed, drops them.
@@ -340,6 +355,9 @@ struct BookStage: ~Copyable {
     control.set(BookCounter.instruments, UInt64(builder.instruments.definedCount))
     control.set(BookCounter.staleInstruments, UInt64(builder.instruments.staleCount))
     control.set(BookCounter.channelStale, builder.instruments.trustState(0) == .stale ? 1 : 0)
+    control.set(BookCounter.quarantinedInstruments, UInt64(builder.instruments.quarantinedCount))
+    control.set(BookCounter.messagesWithheld, counters.withheld)
+    health.report(builder, to: control)
     control.set(BookCounter.inputLaps, inputLaps)
     control.setAppliedSequence(nextExpected &- 1)
   }

@@ -81,15 +81,19 @@ struct EventOutput: ~Copyable {
   /// every entry does. Entry 0 stands for the channel: a reader of an instrument that has no entry yet looks there.
   private func store(trust event: UnsafeRawPointer) {
     let header = BookEventHeader(from: event)
-    if header.instrument != 0 { return markStale(Int(header.instrument), header) }
+    if header.instrument != 0 {
+      // In quarantine its book is empty.
+      let isQuarantined = event.load(fromByteOffset: BookEventHeader.bytes + 2, as: UInt8.self) == 1
+      return markStale(Int(header.instrument), header, isEmpty: isQuarantined)
+    }
     for key in 0..<table.entryCount where key == 0 || table.hasValue(key: key) { markStale(key, header) }
   }
 
-  private func markStale(_ key: Int, _ header: BookEventHeader) {
+  private func markStale(_ key: Int, _ header: BookEventHeader, isEmpty: Bool = false) {
     withUnsafeTemporaryAllocation(byteCount: ConflatedTable.valueBytes, alignment: 8) { value in
       let target = value.baseAddress.unsafelyUnwrapped
       value.initializeMemory(as: UInt8.self, repeating: 0)
-      _ = table.copyOwnValue(key: key, into: target)
+      if !isEmpty { _ = table.copyOwnValue(key: key, into: target) }
       target.storeBytes(of: header.sequence, toByteOffset: 32, as: UInt64.self)
       target.storeBytes(of: UInt64(header.flags), toByteOffset: 48, as: UInt64.self)
       _ = table.store(key: key, value: target)

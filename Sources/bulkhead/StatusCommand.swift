@@ -118,6 +118,13 @@ struct SetStatus {
       ("instruments", view.value("bookd", BookCounter.instruments)),
       ("staleInstruments", view.value("bookd", BookCounter.staleInstruments)),
       ("rejects", view.value("bookd", BookCounter.rejects)),
+      ("quarantinedInstruments", view.value("bookd", BookCounter.quarantinedInstruments)),
+      ("messagesWithheld", view.value("bookd", BookCounter.messagesWithheld)),
+      ("ordersWatermark", view.value("bookd", BookCounter.ordersWatermark)),
+      ("levelsWatermark", view.value("bookd", BookCounter.levelsWatermark)),
+      ("instrumentsWatermark", view.value("bookd", BookCounter.instrumentsWatermark)),
+      ("sweepRounds", view.value("bookd", BookCounter.sweepRounds)),
+      ("sweepViolations", view.value("bookd", BookCounter.sweepViolations)),
       ("gapsOpen", open), ("gapsUnrecoverable", lost),
       ("foreignSessionPackets", view.value("merged", MergeCounter.foreignSessionPackets)),
       ("malformedPackets", view.value("merged", MergeCounter.malformedPackets)),
@@ -172,9 +179,16 @@ struct SetStatus {
       )
     } else if open > 0 {
       (verdict, reason) = (.degraded, "\(open) gaps open")
+    } else if view.value("bookd", BookCounter.sweepViolations) > 0 {
+      (verdict, reason) = (
+        .degraded,
+        "bookd's books contradict themselves in \(view.value("bookd", BookCounter.sweepViolations)) places"
+      )
     } else if view.value("bookd", BookCounter.staleInstruments) > 0 {
       (verdict, reason) = (
-        .degraded, "\(view.value("bookd", BookCounter.staleInstruments)) instruments marked stale"
+        .degraded,
+        "\(view.value("bookd", BookCounter.staleInstruments)) instruments marked stale, "
+          + "\(view.value("bookd", BookCounter.quarantinedInstruments)) of them in quarantine"
       )
     } else {
       (verdict, reason) = (.live, "every stage READY, every book trusted")

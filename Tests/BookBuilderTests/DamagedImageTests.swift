@@ -36,7 +36,7 @@ final class DamagedImageTests: XCTestCase {
 
   /// Where the sections of an image begin, and its end.
   private func sections(_ image: [UInt8]) -> [(section: BookImageSection, bytes: Range<Int>)] {
-    let instruments = 128 + 144
+    let instruments = 128 + 152
     let books = instruments + word(image, 56) * 40 + 8
     return [
       (.header, 0..<128), (.counters, 128..<instruments), (.instruments, instruments..<books),

@@ -44,7 +44,7 @@ final class HostileInputTests: XCTestCase {
       }
     }
     let counters = builder.counters
-    XCTAssertEqual(counters.applied + counters.rejected, total)
+    XCTAssertEqual(counters.applied + counters.rejected + counters.withheld, total)
     for reason in MessageRejection.allCases {
       XCTAssertGreaterThan(counters.rejected(reason), 0, "\(reason.name) never happened")
     }

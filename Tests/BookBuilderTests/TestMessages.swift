@@ -191,6 +191,17 @@ struct ReplicatedBuilder: ~Copyable {
   }
 
   mutating func forward(_ sequence: UInt64) {
+    Self.forward(batch, sequence, &digest, &replica, &mismatches)
+  }
+
+  mutating func forward(_ batch: borrowing EventBatch, _ sequence: UInt64) {
+    Self.forward(batch, sequence, &digest, &replica, &mismatches)
+  }
+
+  private static func forward(
+    _ batch: borrowing EventBatch, _ sequence: UInt64, _ digest: inout StreamDigest,
+    _ replica: inout BookReplica, _ mismatches: inout [String]
+  ) {
     digest.update(batch)
     var found: [String] = []
     withUnsafeMutablePointer(to: &replica) { replica in

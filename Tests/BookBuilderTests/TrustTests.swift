@@ -99,12 +99,32 @@ final class TrustTests: XCTestCase {
       TestMessage.replace(2, with: 3, locate: 1, shares: 1, price: 1), .wrongInstrument, stale: [2, 1])
   }
 
+  /// A full table takes nobody's book but the instrument's.
   func testEveryFullTableIsCountedAndContained() {
-    checkRejection(TestMessage.add(3), .ordersFull, stale: [1], orders: 2)
-    checkRejection(TestMessage.add(3, price: 1), .levelsFull, stale: [1], levels: 2)
-    checkRejection(TestMessage.add(3, locate: 3), .instrumentOutOfRange, stale: [3], instruments: 3)
-    checkRejection(
-      TestMessage.add(3, locate: .max), .instrumentOutOfRange, stale: [65_535], instruments: 3)
+    func check(_ message: [UInt8], _ reason: MessageRejection, stale: UInt32, _ capacity: BookCapacity) {
+      var builder = BookBuilder(capacity: capacity, channel: 4)
+      _ = builder.applied(1, TestMessage.add(1, locate: 1, shares: 100))
+      _ = builder.applied(2, TestMessage.add(2, locate: 2, side: "S", shares: 100))
+      let events = builder.applied(33, message)
+      XCTAssertEqual(events.map(\.kind), [.trust], "\(reason)")
+      XCTAssertEqual(events.map(\.header.instrument), [stale], "\(reason)")
+      XCTAssertEqual(builder.counters.rejected(reason), 1, "\(reason)")
+      XCTAssertEqual(builder.books.order(reference: 1) == nil, stale == 1, "\(reason)")
+      XCTAssertEqual(builder.books.order(reference: 2)?.quantity, 100, "\(reason)")
+      XCTAssertEqual(builder.instruments.staleCount, 1, "\(reason)")
+      XCTAssertNil(builder.books.checkInvariants())
+    }
+    let room = BookCapacity(orders: 100, levels: 100, instruments: 10)
+    var full = room
+    full.orders = 2
+    check(TestMessage.add(3), .ordersFull, stale: 1, full)
+    full = room
+    full.levels = 2
+    check(TestMessage.add(3, price: 1), .levelsFull, stale: 1, full)
+    full = room
+    full.instruments = 3
+    check(TestMessage.add(3, locate: 3), .instrumentOutOfRange, stale: 3, full)
+    check(TestMessage.add(3, locate: .max), .instrumentOutOfRange, stale: 65_535, full)
   }
 
   func testGapMakesTheChannelStaleOnce() {

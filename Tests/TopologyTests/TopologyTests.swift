@@ -91,7 +91,8 @@ final class TopologyTests: XCTestCase {
         stage("bookd", 1, .rebuild), stage("pubd", nil, .restart),
       ])
     XCTAssertEqual(
-      plan.capacity, Topology.Capacity(instruments: 8192, orders: 4_194_304, levels: 1_048_576))
+      plan.capacity,
+      Topology.Capacity(instruments: 8192, orders: 4_194_304, levels: 1_048_576, onError: .alarm))
     XCTAssertEqual(
       plan.publish,
       Topology.Publish(
@@ -125,6 +126,7 @@ final class TopologyTests: XCTestCase {
       "budget", "budget_period", "breaker_percent", "breaker_window", "breaker_open", "breaker_probes",
       "attempts", "backoff", "minimum_interval", "maximum_messages", "kind", "policy", "cells", "huge_pages",
       "idle", "restart", "restart_limit", "restart_window", "ladder", "instruments", "orders", "levels",
+      "on_error",
       "listen", "clients", "client_queue", "heartbeat",
     ]
     var removed: Set<Substring> = []
@@ -142,7 +144,7 @@ final class TopologyTests: XCTestCase {
 
   func testTheHashIsThatOfTheCanonicalText() throws {
     let plan = try parse()
-    XCTAssertEqual(plan.hash, "acfba20571e6b5f5")
+    XCTAssertEqual(plan.hash, "23210ff7ab154cae")
     XCTAssertEqual(CanonicalText.hash(""), "ef46db3751d8e999")  // XXH64's published value
     let lines = plan.canonicalText.split(separator: "\n")
     XCTAssertEqual(lines, lines.sorted { Array($0.utf8).lexicographicallyPrecedes(Array($1.utf8)) })
@@ -206,6 +208,7 @@ final class TopologyTests: XCTestCase {
       ("stage.rxd@a.restart_window", "1h"), ("stage.merged.ladder.mark", "1ms"),
       ("stage.merged.ladder.alarm", "1s"), ("stage.merged.ladder.fence", "1m"),
       ("capacity.instruments", "1"), ("capacity.orders", "1"), ("capacity.levels", "1"),
+      ("capacity.on_error", "quarantine"),
       ("publish.listen", "0.0.0.0"), ("publish.port", "0"), ("publish.clients", "1"),
       ("publish.client_queue", "64KiB"), ("publish.heartbeat", "2s"),
     ]

@@ -203,6 +203,8 @@ class StockClient:
             self.symbols[instrument] = data[body : body + 8].decode("ascii", "replace").rstrip()
         elif kind == TRUST:
             self.trust[instrument] = data[body]
+            if data[body + 2] == 1:  # in quarantine its book is empty
+                self.drop_book(instrument)
         elif kind == GAP:
             self.gaps.append(struct.unpack_from("<QQ", data, body))
         elif kind == END_OF_SESSION:

@@ -99,6 +99,7 @@ extension RecordDecoder {
       record.add("trust", .text(state))
       let reason = TrustReason(rawValue: body.byte(1))?.name ?? "unknown \(body.byte(1))"
       record.add("reason", .text(reason))
+      if body.byte(2) != 0 { record.add("quarantined", .text("yes")) }
       record.add("first", body.word64(8))
       record.add("last", body.word64(16))
     case .gap:

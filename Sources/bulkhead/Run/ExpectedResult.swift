@@ -7,6 +7,16 @@ import Topology
 
 /// What a session must come to, computed in this process from the same messages through the same libraries, with
 /// the gaps that the stream declared: the reference that a run is compared with.
+extension ErrorPolicy {
+  init(_ setting: Topology.Capacity.OnError) {
+    switch setting {
+    case .alarm: self = .alarm
+    case .quarantine: self = .quarantine
+    case .failFast: self = .failFast
+    }
+  }
+}
+
 struct ExpectedResult {
   let streamDigest: UInt64
   let bookDigest: UInt64
@@ -18,7 +28,8 @@ struct ExpectedResult {
     var builder = BookBuilder(
       capacity: BookCapacity(
         orders: topology.capacity.orders, levels: topology.capacity.levels,
-        instruments: topology.capacity.instruments), channel: topology.channel.number)
+        instruments: topology.capacity.instruments), channel: topology.channel.number,
+      policy: ErrorPolicy(topology.capacity.onError))
     var batch = EventBatch()
     var digest = StreamDigest()
     var remaining = gaps[...]

@@ -88,10 +88,20 @@ struct WatchBook {
     case .trust:
       let reason = word(0) & 0xFF == UInt64(TrustState.live.rawValue) ? nil : body[1]
       if header.instrument == 0 { channelReason = reason } else { bookReason = reason }
+      if header.instrument != 0, body[2] == 1 { removeAll() }
     case .gap: channelReason = channelReason ?? TrustReason.gap.rawValue
     case .endOfSession: hasEnded = true
     case .definition, .level, .bestPrices, .tradeBroken, .tradingState, .notice, nil: break
     }
+  }
+
+  /// In quarantine a book is empty.
+  private mutating func removeAll() {
+    orders.removeAll(keepingCapacity: true)
+    bids.removeAll(keepingCapacity: true)
+    asks.removeAll(keepingCapacity: true)
+    bidOrders = 0
+    askOrders = 0
   }
 
   private mutating func add(_ reference: UInt64, _ order: Order) {
