@@ -16,6 +16,7 @@ TARGET =
 .PHONY: fuzz fuzz-short simulate simulate-one seeded-defects test-interleavings explore-interleavings
 .PHONY: torture torture-short sanitize drills drills-short
 .PHONY: bench bench-ring bench-book bench-merge
+.PHONY: book-oracle book-oracle-short
 
 help:
 	@echo "make run    build and run the demonstration: a generated day over two lossy lines"
@@ -31,6 +32,7 @@ help:
 	@echo "make fuzz-short  the same for 20 s each, as continuous integration does it"
 	@echo "make explore-interleavings DEPTH=1  orders of the ring's shared accesses, at length"
 	@echo "make simulate [SEEDS=n]  merging and recovery in virtual time, against an oracle"
+	@echo "make book-oracle [MESSAGES=n]  the books beside a naive reference, after every message"
 	@echo "make seeded-defects  known defects of the arbiter, each found by the simulation"
 	@echo "make bench-book  the books beside a plain and a lean one in C++"
 	@echo "make format format the sources"
@@ -42,7 +44,7 @@ build:
 run: build
 	$(BIN)/bulkhead run $(DEMO)
 
-test: build check check-loops check-models unit-test simulate test-interleavings torture-short pipeline-test drills-short
+test: build check check-loops check-models unit-test simulate test-interleavings torture-short pipeline-test drills-short book-oracle-short
 
 # Style, imports and the embedded configuration.
 check:
@@ -92,6 +94,15 @@ simulate:
 	$(RELEASE) --product mergesim
 	$(BIN)/mergesim --digests
 	$(BIN)/mergesim --seeds $(SEEDS)
+
+# The books beside a naive reference, after every message: at length, and as continuous integration does it.
+MESSAGES ?= 10000000
+book-oracle:
+	$(RELEASE) --product bookoracle
+	$(BIN)/bookoracle --messages $(MESSAGES)
+
+book-oracle-short: MESSAGES = 300000
+book-oracle-short: book-oracle
 
 # One seed, told step by step: make simulate-one SEED=n [ONLY=3,7-9]
 simulate-one:

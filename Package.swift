@@ -112,6 +112,8 @@ let package = Package(
 
     // Tests.
     testProgram("ringloops", ["ShmRing"]),
+    // The books beside a naive reference, message by message.
+    testProgram("bookoracle", ["FeedSim", "OrderBook", "BookBuilder", "StageRecords"]),
     tests("ShmRingTests", ["CNuma", "CLinux", "ShmRing"]),
     tests("RingTortureTests", ["ShmRing", "ringtorture"]),
     tests("LatencyHistogramTests", ["LatencyHistogram"]),
