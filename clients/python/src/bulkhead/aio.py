@@ -1,0 +1,128 @@
+"""The asynchronous client. It starts no task, no thread and no loop: it runs while a record is awaited."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import time
+from collections.abc import AsyncIterator
+from types import TracebackType
+
+from . import websocket
+from .client import _CHUNK, BaseClient, Link
+from .errors import BulkheadError, ClientClosed, ConnectError, ConnectionLost
+from .records import Record
+
+
+class AsyncClient(BaseClient):
+    """`async for` over it. The options are those of `Client`."""
+
+    _reader: asyncio.StreamReader | None = None
+    _writer: asyncio.StreamWriter | None = None
+    _link: Link | None = None
+    _not_before = 0.0
+    # A read that a deadline interrupts is kept, so that nothing it may have taken is lost.
+    _reading: asyncio.Task[bytes] | None = None
+
+    async def __aenter__(self) -> AsyncClient:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    def __aiter__(self) -> AsyncIterator[Record]:
+        return self
+
+    async def __anext__(self) -> Record:
+        record = await self.read()
+        if record is None:
+            raise StopAsyncIteration
+        return record
+
+    async def read(self, timeout: float | None = None) -> Record | None:
+        """The next record; None when the session has ended (with `stop_at_end`) or after `timeout` seconds. A read
+        that is cancelled takes nothing with it."""
+        limit = None if timeout is None else time.monotonic() + timeout
+        while True:
+            if self._closed:
+                raise ClientClosed("the client is closed")
+            record = self._take()
+            if record is not None or self._ended:
+                return record
+            if limit is not None and time.monotonic() >= limit:
+                return None
+            await self._turn(limit)
+
+    async def close(self) -> None:
+        """Writes the cursor and takes leave. May be called twice."""
+        if self._closed:
+            return
+        self._closed = True
+        try:
+            self.commit()
+        finally:
+            if self._writer is not None:
+                try:
+                    self._writer.write(websocket.encode_close(1000, "normal", mask=True))
+                    await asyncio.wait_for(self._writer.drain(), 1)
+                except (OSError, TimeoutError):
+                    pass
+            self._drop()
+
+    def _drop(self) -> None:
+        if self._reading is not None:
+            self._reading.cancel()
+        if self._writer is not None:
+            self._writer.close()
+        self._reader = self._writer = self._link = self._reading = None
+
+    async def _turn(self, limit: float | None) -> None:
+        try:
+            if self._reader is None or self._writer is None or self._link is None:
+                pause = self._not_before - time.monotonic()
+                if pause > 0:
+                    await asyncio.sleep(pause if limit is None else max(0.0, min(pause, limit - time.monotonic())))
+                    return
+                await self._connect()
+                return
+            link = self._link
+            until = link.deadline() if limit is None else min(link.deadline(), limit)
+            outgoing = link.outgoing()
+            if outgoing:
+                self._writer.write(outgoing)
+                await asyncio.wait_for(self._writer.drain(), self.session.timeout)
+            if self._reading is None:
+                self._reading = asyncio.ensure_future(self._reader.read(_CHUNK))
+            # At least one round of the loop: whoever was away finds here what came meanwhile.
+            done, _ = await asyncio.wait([self._reading], timeout=max(0.001, until - time.monotonic()))
+            now = time.monotonic()
+            if done:
+                reading, self._reading = self._reading, None
+                link.feed(reading.result(), now)
+            else:
+                link.check(now)
+        except (OSError, TimeoutError) as error:
+            lost = ConnectionLost(1006, str(error))
+            lost.__cause__ = error
+            self._fail(lost)
+        except BulkheadError as error:
+            self._fail(error)
+
+    def _fail(self, error: BulkheadError) -> None:
+        self._drop()
+        self._not_before = time.monotonic() + self.session.lost(error)
+
+    async def _connect(self) -> None:
+        link = Link(self.session, self._next_url(), time.monotonic())
+        host, port = link.address.host, link.address.port
+        try:
+            reader, writer = await asyncio.wait_for(
+                asyncio.open_connection(host, port, limit=_CHUNK), self.session.timeout)
+        except (OSError, TimeoutError) as error:
+            raise ConnectError(f"{host}:{port}: {error or 'timed out'}") from error
+        self._reader, self._writer = reader, writer
+        writer.get_extra_info("socket").setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        link.opened = time.monotonic()
+        self._link = link

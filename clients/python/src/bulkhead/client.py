@@ -1,0 +1,317 @@
+"""The synchronous client, and what it shares with the asynchronous one."""
+
+from __future__ import annotations
+
+import os
+import select
+import socket
+import time
+from collections.abc import Iterator, Sequence
+from types import TracebackType
+from typing import Literal
+
+from . import websocket
+from .books import Book
+from .cursor import CursorFile
+from .errors import BulkheadError, ClientClosed, ConnectError, ConnectionLost, RequestError
+from .records import EndOfSession, Event, Record
+from .session import Backoff, Mark, Refill, Session, Start, Subscription, Symbols, TrustReport
+from .websocket import BINARY, CLOSE, PING, TEXT, Address, Handshake, Receiver
+
+_CHUNK = 1 << 18
+
+
+class Link:
+    """One connection as bytes: the handshake, then messages for the session and its requests."""
+
+    def __init__(self, session: Session, url: str, now: float) -> None:
+        self.address = Address.parse(url)
+        self._session = session
+        self._url = url
+        self._handshake: Handshake | None = Handshake(self.address)
+        self._receiver = Receiver()
+        self._outgoing = bytearray(self._handshake.request)
+        self.opened = now
+
+    def feed(self, data: bytes, now: float) -> None:
+        """Takes what the socket gave; b"" is its end. Raises what `Session.lost` wants to hear of."""
+        if not data:
+            raise ConnectionLost(1006)
+        if self._handshake is not None:
+            rest = self._handshake.feed(data)
+            if rest is None:
+                return
+            self._handshake = None
+            self._session.opened(self._url, now)
+            data = rest
+        for opcode, payload in self._receiver.feed(data):
+            if opcode == BINARY:
+                self._session.binary(payload, now)
+            elif opcode == TEXT:
+                self._session.text(payload, now)
+            elif opcode == PING:
+                self._outgoing += websocket.encode(websocket.PONG, payload, mask=True)
+            elif opcode == CLOSE:
+                raise websocket.closed(payload)
+
+    def outgoing(self) -> bytes:
+        """What is to be sent now."""
+        if self._handshake is None:
+            while self._session.outbox:
+                self._outgoing += websocket.encode(TEXT, self._session.outbox.popleft().encode(), mask=True)
+        data = bytes(self._outgoing)
+        self._outgoing.clear()
+        return data
+
+    def deadline(self) -> float:
+        return self.opened + self._session.timeout if self._handshake is not None else self._session.deadline()
+
+    def check(self, now: float) -> None:
+        """To be called when nothing could be read. Raises when the server is taken for lost."""
+        if self._handshake is None:
+            self._session.check(now)
+        elif now >= self.deadline():
+            raise ConnectError(f"no answer to the handshake within {self._session.timeout} s")
+
+
+class BaseClient:
+    """What both clients are but for the socket. Not thread-safe."""
+
+    def __init__(
+        self, url: str | Sequence[str], *, cursor: str | os.PathLike[str] | None = None, since: int | None = None,
+        refill: Refill | None = None, on_missed: Literal["record", "raise"] = "record",
+        backoff: Backoff | None = None, timeout: float = 10.0, lag: int = 0, books: bool = True,
+        stop_at_end: bool = False, cursor_interval: float = 1.0,
+    ) -> None:
+        """Nothing is connected before the first record is asked for; so subscribe first.
+
+        url: `ws://host:port`; several are tried in turn whenever a connection fails
+        cursor: a file that remembers what was processed; an existing one is continued from
+        since: without a cursor file's cursor, go on behind this message; 0 is the whole session
+        refill: where events come from that the server does not send again, such as `bulkhead.RingRefill`
+        on_missed: what to do when events cannot be had any more: go on behind a `Missed` record and new
+            snapshots, or raise `MissedEvents`
+        timeout: seconds for connecting, for the handshake and for the hello
+        lag: messages that another server may be behind this client
+        books: whether to keep books
+        stop_at_end: end the iteration behind the venue's end of session
+        cursor_interval: seconds between two writes of the cursor file
+        """
+        self.urls = [url] if isinstance(url, str) else list(url)
+        if not self.urls:
+            raise ValueError("no url")
+        for each in self.urls:
+            Address.parse(each)
+        self._file = None if cursor is None else CursorFile(cursor)
+        self.session = Session(
+            cursor=self._file.load() if self._file else None, since=since, refill=refill, on_missed=on_missed,
+            backoff=backoff, timeout=timeout, lag=lag, books=books)
+        self._stop_at_end = stop_at_end
+        self._ended = False
+        self._cursor_interval = cursor_interval
+        self._next_cursor = 0.0
+        self._processed: Mark | None = None
+        self._saved: Mark | None = None
+        self._handed_out: Event | None = None
+        self._attempts = 0
+        self._closed = False
+
+    def subscribe(
+        self, symbols: Symbols, channels: Sequence[str] = ("orders", "defs"), start: Start = "snapshot"
+    ) -> Subscription:
+        """Asks for events.
+
+        symbols: "*" or a list; one that is not defined yet is waited for
+        channels: of "orders", "levels", "bbo", "trades", "status", "defs"
+        start: "snapshot": the state first; "live": from now on
+
+        With a cursor, subscriptions that are made before the first record is asked for go on behind it; a later one
+        begins when it is made. A refused request raises RequestError from the iteration.
+        """
+        return self.session.subscribe(symbols, channels, start)
+
+    def unsubscribe(self, subscription: Subscription) -> None:
+        self.session.unsubscribe(subscription)
+
+    def book(self, symbol: str | int) -> Book | None:
+        """The book of a symbol, or of an instrument number. It is as new as what was received, which may be newer than
+        the record that was handed out last."""
+        return self.session.book(symbol)
+
+    @property
+    def books(self) -> dict[int, Book]:
+        """All books by instrument number. Read-only."""
+        return self.session.books
+
+    def trust(self, symbol: str | int) -> TrustReport:
+        """Whether the book of a symbol can be believed now, and if not, why."""
+        return self.session.trust(symbol, time.monotonic())
+
+    def trustworthy(self, symbol: str | int) -> bool:
+        """Whether the book of a symbol can be believed now."""
+        return self.trust(symbol).trustworthy
+
+    @property
+    def processed(self) -> int:
+        """Every message up to this one has been handed out, and the record behind it was asked for."""
+        return self._processed.complete if self._processed else 0
+
+    def commit(self) -> None:
+        """Writes the cursor file now. What was handed out counts as processed once the next record is asked for."""
+        self._next_cursor = time.monotonic() + self._cursor_interval
+        if self._file is None or self._processed is None or self._processed == self._saved:
+            return
+        cursor = self.session.cursor(*self._processed)
+        if cursor is not None:
+            self._file.save(cursor)
+            self._saved = self._processed
+
+    def _take(self) -> Record | None:
+        """The next record that is there. Asking for it says that the one before has been processed."""
+        if self._handed_out is not None and self._processed is not None:
+            event, self._handed_out = self._handed_out, None
+            self._processed = Mark(self._processed.complete, (event.sequence, event.index))
+        records = self.session.records
+        while records:
+            record = records.popleft()
+            if isinstance(record, Mark):
+                self._processed = record
+                if self._file is not None and time.monotonic() >= self._next_cursor:
+                    self.commit()
+                if self._ended:
+                    records.clear()
+                continue
+            if isinstance(record, RequestError):
+                raise record
+            if isinstance(record, Event) and not record.snapshot:
+                self._handed_out = record
+                if isinstance(record, EndOfSession) and self._stop_at_end:
+                    self._ended = True
+            return record
+        return None
+
+    def _next_url(self) -> str:
+        """Another server after each failure."""
+        url = self.urls[self._attempts % len(self.urls)]
+        self._attempts += 1
+        return url
+
+
+class Client(BaseClient):
+    """Iterate over it: it connects, connects again, and hands out records. See `BaseClient` for the options."""
+
+    _socket: socket.socket | None = None
+    _link: Link | None = None
+    _not_before = 0.0
+
+    def __enter__(self) -> Client:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def __iter__(self) -> Iterator[Record]:
+        return self
+
+    def __next__(self) -> Record:
+        record = self.read()
+        if record is None:
+            raise StopIteration
+        return record
+
+    def read(self, timeout: float | None = None) -> Record | None:
+        """The next record; None when the session has ended (with `stop_at_end`) or after `timeout` seconds."""
+        limit = None if timeout is None else time.monotonic() + timeout
+        while True:
+            if self._closed:
+                raise ClientClosed("the client is closed")
+            record = self._take()
+            if record is not None or self._ended:
+                return record
+            if limit is not None and time.monotonic() >= limit:
+                return None
+            self._turn(limit)
+
+    def poll(self) -> Record | None:
+        """The next record if there is one now; waits for nothing but a connection that is being made."""
+        return self.read(0.0) or self._turn_once()
+
+    def _turn_once(self) -> Record | None:
+        self._turn(time.monotonic())
+        return self._take()
+
+    def fileno(self) -> int:
+        """The socket, for `select`; -1 while there is none."""
+        return -1 if self._socket is None else self._socket.fileno()
+
+    def close(self) -> None:
+        """Writes the cursor and takes leave. May be called twice."""
+        if self._closed:
+            return
+        self._closed = True
+        try:
+            self.commit()
+        finally:
+            if self._socket is not None and self._link is not None:
+                try:
+                    self._socket.settimeout(1)
+                    self._socket.sendall(websocket.encode_close(1000, "normal", mask=True))
+                except OSError:
+                    pass
+            self._drop()
+
+    def _drop(self) -> None:
+        if self._socket is not None:
+            self._socket.close()
+        self._socket, self._link = None, None
+
+    def _turn(self, limit: float | None) -> None:
+        """Waits for bytes, a deadline or `limit`, and acts on what came."""
+        try:
+            if self._socket is None or self._link is None:
+                pause = self._not_before - time.monotonic()
+                if pause > 0:
+                    time.sleep(pause if limit is None else max(0.0, min(pause, limit - time.monotonic())))
+                    return
+                self._connect()
+                return
+            link, connection = self._link, self._socket
+            until = link.deadline() if limit is None else min(link.deadline(), limit)
+            outgoing = link.outgoing()
+            if outgoing:
+                connection.settimeout(self.session.timeout)
+                connection.sendall(outgoing)
+            # Looked at in any case: whoever was away for a while finds here what came meanwhile.
+            readable, _, _ = select.select([connection], [], [], max(0.0, until - time.monotonic()))
+            now = time.monotonic()
+            if readable:
+                link.feed(connection.recv(_CHUNK), now)
+            else:
+                link.check(now)
+        except OSError as error:
+            lost = ConnectionLost(1006, str(error))
+            lost.__cause__ = error
+            self._fail(lost)
+        except BulkheadError as error:
+            self._fail(error)
+
+    def _fail(self, error: BulkheadError) -> None:
+        self._drop()
+        self._not_before = time.monotonic() + self.session.lost(error)
+
+    def _connect(self) -> None:
+        link = Link(self.session, self._next_url(), time.monotonic())
+        try:
+            self._socket = socket.create_connection((link.address.host, link.address.port), self.session.timeout)
+        except OSError as error:
+            raise ConnectError(f"{link.address.host}:{link.address.port}: {error}") from error
+        self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        link.opened = time.monotonic()
+        self._link = link
+
+
+def connect(url: str | Sequence[str], **options: object) -> Client:
+    """The same as `Client(url, ...)`."""
+    return Client(url, **options)  # type: ignore[arg-type]

@@ -1,0 +1,619 @@
+"""What the protocol means, without sockets and clocks: messages and instants in, requests and records out.
+
+The clients in `client` and `aio` carry its bytes. One session outlives its connections. After an interruption at
+message C it subscribes from now on, is told the first message F that comes, and then either has the events between C and
+F from a refill source, or knows that there are none, or says which messages it missed; in no case does it guess.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+from collections import deque
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal, NamedTuple, Protocol
+
+from . import wire
+from .books import Book
+from .cursor import Cursor
+from .errors import (
+    BulkheadError, ConnectError, ContinuityError, FutureCursor, HeartbeatTimeout, MissedEvents,
+    ProtocolError, RefillUnavailable, RequestError, RetriesExhausted, StreamChanged, UnsupportedVersion,
+)
+from .records import (
+    ALWAYS, CHANNELS, CaughtUp, Connected, Definition, Disconnected, Event, Gap, Heartbeat, InputChanged, KINDS,
+    Missed, Record, RequestFailed, Resolved, Resumed, Shutdown, SnapshotBegin, SnapshotEnd, Subscribed, Trust,
+)
+
+Start = Literal["live", "snapshot"]
+Symbols = Literal["*"] | Sequence[str]
+_AFTER_ALL = 0x10000  # greater than every index
+_HEARTBEATS = 2.5
+
+
+class Mark(NamedTuple):
+    """Stands in the row of records where everything up to message `complete` is in front of it."""
+
+    complete: int
+    last: tuple[int, int]
+
+
+class Refill(Protocol):
+    """Where events come from that no server sends any more, for instance the ring on the same host."""
+
+    def fetch(self, channel: int, complete: int, after: tuple[int, int], before: int) -> Iterable[Event]:
+        """All events with `after < (sequence, index)` and `sequence < before`, in order. Everything up to
+        message `complete` was received. Raises RefillUnavailable before the first event unless all are there."""
+
+
+@dataclass
+class Backoff:
+    """How long to wait before attempt n: a random part of `initial` x 2^n, at most `maximum` seconds, so that clients
+    which lost the same server do not come back as one. The count starts anew once a connection delivers."""
+
+    initial: float = 0.1
+    maximum: float = 10.0
+    attempts: int | None = None  #: in a row that may fail; None: no limit
+    random: random.Random = field(default_factory=random.Random)
+
+    def delay(self, failures: int) -> float | None:
+        """Seconds before the next attempt after this many failures in a row (1...), None: give up."""
+        if self.attempts is not None and failures >= self.attempts:
+            return None
+        bound = min(self.maximum, self.initial * float(1 << min(failures - 1, 32)))
+        # Never at once: a server that refuses everybody must not be asked in a tight loop.
+        return bound * (0.1 + 0.9 * self.random.random())
+
+
+@dataclass
+class Subscription:
+    """A subscription of this client. It outlives connections."""
+
+    key: int
+    symbols: Symbols
+    channels: tuple[str, ...]
+    start: Start
+    instruments: dict[str, int] = field(default_factory=dict)
+    unresolved: list[str] = field(default_factory=list)
+    active: bool = False  #: events are coming
+    was_active: bool = field(default=False, repr=False)
+    caught_up: bool = False  #: all snapshots have come, or none was asked for
+    error: RequestError | None = None  #: why it has ended
+    number: int | None = field(default=None, repr=False)  # `sub` on this connection
+    state_number: int | None = field(default=None, repr=False)  # `sub` that only brings snapshots after a resume
+    first: int = field(default=0, repr=False)
+
+    def __post_init__(self) -> None:
+        self._kinds = ALWAYS.union(*(CHANNELS[channel] for channel in self.channels))
+
+    def covers(self, instrument: int) -> bool:
+        """Whether events of this instrument are coming."""
+        return self.active and (self.symbols == "*" or instrument in self.instruments.values())
+
+    def filter(self) -> Callable[[Event], bool]:
+        """Whether the server would send an event for this subscription."""
+        kinds, numbers = self._kinds, None if self.symbols == "*" else {0, *self.instruments.values()}
+        return lambda event: KINDS.get(type(event).__name__, 0) in kinds and (
+            numbers is None or event.instrument in numbers)
+
+
+@dataclass(frozen=True)
+class TrustReport:
+    """Whether a book can be believed, and if not, every reason why."""
+
+    trustworthy: bool
+    reasons: tuple[str, ...]
+    age: float | None  #: seconds since anything came from the server
+
+
+class Session:
+    """One client's view of one stream, over any number of connections. Not thread-safe."""
+
+    def __init__(
+        self, *, cursor: Cursor | None = None, since: int | None = None, refill: Refill | None = None,
+        on_missed: Literal["record", "raise"] = "record", backoff: Backoff | None = None, timeout: float = 10.0,
+        lag: int = 0, books: bool = True,
+    ) -> None:
+        """
+        cursor, since: where to go on: a cursor, or everything behind message `since` (0: the whole session)
+        lag: messages that a server may be behind this client and still be taken for one of the same stream. 0 is
+            right for one server; between servers that run side by side a little is normal.
+        books: whether to keep books from the events
+        """
+        self.refill = refill
+        self.on_missed = on_missed
+        self.backoff = backoff or Backoff()
+        self.timeout = timeout
+        self.lag = lag
+        self.keeps_books = books
+        self.outbox: deque[str] = deque()
+        self.records: deque[Record | Mark | RequestError] = deque()
+        self.subscriptions: dict[int, Subscription] = {}
+        self.books: dict[int, Book] = {}
+        self.symbols: dict[str, int] = {}
+        #: Every event up to this message was received; None before the first subscription.
+        self.complete: int | None = None
+        #: (sequence, index) of the newest live event that was received.
+        self.last = (0, -1)
+        self.duplicates = 0
+        self.failures = 0
+        self.hello: dict[str, Any] = {}
+        self.channel: int | None = None
+        self.epoch = 0
+        self._epochs: dict[tuple[str, str], int] = {}
+        self._next_id = 1
+        #: The stream is known from its first message on, so a book is exact without a snapshot.
+        self._whole = False
+        self._tick = 0
+        self._channel_trust: tuple[int, bool, str] = (0, True, "")
+        self._book_ticks: dict[int, int] = {}
+        if cursor is not None:
+            self.complete, self.last = cursor.sequence, (cursor.last_sequence, cursor.last_index)
+            self.channel = cursor.channel
+        elif since is not None:
+            self.complete, self.last = since, (since, _AFTER_ALL if since else -1)
+        self._whole = self.complete == 0
+        self._reset()
+
+    def _reset(self) -> None:
+        """Everything that belongs to one connection."""
+        self.connected = False
+        self._resuming = False
+        self._chain: int | None = None
+        self._pending: dict[int, tuple[str, Subscription]] = {}
+        self._held: list[Event] = []
+        self._snapshot: list[int] | None = None
+        self._identity = (0, -1)
+        self._input: str | None = None
+        self._last_message = 0.0
+        self._silence = 0.0
+        self._retries: list[tuple[float, str, Subscription]] = []
+        self.outbox.clear()
+        for subscription in self.subscriptions.values():
+            subscription.number = subscription.state_number = None
+            subscription.active = False
+
+    # -- what the user asks for ------------------------------------------------------------------------------
+
+    def subscribe(self, symbols: Symbols, channels: Sequence[str], start: Start) -> Subscription:
+        """Makes a subscription; the request goes out now, or when there is a connection."""
+        if isinstance(channels, str) or (isinstance(symbols, str) and symbols != "*"):
+            raise ValueError('symbols are "*" or a list of symbols, channels a list')
+        unknown = [channel for channel in channels if channel not in CHANNELS]
+        if unknown or not channels:
+            raise ValueError(f"unknown channels {unknown}; there are {sorted(CHANNELS)}")
+        if start not in ("live", "snapshot"):
+            raise ValueError('start is "live" or "snapshot"')
+        subscription = Subscription(
+            self._id(), "*" if symbols == "*" else tuple(symbols), tuple(channels), start,
+            caught_up=start == "live")
+        self.subscriptions[subscription.key] = subscription
+        if self.connected:
+            self._request_subscription(subscription)
+        return subscription
+
+    def unsubscribe(self, subscription: Subscription) -> None:
+        """Ends a subscription. What other subscriptions do not cover stops at once."""
+        self.subscriptions.pop(subscription.key, None)
+        for number in (subscription.number, subscription.state_number):
+            if number is not None:
+                self._request("unsubscribe", subscription, {"op": "unsubscribe", "sub": number})
+        subscription.number = subscription.state_number = None
+        subscription.active = False
+
+    def _id(self) -> int:
+        self._next_id += 1
+        return self._next_id - 1
+
+    def _request(self, purpose: str, subscription: Subscription, fields: dict[str, Any]) -> None:
+        number = self._id()
+        self._pending[number] = (purpose, subscription)
+        self.outbox.append(json.dumps({**fields, "id": number}))
+
+    def _request_subscription(self, subscription: Subscription, purpose: str = "first") -> None:
+        """purpose: first = new; resume = goes on behind a hole; state = only for its snapshots."""
+        start = {"first": subscription.start, "resume": "live", "state": "snapshot"}[purpose]
+        symbols = subscription.symbols
+        self._request(purpose, subscription, {
+            "op": "subscribe", "symbols": symbols if symbols == "*" else list(symbols),
+            "channels": list(subscription.channels), "start": start})
+
+    # -- connection ------------------------------------------------------------------------------------------
+
+    def opened(self, url: str, now: float) -> None:
+        """A WebSocket is open; the hello comes next."""
+        self._reset()
+        self._url = url
+        self._last_message, self._silence = now, self.timeout
+
+    def lost(self, error: Exception) -> float:
+        """The connection ended, or was never made. Returns the seconds to wait before the next attempt, or raises."""
+        if self._snapshot is not None:
+            self._book(self._snapshot[1]).void("disconnected within its snapshot")
+        if isinstance(error, ProtocolError):
+            # What was wrong may have been wrong for a while: nothing is built upon it.
+            self._void_books(str(error))
+        self._reset()
+        if isinstance(error, BulkheadError) and not error.retry:
+            raise error
+        self.failures += 1
+        delay = self.backoff.delay(self.failures)
+        if delay is None:
+            raise RetriesExhausted(f"{self.failures} attempts failed; the last: {error}") from error
+        self._emit(Disconnected(error, delay))
+        return delay
+
+    def deadline(self) -> float:
+        """When `check` has something to do at the latest, unless a message comes."""
+        return min([self._last_message + self._silence, *(retry[0] for retry in self._retries)])
+
+    def check(self, now: float) -> None:
+        """To be called when nothing is there to be read. Raises HeartbeatTimeout when the server is taken for lost."""
+        if now >= self._last_message + self._silence:
+            if not self.connected:
+                raise ConnectError(f"no hello within {self.timeout} s")
+            raise HeartbeatTimeout(f"nothing came for {self._silence:.3g} s")
+        due = [retry for retry in self._retries if retry[0] <= now]
+        self._retries = [retry for retry in self._retries if retry[0] > now]
+        for _, purpose, subscription in due:
+            if subscription.key in self.subscriptions:
+                self._request_subscription(subscription, purpose)
+
+    # -- text ------------------------------------------------------------------------------------------------
+
+    def text(self, payload: bytes, now: float) -> None:
+        """A control message of the server."""
+        self._last_message = now
+        try:
+            message = json.loads(payload)
+            handler = _HANDLERS.get(message["type"])
+            # Messages may be added to the protocol: what is not known is no concern of this client.
+            if handler is not None:
+                handler(self, message, now)
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            raise ProtocolError(f"control message {payload[:200]!r}: {error!r}") from error
+
+    def _on_hello(self, message: dict[str, Any], now: float) -> None:
+        if message["proto"] != 1 or message["schema"]["id"] != 1:
+            raise UnsupportedVersion(
+                f"protocol {message['proto']}, schema {message['schema']}; this package speaks protocol 1, schema 1")
+        channel, epoch, place = int(message["channel"]), int(message["epoch"]), (message["server"], message["instance"])
+        if self.channel is not None and channel != self.channel:
+            raise StreamChanged(f"the server serves channel {channel}, this client was on {self.channel}")
+        if epoch < self._epochs.get(place, 0):
+            raise StreamChanged(f"epoch {epoch} after {self._epochs[place]}: the set was started anew")
+        self._epochs[place] = self.epoch = epoch
+        self.channel, self.hello = channel, message
+        self._silence = _HEARTBEATS * int(message["heartbeat_ms"]) / 1000
+        self.connected = True
+        self._emit(Connected(
+            self._url, message["server"], message["instance"], epoch, message.get("config_hash", ""), message))
+        self._resuming = self.complete is not None and bool(self.subscriptions)
+        for subscription in self.subscriptions.values():
+            self._request_subscription(subscription, "resume" if self._resuming else "first")
+
+    def _on_subscribed(self, message: dict[str, Any], now: float) -> None:
+        purpose, subscription = self._pending.pop(message["id"])
+        subscription.instruments = {str(symbol): int(number) for symbol, number in message["instruments"].items()}
+        subscription.unresolved = list(message["unresolved"])
+        self.symbols.update(subscription.instruments)
+        number, first = int(message["sub"]), int(message["first_seq"])
+        if purpose == "state":
+            subscription.state_number = number
+            return
+        subscription.number, subscription.first = number, first
+        subscription.active = subscription.was_active = True
+        if subscription.key not in self.subscriptions:  # ended while the answer was on its way
+            return self.unsubscribe(subscription)
+        self._emit(Subscribed(
+            subscription.key, first, dict(subscription.instruments), list(subscription.unresolved)))
+        if purpose == "resume":
+            return self._finish_resume_when_ready()
+        if self.complete is None:
+            self.complete = first - 1
+            self._whole = first <= 1
+            self.failures = 0
+            self._mark()
+        elif self._resuming:
+            self._finish_resume_when_ready()
+        return None
+
+    def _on_resolved(self, message: dict[str, Any], now: float) -> None:
+        symbol, instrument = str(message["symbol"]), int(message["instrument"])
+        subscription = self._by_number(int(message["sub"]))
+        self.symbols[symbol] = instrument
+        if subscription is None:
+            return
+        is_news = symbol not in subscription.instruments
+        subscription.instruments[symbol] = instrument
+        if symbol in subscription.unresolved:
+            subscription.unresolved.remove(symbol)
+        if is_news:
+            self._emit(Resolved(symbol, instrument))
+
+    def _on_caught_up(self, message: dict[str, Any], now: float) -> None:
+        number = int(message["sub"])
+        subscription = self._by_number(number)
+        if subscription is None:
+            return
+        subscription.caught_up = True
+        self._emit(CaughtUp(
+            subscription.key, int(message["seq"]), int(message["instruments"]), int(message["orders"])))
+        if number == subscription.state_number:
+            # The events come through the other subscription: this one has done its work.
+            subscription.state_number = None
+            if not subscription.unresolved:
+                self._request("unsubscribe", subscription, {"op": "unsubscribe", "sub": number})
+
+    def _on_error(self, message: dict[str, Any], now: float) -> None:
+        error = RequestError(message["code"], message["msg"], message.get("field"), message.get("nearest"))
+        purpose, subscription = self._pending.pop(message.get("id", -1), (None, None))
+        if subscription is None and "sub" in message:
+            subscription, purpose = self._by_number(int(message["sub"])), "ended"
+        if subscription is None or purpose is None:
+            return self._emit(RequestFailed(None, error, None))
+        if error.code == "snapshot_unavailable" and purpose in ("first", "state"):
+            self.failures += 1
+            delay = self.backoff.delay(self.failures)
+            if delay is not None:
+                self._retries.append((now + delay, purpose, subscription))
+                return self._emit(RequestFailed(subscription.key, error, delay))
+        if purpose != "unsubscribe":
+            subscription.error = error
+            self.unsubscribe(subscription)
+        if purpose == "first" or (purpose == "resume" and not subscription.was_active):
+            # Never in force: what was asked for was wrong, and somebody has to hear of it.
+            self.records.append(error)
+        else:
+            self._emit(RequestFailed(subscription.key, error, None))
+        if self._resuming:
+            self._finish_resume_when_ready()
+        return None
+
+    def _on_unsubscribed(self, message: dict[str, Any], now: float) -> None:
+        self._pending.pop(message["id"], None)
+
+    def _on_shutdown(self, message: dict[str, Any], now: float) -> None:
+        self._emit(Shutdown())
+
+    def _by_number(self, number: int) -> Subscription | None:
+        for subscription in self.subscriptions.values():
+            if number in (subscription.number, subscription.state_number):
+                return subscription
+        return None
+
+    # -- resume ----------------------------------------------------------------------------------------------
+
+    def _finish_resume_when_ready(self) -> None:
+        """Once every subscription is in force again: closes the hole, or says how large it is."""
+        if any(purpose == "resume" for purpose, _ in self._pending.values()):
+            return
+        subscriptions = [subscription for subscription in self.subscriptions.values() if subscription.active]
+        held, self._held = self._held, []
+        assert self.complete is not None
+        complete = self.complete
+        # With several subscriptions the answers may differ: all deliver from the last one's first message on.
+        first = max((subscription.first for subscription in subscriptions), default=complete + 1)
+        if first - 1 < complete - self.lag:
+            raise FutureCursor(complete, first - 1)
+        refilled = self._fetch(complete, first)
+        exact = refilled is not None or first <= complete + 1
+        if not exact:
+            if self.on_missed == "raise":
+                raise MissedEvents(complete + 1, first - 1)
+            self._void_books("events were missed")
+            self._emit(Missed(complete + 1, first - 1))
+        self._resuming = False
+        count = 0
+        filters = [subscription.filter() for subscription in subscriptions]
+        for event in refilled or ():
+            if any(wanted(event) for wanted in filters):
+                count += 1
+                self._deliver(event)
+        self._emit(Resumed(exact, complete, first, count))
+        self.complete = max(complete, first - 1)
+        self._mark()
+        for event in held:
+            self._deliver(event)
+        self.failures = 0
+        for subscription in subscriptions:
+            # Without the refill a notice of a restarted book stage may have gone by, which has no number of its own.
+            if subscription.start == "snapshot" and (refilled is None or not subscription.caught_up):
+                subscription.caught_up = False
+                self._request_subscription(subscription, "state")
+
+    def _fetch(self, complete: int, first: int) -> list[Event] | None:
+        """The events between; None when nobody has them."""
+        if self.refill is None or first - 1 < complete or self.channel is None:
+            return None
+        try:
+            return list(self.refill.fetch(self.channel, complete, self.last, first))
+        except RefillUnavailable as error:
+            self._emit(RequestFailed(None, RequestError("refill_unavailable", str(error)), None))
+            return None
+
+    def _void_books(self, why: str) -> None:
+        self._whole = False
+        for book in self.books.values():
+            book.void(why)
+        for subscription in self.subscriptions.values():
+            subscription.caught_up = subscription.start == "live"
+
+    # -- frames ----------------------------------------------------------------------------------------------
+
+    def binary(self, payload: bytes, now: float) -> None:
+        """A frame. Nothing of it was used when this raises ContinuityError."""
+        self._last_message = now
+        frame = wire.decode_frame(payload)
+        if not self.connected:
+            raise ProtocolError("a frame before the hello")
+        if frame.epoch != self.epoch & 0xFFFF_FFFF:
+            raise ProtocolError(f"a frame of epoch {frame.epoch}, the hello said {self.epoch}")
+        expected = 0 if self._chain is None else self._chain
+        if frame.previous != expected:
+            raise ContinuityError(expected, frame.previous)
+        self._chain = frame.sequence
+        template = frame.template
+        if template == wire.EVENTS:
+            self._on_events(frame)
+        elif template == wire.SNAPSHOT_BEGIN:
+            self._on_snapshot_begin(frame)
+        elif template == wire.SNAPSHOT_ORDERS:
+            self._on_snapshot_orders(frame)
+        elif template == wire.SNAPSHOT_END:
+            self._on_snapshot_end(frame)
+        elif template == wire.HEARTBEAT:
+            time, state = wire.BLOCK_HEARTBEAT.unpack_from(payload, frame.block)
+            self._set_input(state, time)
+            self._emit(Heartbeat(frame.sequence, time))
+        elif template == wire.STATUS:
+            state, time = wire.BLOCK_STATUS.unpack_from(payload, frame.block)
+            self._set_input(state, time)
+        if not self._resuming and self.complete is not None:
+            self.complete = max(self.complete, frame.sequence - (frame.flags & wire.MESSAGE_CONTINUES))
+            self._mark()
+
+    def _set_input(self, state: int, time: int) -> None:
+        name = wire.INPUT_STATES[state] if state < len(wire.INPUT_STATES) else f"state {state}"
+        if name != self._input:
+            self._input = name
+            self._emit(InputChanged(name, time))
+
+    def _on_events(self, frame: wire.Frame) -> None:
+        low, high = frame.previous, frame.sequence
+        newest = low
+        for event in frame.events(False):
+            newest = event.sequence
+            here = (newest, event.index)
+            if not low <= newest <= high:
+                raise ProtocolError(f"event {here} in a frame of the messages {low} to {high}")
+            if here <= self._identity:
+                raise ProtocolError(f"event {here} after {self._identity}")
+            self._identity = here
+            if self._resuming:
+                self._held.append(event)
+            else:
+                self._deliver(event)
+        if newest != high:
+            raise ProtocolError(f"an events frame up to {high} whose last event is of {newest}")
+
+    def _on_snapshot_begin(self, frame: wire.Frame) -> None:
+        _, instrument, orders = wire.BLOCK_BEGIN.unpack_from(frame.data, frame.block)
+        if self._snapshot is not None:
+            raise ProtocolError("a snapshot inside another")
+        self._snapshot = [frame.sequence, instrument, orders, 0, 0]
+        if self.keeps_books:
+            self._book(instrument).begin(frame.sequence)
+            self._tick += 1
+            self._book_ticks[instrument] = self._tick
+        self._emit(SnapshotBegin(instrument, frame.sequence, orders))
+
+    def _on_snapshot_orders(self, frame: wire.Frame) -> None:
+        snapshot = self._snapshot
+        if snapshot is None:
+            raise ProtocolError("entries of a snapshot that has not begun")
+        for event in frame.events(True):
+            if event.instrument != snapshot[1] or event.sequence != snapshot[0]:
+                raise ProtocolError(f"{event} in the snapshot of {snapshot[1]} at {snapshot[0]}")
+            snapshot[3] += type(event).__name__ == "OrderAdd"
+            snapshot[4] += 1
+            self._apply(event)
+            self._emit(event)
+
+    def _on_snapshot_end(self, frame: wire.Frame) -> None:
+        _, instrument, orders, entries = wire.BLOCK_END.unpack_from(frame.data, frame.block)
+        if self._snapshot != [frame.sequence, instrument, orders, orders, entries]:
+            raise ProtocolError(f"the end of a snapshot: {orders} orders, {entries} entries; there were {self._snapshot}")
+        self._snapshot = None
+        if self.keeps_books:
+            self._book(instrument).end()
+        self._emit(SnapshotEnd(instrument, frame.sequence, orders))
+
+    # -- events ----------------------------------------------------------------------------------------------
+
+    def _deliver(self, event: Event) -> None:
+        """A live event, in order. Hands it out unless it was handed out before."""
+        self._apply(event)
+        here = (event.sequence, event.index)
+        if here <= self.last:
+            self.duplicates += 1
+            return
+        self.last = here
+        self.records.append(event)
+
+    def _apply(self, event: Event) -> None:
+        if isinstance(event, Definition):
+            self.symbols[event.symbol] = event.instrument
+        if not self.keeps_books:
+            return
+        if event.instrument:
+            self._book(event.instrument).apply(event)
+        elif isinstance(event, (Trust, Gap)):
+            self._tick += 1
+            live = isinstance(event, Trust) and event.live
+            self._channel_trust = (self._tick, live, event.reason)
+            if isinstance(event, Gap):
+                self._whole = False
+
+    def _book(self, instrument: int) -> Book:
+        book = self.books.get(instrument)
+        if book is None:
+            book = self.books[instrument] = Book(instrument)
+            if self._whole:
+                book.live, book.complete, book.stale_reason = True, True, ""
+        return book
+
+    def _emit(self, record: Record) -> None:
+        self.records.append(record)
+
+    def _mark(self) -> None:
+        """A place in the row of records where all messages up to `complete` are in front."""
+        if self.complete is not None:
+            self.records.append(Mark(self.complete, self.last))
+
+    # -- trust -----------------------------------------------------------------------------------------------
+
+    def book(self, symbol: str | int) -> Book | None:
+        """The book of a symbol or an instrument number."""
+        instrument = self.symbols.get(symbol) if isinstance(symbol, str) else symbol
+        return None if instrument is None else self.books.get(instrument)
+
+    def trust(self, symbol: str | int, now: float) -> TrustReport:
+        """Whether the book of a symbol can be believed now."""
+        reasons = []
+        age = now - self._last_message if self.connected else None
+        if not self.connected:
+            reasons.append("not connected")
+        elif age is not None and age > self._silence:
+            reasons.append(f"nothing came for {age:.3g} s")
+        if self._resuming:
+            reasons.append("resuming")
+        if self.connected and self._input != "live":
+            reasons.append("no heartbeat yet" if self._input is None else f"the server's input is {self._input}")
+        book = self.book(symbol)
+        if book is None:
+            reasons.append("no such book")
+        else:
+            if self.connected and not any(each.covers(book.instrument) for each in self.subscriptions.values()):
+                reasons.append("not subscribed")
+            tick, live, why = self._channel_trust
+            if not live and tick > self._book_ticks.get(book.instrument, 0):
+                reasons.append(f"the channel is stale: {why}")
+            if not book.live or not book.complete:
+                reasons.append(book.stale_reason or "no snapshot")
+        return TrustReport(not reasons, tuple(reasons), age)
+
+    def cursor(self, complete: int, last: tuple[int, int]) -> Cursor | None:
+        """The cursor for a place in the row of records."""
+        if self.channel is None:
+            return None
+        return Cursor(
+            self.hello.get("instance", ""), self.channel, self.epoch, self.hello.get("config_hash", ""), complete, *last)
+
+
+_HANDLERS: dict[str, Callable[[Session, dict[str, Any], float], None]] = {
+    "hello": Session._on_hello, "subscribed": Session._on_subscribed, "resolved": Session._on_resolved,
+    "caught_up": Session._on_caught_up, "error": Session._on_error, "unsubscribed": Session._on_unsubscribed,
+    "shutdown": Session._on_shutdown,
+}
