@@ -11,8 +11,9 @@ from .errors import (
     CursorDamaged, FutureCursor, HandshakeRefused, HeartbeatTimeout, MissedEvents, ProtocolError, RefillUnavailable,
     RequestError, ResumeError, RetriesExhausted, RingError, StreamChanged, UnsupportedVersion,
 )
+from .pair import AsyncPair, Pair
 from .records import (
-    PRICE_UNITS, BestPrices, CaughtUp, Connected, Definition, Disconnected, EndOfSession, Event, Gap, Heartbeat,
+    PRICE_UNITS, BestPrices, CaughtUp, Connected, Definition, Disconnected, EndOfSession, Event, FromSide, Gap, Heartbeat,
     InputChanged, Level, Missed, Notice, OrderAdd, OrderDelete, OrderExecute, OrderReduce, Record, RequestFailed,
     Resolved, Resumed, Shutdown, SideChanged, SnapshotBegin, SnapshotEnd, Subscribed, Trade, TradeBroken, TradingState,
     Trust, UnknownEvent,

@@ -178,11 +178,10 @@ class Book:
             if here <= self.position:
                 return
             self.position = here
-        kind = type(event)
-        if kind is OrderAdd or kind is OrderDelete or kind is OrderExecute or kind is OrderReduce:
+        if isinstance(event, (OrderAdd, OrderDelete, OrderExecute, OrderReduce)):
             if self.complete or event.snapshot:
                 self._apply_order(event)
-        elif kind is Level or kind is BestPrices:
+        elif isinstance(event, (Level, BestPrices)):
             if self.complete or event.snapshot:
                 self._apply_prices(event)
         elif isinstance(event, Definition):
@@ -199,7 +198,7 @@ class Book:
             return
         raise BookMismatch(f"{self.symbol or self.instrument} at {event.sequence}/{event.index}: {text}")
 
-    def _apply_order(self, event: Event) -> None:
+    def _apply_order(self, event: OrderAdd | OrderDelete | OrderExecute | OrderReduce) -> None:
         self.has_orders = True
         if isinstance(event, OrderAdd):
             if event.reference in self._orders:
@@ -208,7 +207,6 @@ class Book:
             self._orders[event.reference] = order
             (self._asks if order.sell else self._bids).add(order)
             return None
-        assert isinstance(event, (OrderDelete, OrderExecute, OrderReduce))
         held = self._orders.get(event.reference)
         if held is None:
             return self._misfit(event, f"order {event.reference} is not there")
@@ -228,7 +226,7 @@ class Book:
             del self._orders[event.reference]
         return None
 
-    def _apply_prices(self, event: Event) -> None:
+    def _apply_prices(self, event: Level | BestPrices) -> None:
         """Levels and best prices are kept where there are no orders, and are a check where there are."""
         if isinstance(event, Level):
             if self.has_orders:
@@ -241,11 +239,11 @@ class Book:
                 levels[event.price] = PriceLevel(event.price, event.size, event.orders)
             else:
                 levels.pop(event.price, None)
-        elif isinstance(event, BestPrices):
-            self._best = event
-            if self.has_orders and not event.snapshot:
-                best = self.best()
-                found_pair = (best.bid.price if best.bid else 0, best.bid.size if best.bid else 0,
-                              best.ask.price if best.ask else 0, best.ask.size if best.ask else 0)
-                if found_pair != (event.bid_price, event.bid_size, event.ask_price, event.ask_size):
-                    self._misfit(event, f"best prices {event}, the orders make {found_pair}")
+            return
+        self._best = event
+        if self.has_orders and not event.snapshot:
+            best = self.best()
+            prices = (best.bid.price if best.bid else 0, best.bid.size if best.bid else 0,
+                      best.ask.price if best.ask else 0, best.ask.size if best.ask else 0)
+            if prices != (event.bid_price, event.bid_size, event.ask_price, event.ask_size):
+                self._misfit(event, f"best prices {event}, the orders make {prices}")

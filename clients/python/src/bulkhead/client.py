@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import select
 import socket
@@ -202,6 +203,7 @@ class Client(BaseClient):
 
     _socket: socket.socket | None = None
     _link: Link | None = None
+    _is_connecting = False
     _not_before = 0.0
 
     def __enter__(self) -> Client:
@@ -234,14 +236,6 @@ class Client(BaseClient):
                 return None
             self._turn(limit)
 
-    def poll(self) -> Record | None:
-        """The next record if there is one now; waits for nothing but a connection that is being made."""
-        return self.read(0.0) or self._turn_once()
-
-    def _turn_once(self) -> Record | None:
-        self._turn(time.monotonic())
-        return self._take()
-
     def fileno(self) -> int:
         """The socket, for `select`; -1 while there is none."""
         return -1 if self._socket is None else self._socket.fileno()
@@ -267,6 +261,10 @@ class Client(BaseClient):
             self._socket.close()
         self._socket, self._link = None, None
 
+    def _wakes_at(self) -> float:
+        """When there is something to do at the latest, unless the socket wakes it earlier."""
+        return self._not_before if self._link is None else self._link.deadline()
+
     def _turn(self, limit: float | None) -> None:
         """Waits for bytes, a deadline or `limit`, and acts on what came."""
         try:
@@ -279,14 +277,22 @@ class Client(BaseClient):
                 return
             link, connection = self._link, self._socket
             until = link.deadline() if limit is None else min(link.deadline(), limit)
-            outgoing = link.outgoing()
-            if outgoing:
-                connection.settimeout(self.session.timeout)
-                connection.sendall(outgoing)
+            if not self._is_connecting:
+                outgoing = link.outgoing()
+                if outgoing:
+                    connection.settimeout(self.session.timeout)
+                    connection.sendall(outgoing)
             # Looked at in any case: whoever was away for a while finds here what came meanwhile.
-            readable, _, _ = select.select([connection], [], [], max(0.0, until - time.monotonic()))
+            wait = [connection]
+            readable, writable, _ = select.select(
+                wait, wait if self._is_connecting else [], [], max(0.0, until - time.monotonic()))
             now = time.monotonic()
-            if readable:
+            if writable:
+                error = connection.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+                if error:
+                    raise ConnectError(f"{link.address.host}:{link.address.port}: {os.strerror(error)}")
+                self._is_connecting = False
+            elif readable:
                 link.feed(connection.recv(_CHUNK), now)
             else:
                 link.check(now)
@@ -302,13 +308,22 @@ class Client(BaseClient):
         self._not_before = time.monotonic() + self.session.lost(error)
 
     def _connect(self) -> None:
+        """Begins to connect, without waiting: another connection of this thread may have something to do."""
         link = Link(self.session, self._next_url(), time.monotonic())
+        host, port = link.address.host, link.address.port
         try:
-            self._socket = socket.create_connection((link.address.host, link.address.port), self.session.timeout)
+            found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+            # The server listens on IPv4.
+            family, kind, protocol, _, name = min(found, key=lambda each: each[0] != socket.AF_INET)
+            self._socket = socket.socket(family, kind, protocol)
+            self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            self._socket.setblocking(False)
+            code = self._socket.connect_ex(name)
         except OSError as error:
-            raise ConnectError(f"{link.address.host}:{link.address.port}: {error}") from error
-        self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        link.opened = time.monotonic()
+            raise ConnectError(f"{host}:{port}: {error}") from error
+        if code not in (0, errno.EINPROGRESS):
+            raise ConnectError(f"{host}:{port}: {os.strerror(code)}")
+        self._is_connecting = True
         self._link = link
 
 

@@ -317,9 +317,17 @@ class SideChanged:
     reason: str
 
 
+@dataclass(slots=True)
+class FromSide:
+    """`Pair` only: what happened to the connection to one of the servers."""
+
+    side: str
+    record: Connected | Disconnected | Subscribed | Resumed | CaughtUp | InputChanged | RequestFailed | Shutdown
+
+
 Record = Union[
     Event, Connected, Disconnected, Subscribed, Resolved, SnapshotBegin, SnapshotEnd, CaughtUp, Resumed, Missed,
-    InputChanged, Heartbeat, RequestFailed, Shutdown, SideChanged,
+    InputChanged, Heartbeat, RequestFailed, Shutdown, SideChanged, FromSide,
 ]
 
 # -- bytes ---------------------------------------------------------------------------------------------------

@@ -249,8 +249,8 @@ class RingReader:
         for place in range(count):
             begin, end = offsets[place], offsets[place + 1]
             if self._is_book and end - begin >= EVENT_HEADER.size:
-                yield make_event(
-                    kinds[place], EVENT_HEADER.unpack_from(view, begin), view, begin + EVENT_HEADER.size, end, False)
+                header: Any = EVENT_HEADER.unpack_from(view, begin)
+                yield make_event(kinds[place], header, view, begin + EVENT_HEADER.size, end, False)
             else:
                 yield RingRecord(kinds[place], bytes(view[begin:end]))
         status, record = self._status.value, self._record

@@ -1,0 +1,622 @@
+"""The synchronous client against the mock server: what is delivered, and what faults come to."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import socket
+import tempfile
+import time
+import unittest
+from pathlib import Path
+from unittest import mock
+
+import bulkhead
+from bulkhead import (
+    CaughtUp, Connected, Disconnected, Event, Gap, Heartbeat, Missed, OrderAdd, OrderDelete, OrderExecute, RequestFailed,
+    Resolved, Resumed, Shutdown, SnapshotBegin, Subscribed, Trade, Trust,
+)
+from bulkhead.mock import MockServer
+from helpers import AAPL, ALL, MSFT, live, make, of, quick, read_to, read_until
+
+
+class StreamCase(unittest.TestCase):
+    """A server with a small book of AAPL and MSFT; two clients of it would see the same."""
+
+    def setUp(self) -> None:
+        self.server = MockServer()
+        self.server.start()
+        self.addCleanup(self.server.stop)
+        self.server.define("AAPL", AAPL)
+        self.server.define("MSFT", MSFT)
+        self.server.add(AAPL, 1, False, 1000, 200)
+        self.server.add(AAPL, 2, False, 1000, 50)
+        self.server.add(AAPL, 3, True, 1010, 100)
+
+    def client(self, *, symbols: object = ("AAPL",), channels: object = ALL, start: str = "snapshot", **options: object):
+        client = make(self.server.url, **options)
+        self.addCleanup(client.close)
+        client.subscribe(symbols, channels, start)
+        return client
+
+    def caught_up(self, **options: object):
+        client = self.client(**options)
+        read_until(client, CaughtUp)
+        return client
+
+    def assert_same_book(self, client: bulkhead.Client, instrument: int) -> None:
+        ours, theirs = client.book(instrument), self.server.books[instrument]
+        for sell in (False, True):
+            self.assertEqual(list(ours.orders(sell)), list(theirs.orders(sell)))
+            self.assertEqual(ours.levels(sell), theirs.levels(sell))
+
+
+class DeliveryTests(StreamCase):
+    def test_snapshot_then_every_event(self) -> None:
+        client = self.client()
+        records = read_until(client, CaughtUp)
+        self.assertEqual([type(each).__name__ for each in records], [
+            "Connected", "Subscribed", "SnapshotBegin", "Definition", "Trust", "OrderAdd", "OrderAdd", "OrderAdd",
+            "Level", "Level", "BestPrices", "SnapshotEnd", "CaughtUp"])
+        self.assertTrue(all(each.snapshot for each in of(records, Event)))
+        self.assertEqual([order.reference for order in client.book("AAPL").orders(False)], [1, 2])
+        self.server.execute(AAPL, 3, 40, match=77, price=1009)
+        self.server.add(MSFT, 9, True, 5, 5)  # not asked for
+        self.server.replace(AAPL, 1, 5, 1001, 10)
+        self.server.reduce(AAPL, 2, 20)
+        last = self.server.delete(AAPL, 5)
+        records = read_to(client, last)
+        self.assertEqual({sequence for sequence, _ in live(records)}, {last - 4, last - 2, last - 1, last})
+        execution = of(records, OrderExecute)[0]
+        self.assertEqual((execution.price, execution.executed, execution.remaining, execution.match, execution.sell),
+                         (1009, 40, 60, 77, True))
+        self.assertTrue(all(each.replace for each in of(records, OrderDelete)[:1] + of(records, OrderAdd)))
+        self.assert_same_book(client, AAPL)
+        self.assertIsNone(client.book("MSFT"))
+
+    def test_channels_filter(self) -> None:
+        client = self.caught_up(channels=["trades"])
+        self.server.trade(AAPL, 1005, 7)
+        last = self.server.execute(AAPL, 3, 1)
+        records = read_to_sequence(client, last)
+        self.assertEqual([type(each) for each in of(records, Event)], [Trade, OrderExecute])
+
+    def test_levels_and_best_prices_alone_make_a_ladder(self) -> None:
+        client = self.caught_up(channels=["levels"])
+        self.server.delete(AAPL, 3)
+        read_to_sequence(client, self.server.add(AAPL, 4, True, 1020, 8))
+        self.assert_levels(client)
+        client = self.caught_up(channels=["bbo"])
+        read_to_sequence(client, self.server.add(AAPL, 6, True, 1015, 9))
+        best = client.book("AAPL").best()
+        self.assertEqual((best.bid.price, best.bid.size, best.ask.price, best.ask.size), (1000, 250, 1015, 9))
+
+    def assert_levels(self, client: bulkhead.Client) -> None:
+        for sell in (False, True):
+            self.assertEqual(client.book("AAPL").levels(sell), self.server.books[AAPL].levels(sell))
+
+    def test_a_symbol_that_is_defined_later(self) -> None:
+        client = self.client(symbols=["NEW", "AAPL"])
+        records = read_until(client, CaughtUp)
+        self.assertEqual(of(records, Subscribed)[0].unresolved, ["NEW"])
+        self.server.define("NEW", 99)
+        last = self.server.add(99, 50, False, 7, 7)
+        records = read_to(client, last)
+        self.assertEqual(of(records, Resolved), [Resolved("NEW", 99)])
+        self.assertEqual(client.book("NEW").order_count, 1)
+
+    def test_subscriptions_come_and_go_while_it_runs(self) -> None:
+        client = self.caught_up()
+        second = client.subscribe(["MSFT"], ["orders"])
+        records = read_until(client, CaughtUp)
+        self.assertEqual(of(records, CaughtUp)[0].key, second.key)
+        last = self.server.add(MSFT, 7, False, 3, 3)
+        self.assertIn((last, 0), live(read_to_sequence(client, last)))
+        client.unsubscribe(second)
+        client.read(0)
+        self.server.wait(lambda server: server.requests[-1]["op"] == "unsubscribe")
+        self.server.add(MSFT, 8, False, 3, 3)
+        last = self.server.add(AAPL, 8, False, 3, 3)
+        self.assertEqual({sequence for sequence, _ in live(read_to(client, last))}, {last})
+
+    def test_bytes_may_come_in_any_pieces(self) -> None:
+        self.server.fragment = True
+        self.server.piece_bytes = 7
+        client = self.caught_up()
+        last = self.server.add(AAPL, 4, True, 1020, 8)
+        read_to(client, last)
+        self.assert_same_book(client, AAPL)
+
+    def test_what_later_versions_add_is_skipped(self) -> None:
+        client = self.caught_up()
+        self.server.send_text({"type": "news", "field": 1})
+        self.server.send_frame(77, b"12345678", (b"x" * 16,))
+        body = (100).to_bytes(8, "little") + (5).to_bytes(8, "little") + (6).to_bytes(8, "little") + b"more of it"
+        self.server.message((200, AAPL, 0, b"unknown kind"), (2, AAPL, 0, body))
+        last = self.server.add(AAPL, 101, False, 5, 5)
+        read_to(client, last)
+        self.assertEqual(client.book("AAPL").order(100).quantity, 6)
+
+    def test_iteration_ends_with_the_session_when_asked_to(self) -> None:
+        client = self.caught_up(stop_at_end=True)
+        self.server.add(AAPL, 4, True, 1020, 8)
+        self.server.end()
+        self.server.add(AAPL, 5, True, 1020, 8)
+        self.assertEqual(type([record for record in client if not isinstance(record, Heartbeat)][-1]),
+                         bulkhead.EndOfSession)
+
+    def test_import_and_construction_start_nothing(self) -> None:
+        client = make(self.server.url)
+        client.subscribe(["AAPL"])
+        self.assertEqual((client.fileno(), self.server.handshakes), (-1, 0))
+        with self.assertRaises(ValueError):
+            client.subscribe(["AAPL"], ["order"])
+        with self.assertRaises(ValueError):
+            client.subscribe("AAPL")
+        with self.assertRaises(ValueError):
+            make("https://example.org")
+
+
+def read_to_sequence(client: bulkhead.Client, sequence: int) -> list:
+    """Records up to a message that may make no event for this client: the next heartbeat says that it is complete."""
+    return read_until(client, Heartbeat, lambda beat: beat.sequence >= sequence)
+
+
+class ResumeTests(StreamCase):
+    """After an interruption: nothing repeated, and nothing missing that is not said to be."""
+
+    def test_nothing_happened_meanwhile(self) -> None:
+        client = self.caught_up()
+        last = self.server.add(AAPL, 4, True, 1020, 8)
+        before = live(read_to(client, last))
+        self.server.cut()
+        records = read_until(client, CaughtUp)
+        self.assertEqual(of(records, Resumed), [Resumed(True, last, last + 1, 0)])
+        self.assertEqual(of(records, Missed), [])
+        self.assertIsInstance(of(records, Disconnected)[0].error, bulkhead.ConnectionLost)
+        last = self.server.delete(AAPL, 4)
+        after = live(records + read_to(client, last))
+        self.assertEqual(sorted(set(before + after)), before + after)
+        self.assert_same_book(client, AAPL)
+
+    def test_what_happened_meanwhile_is_named(self) -> None:
+        client = self.caught_up()
+        last = self.server.add(AAPL, 4, True, 1020, 8)
+        read_to(client, last)
+        self.server.restart(epoch=2)
+        self.server.delete(AAPL, 4)
+        missed = self.server.add(AAPL, 6, True, 1030, 8)
+        records = read_until(client, CaughtUp)
+        self.assertEqual(of(records, Missed), [Missed(last + 1, missed)])
+        self.assertEqual(of(records, Resumed), [Resumed(False, last, missed + 1, 0)])
+        self.assertEqual(live(records), [])
+        self.assert_same_book(client, AAPL)
+        read_to(client, self.server.add(AAPL, 7, True, 1030, 8))
+        self.assert_same_book(client, AAPL)
+
+    def test_raise_in_place_of_going_on(self) -> None:
+        client = self.caught_up(on_missed="raise")
+        last = self.server.add(AAPL, 4, True, 1020, 8)
+        read_to(client, last)
+        self.server.cut()
+        missed = self.server.delete(AAPL, 4)
+        with self.assertRaises(bulkhead.MissedEvents) as caught:
+            read_until(client, CaughtUp)
+        self.assertEqual((caught.exception.first, caught.exception.last), (last + 1, missed))
+
+    def test_no_trust_between(self) -> None:
+        client = self.caught_up()
+        read_until(client, Heartbeat)
+        self.assertEqual(client.trust("AAPL").reasons, ())
+        self.server.down()
+        self.server.cut()
+        read_until(client, Disconnected)
+        self.assertEqual(client.trust("AAPL").reasons, ("not connected",))
+        missed = self.server.add(AAPL, 4, True, 1020, 8)
+        self.server.up()
+        read_until(client, Missed, lambda record: record.last == missed)
+        self.assertIn("events were missed", client.trust("AAPL").reasons)
+        read_until(client, Heartbeat)
+        self.assertTrue(client.trustworthy("AAPL"), client.trust("AAPL"))
+
+    def test_a_message_in_several_frames_is_cut(self) -> None:
+        client = self.caught_up()
+        parts = [(2, AAPL, 0, n.to_bytes(8, "little") + (5).to_bytes(8, "little") * 2) for n in (50, 51, 52)]
+        # Two of three frames come: the message is not complete, and the client must know.
+        sequence = self.server.sequence + 1
+        connection = self.server._connections[0]
+        send = connection.send
+        sent: list[bytes] = []
+        connection.send = lambda data: (sent.append(data), send(data) if len(sent) < 3 else None)[1]
+        self.server.message(*parts, split=True)
+        read_until(client, OrderAdd, lambda event: event.reference == 51)
+        self.server.cut()
+        records = read_until(client, CaughtUp)
+        self.assertEqual(of(records, Missed), [Missed(sequence, sequence)])
+        self.assertEqual(client.book("AAPL").order_count, 6)
+
+    def test_a_broken_chain_is_seen_before_anything_is_used(self) -> None:
+        client = self.caught_up()
+        self.server.lose_frames = 1
+        lost = self.server.add(AAPL, 4, True, 1020, 8)
+        self.server.add(AAPL, 5, True, 1020, 8)
+        records = read_until(client, CaughtUp)
+        self.assertIsInstance(of(records, Disconnected)[0].error, bulkhead.ContinuityError)
+        self.assertEqual(of(records, Missed), [Missed(lost, lost + 1)])
+        self.assertEqual(live(records), [])
+        self.assert_same_book(client, AAPL)
+
+    def test_damage_is_seen(self) -> None:
+        for fault in ("corrupt_frames", "bytes", "text"):
+            with self.subTest(fault):
+                client = self.caught_up()
+                if fault == "corrupt_frames":
+                    self.server.corrupt_frames = 1
+                    self.server.heartbeat()
+                elif fault == "bytes":
+                    self.server.send_bytes(b"\xf3\x01\x02\x03")
+                else:
+                    self.server.send_text({"type": "caught_up", "sub": "x"})
+                records = read_until(client, CaughtUp)
+                self.assertIsInstance(of(records, Disconnected)[0].error, bulkhead.ProtocolError)
+                client.close()
+
+    def test_an_event_that_does_not_fit_the_book(self) -> None:
+        client = self.caught_up()
+        self.server.books[AAPL].live = False  # so that the mock's own book bears it
+        self.server.message((4, AAPL, 0, (999).to_bytes(8, "little") + bytes(16)))
+        records = read_until(client, CaughtUp)
+        self.assertIsInstance(of(records, Disconnected)[0].error, bulkhead.BookMismatch)
+        self.assert_same_book(client, AAPL)
+
+    def test_close_codes(self) -> None:
+        client = self.caught_up()
+        for code in (1001, 4002, 4004, 4005, 4007):
+            self.server.close(code)
+            error = of(read_until(client, CaughtUp), Disconnected)[0].error
+            self.assertEqual((type(error), error.code), (bulkhead.ConnectionLost, code))
+        self.server.close(1009)
+        with self.assertRaises(bulkhead.ConnectionLost):
+            read_until(client, CaughtUp)
+
+    def test_shutdown_is_told_before_the_end(self) -> None:
+        client = self.caught_up()
+        self.server.shutdown()
+        records = read_until(client, Disconnected)
+        self.assertEqual(len(of(records, Shutdown)), 1)
+        self.server.up()
+        read_until(client, Resumed)
+
+    def test_a_silent_server_is_left(self) -> None:
+        server = MockServer(heartbeat_ms=40)
+        server.start()
+        self.addCleanup(server.stop)
+        server.define("AAPL", AAPL)
+        client = make(server.url)
+        self.addCleanup(client.close)
+        client.subscribe(["AAPL"])
+        read_until(client, Heartbeat)
+        server.muted = True
+        records = read_until(client, Disconnected)
+        self.assertIsInstance(of(records, Disconnected)[0].error, bulkhead.HeartbeatTimeout)
+        self.assertFalse(client.trustworthy("AAPL"))
+
+    def test_who_was_away_is_no_reason_to_leave(self) -> None:
+        """Silence of the client is not taken for silence of the server."""
+        client = self.caught_up()
+        client.session._last_message -= 1000
+        last = self.server.add(AAPL, 4, True, 1020, 8)
+        self.assertEqual(of(read_to(client, last), Disconnected), [])
+
+    def test_two_subscriptions_resume_without_a_hole_between(self) -> None:
+        """The second subscription's answer comes later than the first one's, and with events between."""
+        client = self.client(channels=["orders"], start="live")
+        client.subscribe(["MSFT"], ["orders"], "live")
+        read_until(client, Subscribed, lambda record: record.key == 2)
+        self.server.cut()
+        original = MockServer._subscribe
+
+        def slowly(server: MockServer, connection: object, request: dict) -> None:
+            original(server, connection, request)
+            if request["symbols"] == ["AAPL"]:
+                server.add(AAPL, 70, False, 1, 1)
+                server.add(MSFT, 71, False, 1, 1)  # the MSFT subscription is not there yet
+
+        with mock.patch.object(MockServer, "_subscribe", slowly):
+            records = read_until(client, Resumed)
+        last = self.server.sequence
+        self.assertEqual(of(records, Missed), [Missed(last - 1, last)])
+        self.assertEqual(live(read_to(client, self.server.add(MSFT, 72, False, 1, 1))), [(last - 1, 0), (last + 1, 0)])
+
+    def test_refill_closes_the_hole(self) -> None:
+        """A source that holds what was missed: exact, event by event, books included."""
+        witness = self.caught_up()
+        history: list[Event] = []
+
+        class Source:
+            def fetch(self, channel: int, complete: int, after: tuple[int, int], before: int) -> list[Event]:
+                return [event for event in history if after < (event.sequence, event.index) and event.sequence < before]
+
+        client = self.caught_up(refill=Source())
+        last = self.server.add(AAPL, 4, True, 1020, 8)
+        before = live(read_to(client, last))
+        self.server._connections[1].stream.shutdown(socket.SHUT_RDWR)
+        self.server.wait(lambda server: server.clients == 1)
+        self.server.add(MSFT, 90, True, 1, 1)
+        self.server.delete(AAPL, 4)
+        last = self.server.execute(AAPL, 1, 5)
+        history += of(read_to(witness, last), Event)
+        last = self.server.add(AAPL, 6, True, 1030, 8)
+        history += of(read_to(witness, last), Event)
+        records = read_until(client, Resumed)
+        self.assertEqual((of(records, Resumed)[0].exact, of(records, Missed), of(records, SnapshotBegin)), (True, [], []))
+        last = self.server.add(AAPL, 7, True, 1030, 8)
+        records += read_to(client, last)
+        self.assertEqual(before + live(records), [here for here in live(history) if here in before or here not in before][
+            :len(before + live(records)) - 3] + live(records)[-3:])
+        self.assert_same_book(client, AAPL)
+
+    def test_another_stream_is_refused(self) -> None:
+        client = self.caught_up()
+        read_to(client, self.server.add(AAPL, 4, True, 1020, 8))
+        self.server.sequence = 2
+        self.server.cut()
+        with self.assertRaises(bulkhead.FutureCursor):
+            read_until(client, CaughtUp)
+        client = self.caught_up()
+        self.server.restart(epoch=0)
+        with self.assertRaises(bulkhead.StreamChanged):
+            read_until(client, CaughtUp)
+        client = self.caught_up()
+        self.server.channel = 2
+        self.server.cut()
+        with self.assertRaises(bulkhead.StreamChanged):
+            read_until(client, CaughtUp)
+
+    def test_a_server_that_lags_a_little_is_borne(self) -> None:
+        ahead = self.caught_up(lag=5)
+        other = MockServer(sequence=0)
+        other.start()
+        self.addCleanup(other.stop)
+        for server in (self.server, other):
+            if server is other:
+                server.define("AAPL", AAPL), server.define("MSFT", MSFT)
+                server.add(AAPL, 1, False, 1000, 200), server.add(AAPL, 2, False, 1000, 50)
+                server.add(AAPL, 3, True, 1010, 100)
+        last = self.server.add(AAPL, 4, True, 1020, 8)
+        seen = live(read_to(ahead, last))
+        ahead.urls.append(other.url)
+        self.server.stop()
+        read_until(ahead, Resumed)
+        other.add(AAPL, 4, True, 1020, 8)  # the same message, later
+        last = other.delete(AAPL, 4)
+        seen += live(read_to(ahead, last))
+        self.assertEqual(seen, sorted(set(seen)))
+        self.assertEqual({sequence for sequence, _ in seen}, {last - 1, last})
+        self.assertEqual(ahead.book("AAPL").order_count, 3)
+
+
+class RefusalTests(StreamCase):
+    def test_full_servers_are_asked_again_with_growing_random_pauses(self) -> None:
+        self.server.refuse(503, 3)
+        client = self.client(backoff=quick(initial=0.01, maximum=0.02))
+        records = read_until(client, CaughtUp)
+        pauses = [record.retry_in for record in of(records, Disconnected)]
+        self.assertEqual([type(record.error) for record in of(records, Disconnected)], [bulkhead.HandshakeRefused] * 3)
+        for failures, pause in enumerate(pauses, 1):
+            self.assertTrue(0 < pause <= min(0.02, 0.01 * 2 ** (failures - 1)), pauses)
+        delays = [[bulkhead.Backoff(random=random.Random(seed)).delay(n) for n in range(1, 12)] for seed in (1, 2)]
+        self.assertTrue(all(one != other for one, other in zip(*delays)), "two clients come back at the same moments")
+        self.assertTrue(all(0 < delay <= 10 for delay in delays[0]))
+
+    def test_wrong_addresses_are_not_tried_again(self) -> None:
+        for status in (400, 404):
+            self.server.refuse(status)
+            with self.assertRaises(bulkhead.HandshakeRefused):
+                read_until(self.client(), CaughtUp)
+        client = make(self.server.url.replace("v1/stream", "v2/stream"))
+        with self.assertRaises(bulkhead.HandshakeRefused) as caught:
+            client.read()
+        self.assertEqual(caught.exception.status, 404)
+
+    def test_attempts_end_when_they_are_limited(self) -> None:
+        url = self.server.url
+        self.server.stop()
+        client = make(url, backoff=quick(attempts=3))
+        client.subscribe(["AAPL"])
+        with self.assertRaises(bulkhead.RetriesExhausted) as caught:
+            for record in client:
+                self.assertIsInstance(record, Disconnected)
+        self.assertIsInstance(caught.exception.__cause__, bulkhead.ConnectError)
+
+    def test_a_server_that_never_answers(self) -> None:
+        with socket.socket() as silent:
+            silent.bind(("127.0.0.1", 0))
+            silent.listen()
+            client = make(f"ws://127.0.0.1:{silent.getsockname()[1]}", timeout=0.1)
+            client.subscribe(["AAPL"])
+            self.assertIsInstance(client.read(5).error, bulkhead.ConnectError)
+
+    def test_another_server_is_tried(self) -> None:
+        client = make(["ws://127.0.0.1:1/v1/stream", self.server.url])
+        client.subscribe(["AAPL"])
+        records = read_until(client, CaughtUp)
+        self.assertEqual([type(record) for record in records[:2]], [Disconnected, Connected])
+        client.close()
+
+    def test_refused_requests_raise_with_the_server_s_words(self) -> None:
+        self.server.reject("bad_symbol", "no such thing")
+        client = self.client()
+        with self.assertRaises(bulkhead.RequestError) as caught:
+            read_until(client, CaughtUp)
+        self.assertEqual((caught.exception.code, caught.exception.message), ("bad_symbol", "no such thing"))
+        client.subscribe(["MSFT"])  # the connection is as good as before
+        read_until(client, CaughtUp)
+        self.assertEqual(self.server.handshakes, 1)
+
+    def test_snapshots_that_are_not_ready_are_asked_for_again(self) -> None:
+        self.server.reject("snapshot_unavailable", times=2)
+        client = self.client()
+        records = read_until(client, CaughtUp)
+        self.assertEqual([record.error.code for record in of(records, RequestFailed)], ["snapshot_unavailable"] * 2)
+        self.assertEqual(self.server.handshakes, 1)
+
+    def test_another_protocol_is_refused(self) -> None:
+        client = self.client()
+        with mock.patch.object(bulkhead.session.wire, "SCHEMA_VERSION", 2), self.assertRaises(bulkhead.UnsupportedVersion):
+            read_until(client, CaughtUp)
+
+
+class TrustTests(StreamCase):
+    def setUp(self) -> None:
+        super().setUp()
+        self.reader = self.caught_up(symbols=["AAPL", "MSFT"])
+
+    def reasons_after(self, sequence: int, symbol: str = "AAPL") -> tuple[str, ...]:
+        read_until(self.reader, Heartbeat, lambda beat: beat.sequence >= sequence)
+        return self.reader.trust(symbol).reasons
+
+    def test_instrument(self) -> None:
+        self.assertEqual(self.reasons_after(self.server.sequence), ())
+        self.assertEqual(self.reasons_after(self.server.trust(AAPL, False, 2)), ("unknown reference",))
+        self.assertEqual(self.reader.trust("MSFT").reasons, ())
+        self.assertEqual(self.reasons_after(self.server.trust(AAPL, True)), ())
+
+    def test_channel(self) -> None:
+        self.assertEqual(self.reasons_after(self.server.gap(10), "MSFT"), ("the channel is stale: gap",))
+        self.assertEqual(self.reader.trust("AAPL").reasons, ("the channel is stale: gap",))
+        # Who comes later learns it from the snapshot.
+        late = self.caught_up()
+        read_until(late, Heartbeat)
+        self.assertEqual(late.trust("AAPL").reasons, ("gap",))
+        self.assertEqual(self.reasons_after(self.server.trust(0, True)), ())
+
+    def test_the_server_s_input(self) -> None:
+        read_until(self.reader, Heartbeat)
+        self.server.set_input(1)
+        read_until(self.reader, bulkhead.InputChanged)
+        self.assertEqual(self.reader.trust("AAPL").reasons, ("the server's input is stale",))
+        self.server.set_input(0)
+        read_until(self.reader, bulkhead.InputChanged)
+        self.assertTrue(self.reader.trustworthy("AAPL"))
+
+    def test_unknown_and_unsubscribed(self) -> None:
+        read_until(self.reader, Heartbeat)
+        self.assertEqual(self.reader.trust("NONE").reasons, ("no such book",))
+        self.reader.unsubscribe(self.reader.session.subscriptions[1])
+        self.assertEqual(self.reader.trust("AAPL").reasons, ("not subscribed",))
+
+    def test_age(self) -> None:
+        read_until(self.reader, Heartbeat)
+        self.reader.session._last_message = time.monotonic() - 3
+        report = self.reader.trust("AAPL")
+        self.assertFalse(report.trustworthy)
+        self.assertGreater(report.age, 2.9)
+
+    def test_live_without_a_snapshot_makes_no_book_to_trust(self) -> None:
+        client = self.client(start="live")
+        read_until(client, Subscribed)
+        read_until(client, Heartbeat, lambda beat, at=self.server.add(AAPL, 4, True, 1020, 8): beat.sequence >= at)
+        self.assertEqual(client.trust("AAPL").reasons, ("no snapshot",))
+        self.assertEqual(client.book("AAPL").order_count, 0)
+
+    def test_a_stale_book_bears_what_does_not_fit(self) -> None:
+        self.server.trust(AAPL, False)
+        self.server.books[AAPL].live = False
+        last = self.server.message((4, AAPL, bulkhead.records.STALE, (999).to_bytes(8, "little") + bytes(16)))
+        read_to(self.reader, last)
+        self.assertEqual(self.reader.book("AAPL").stale_mismatches, 1)
+
+
+class CursorTests(StreamCase):
+    def setUp(self) -> None:
+        super().setUp()
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        self.path = Path(folder.name) / "cursor.json"
+
+    def test_a_new_process_goes_on_where_the_old_one_was(self) -> None:
+        first = self.caught_up(cursor=self.path)
+        last = self.server.add(AAPL, 4, True, 1020, 8)
+        read_to(first, last)
+        first.read(0)
+        first.close()
+        second = self.caught_up(cursor=self.path)
+        self.assertEqual(second.session.complete, last)
+        second.close()
+        missed = self.server.add(AAPL, 5, True, 1020, 8)
+        third = self.client(cursor=self.path)
+        records = read_until(third, CaughtUp)
+        self.assertEqual(of(records, Missed), [Missed(last + 1, missed)])
+        self.assert_same_book(third, AAPL)
+
+    def test_what_was_not_processed_comes_again(self) -> None:
+        """Handing a record out does not process it; asking for the next one does."""
+        client = self.caught_up(cursor=self.path, cursor_interval=0)
+        last = self.server.add(AAPL, 4, True, 1020, 8)
+        read_until(client, Event, lambda event: event.sequence == last)
+        cursor = bulkhead.CursorFile(self.path).load()
+        self.assertEqual((cursor.sequence, client.processed), (last - 1, last - 1))
+        client.commit()
+        self.assertEqual(bulkhead.CursorFile(self.path).load().sequence, last - 1)
+        client.read(0)
+        client.commit()
+        cursor = bulkhead.CursorFile(self.path).load()
+        self.assertEqual((cursor.last_sequence, cursor.last_index), (last, 0))
+
+    def test_the_file_is_replaced_whole_and_flushed(self) -> None:
+        cursor = bulkhead.Cursor("mock", 1, 1, "", 5, 5, 2)
+        file = bulkhead.CursorFile(self.path)
+        file.save(cursor)
+        calls: list[str] = []
+        fsync, replace = os.fsync, os.replace
+
+        def note_sync(descriptor: int) -> None:
+            calls.append("folder" if os.path.isdir(f"/proc/self/fd/{descriptor}") else "file")
+            fsync(descriptor)
+
+        def fail(*_: object) -> None:
+            raise OSError("disk")
+
+        with mock.patch("os.fsync", note_sync), mock.patch(
+                "os.replace", lambda old, new: (calls.append("rename"), replace(old, new))[1]):
+            file.save(bulkhead.Cursor("mock", 1, 1, "", 6, 6, 0))
+        self.assertEqual(calls, ["file", "rename", "folder"])
+        with mock.patch("os.replace", fail), self.assertRaises(OSError):
+            file.save(cursor)
+        self.assertEqual(file.load().sequence, 6)
+        self.assertEqual(os.listdir(self.path.parent), [self.path.name])
+
+    def test_a_damaged_file_is_named(self) -> None:
+        good = json.dumps({"format": "bulkhead-cursor-1", "instance": "", "channel": 1, "epoch": 1, "config_hash": "",
+                           "sequence": 5, "last_sequence": 5, "last_index": 0})
+        self.path.write_text(good)
+        self.assertEqual(bulkhead.CursorFile(self.path).load().sequence, 5)
+        for text in ("", "{", "[]", good.replace("5", '"5"', 1), good[:-1], good.replace("cursor-1", "cursor-2"),
+                     good.replace('"channel": 1, ', ""), good.replace("5", "-7"), "\0" * 64):
+            self.path.write_text(text)
+            with self.subTest(text), self.assertRaises(bulkhead.CursorDamaged):
+                make(self.server.url, cursor=self.path)
+
+    def test_since_the_beginning(self) -> None:
+        client = self.client(start="live", since=0)
+        records = read_until(client, Resumed)
+        self.assertEqual(of(records, Missed), [Missed(1, self.server.sequence)])
+        fresh = MockServer()
+        fresh.start()
+        self.addCleanup(fresh.stop)
+        client = make(fresh.url, since=0)
+        self.addCleanup(client.close)
+        client.subscribe("*", ALL, "live")
+        read_until(client, Resumed)
+        fresh.define("AAPL", AAPL)
+        last = fresh.add(AAPL, 1, False, 5, 5)
+        read_to(client, last)
+        read_until(client, Heartbeat)
+        self.assertTrue(client.trustworthy("AAPL"), "a book that was seen from its first event on needs no snapshot")
+        self.assertEqual(client.book("AAPL").order_count, 1)
+
+
+if __name__ == "__main__":
+    unittest.main()
