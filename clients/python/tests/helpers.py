@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import time
 from collections.abc import Callable
 from typing import Any, TypeVar
 
@@ -28,9 +29,10 @@ def make(url: Any, **options: Any) -> Client:
 def read_until(client: Any, wanted: type[One], where: Callable[[One], bool] = lambda _: True) -> list[Record]:
     """Records up to the first of a type that fits."""
     records: list[Record] = []
+    limit = time.monotonic() + SECONDS
     while True:
-        record = client.read(SECONDS)
-        if record is None:
+        record = client.read(max(0.0, limit - time.monotonic()))
+        if record is None or time.monotonic() > limit:
             raise AssertionError(f"no {wanted.__name__} within {SECONDS} s behind {records[-10:]}")
         records.append(record)
         if isinstance(record, wanted) and where(record):
@@ -38,8 +40,9 @@ def read_until(client: Any, wanted: type[One], where: Callable[[One], bool] = la
 
 
 def read_to(client: Any, sequence: int) -> list[Record]:
-    """Records up to the last event of a message."""
-    return read_until(client, bulkhead.Event, lambda event: not event.snapshot and event.sequence == sequence and event.last)
+    """Records up to the last event of a message, of which some channel that is subscribed carries the end."""
+    return read_until(
+        client, bulkhead.Event, lambda event: not event.snapshot and event.sequence == sequence and event.last)
 
 
 def live(records: list[Record]) -> list[tuple[int, int]]:

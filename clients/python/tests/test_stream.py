@@ -45,6 +45,11 @@ class StreamCase(unittest.TestCase):
         read_until(client, CaughtUp)
         return client
 
+    def beat(self, client: bulkhead.Client, sequence: int = 0) -> list:
+        """Records up to a heartbeat, which says that everything up to message `sequence` was there."""
+        self.server.heartbeat()
+        return read_until(client, Heartbeat, lambda beat: beat.sequence >= sequence)
+
     def assert_same_book(self, client: bulkhead.Client, instrument: int) -> None:
         ours, theirs = client.book(instrument), self.server.books[instrument]
         for sell in (False, True):
@@ -79,16 +84,16 @@ class DeliveryTests(StreamCase):
         client = self.caught_up(channels=["trades"])
         self.server.trade(AAPL, 1005, 7)
         last = self.server.execute(AAPL, 3, 1)
-        records = read_to_sequence(client, last)
+        records = self.beat(client, last)
         self.assertEqual([type(each) for each in of(records, Event)], [Trade, OrderExecute])
 
     def test_levels_and_best_prices_alone_make_a_ladder(self) -> None:
         client = self.caught_up(channels=["levels"])
         self.server.delete(AAPL, 3)
-        read_to_sequence(client, self.server.add(AAPL, 4, True, 1020, 8))
+        self.beat(client, self.server.add(AAPL, 4, True, 1020, 8))
         self.assert_levels(client)
         client = self.caught_up(channels=["bbo"])
-        read_to_sequence(client, self.server.add(AAPL, 6, True, 1015, 9))
+        self.beat(client, self.server.add(AAPL, 6, True, 1015, 9))
         best = client.book("AAPL").best()
         self.assertEqual((best.bid.price, best.bid.size, best.ask.price, best.ask.size), (1000, 250, 1015, 9))
 
@@ -112,7 +117,7 @@ class DeliveryTests(StreamCase):
         records = read_until(client, CaughtUp)
         self.assertEqual(of(records, CaughtUp)[0].key, second.key)
         last = self.server.add(MSFT, 7, False, 3, 3)
-        self.assertIn((last, 0), live(read_to_sequence(client, last)))
+        self.assertIn((last, 0), live(self.beat(client, last)))
         client.unsubscribe(second)
         client.read(0)
         self.server.wait(lambda server: server.requests[-1]["op"] == "unsubscribe")
@@ -156,11 +161,6 @@ class DeliveryTests(StreamCase):
             client.subscribe("AAPL")
         with self.assertRaises(ValueError):
             make("https://example.org")
-
-
-def read_to_sequence(client: bulkhead.Client, sequence: int) -> list:
-    """Records up to a message that may make no event for this client: the next heartbeat says that it is complete."""
-    return read_until(client, Heartbeat, lambda beat: beat.sequence >= sequence)
 
 
 class ResumeTests(StreamCase):
@@ -207,7 +207,7 @@ class ResumeTests(StreamCase):
 
     def test_no_trust_between(self) -> None:
         client = self.caught_up()
-        read_until(client, Heartbeat)
+        self.beat(client)
         self.assertEqual(client.trust("AAPL").reasons, ())
         self.server.down()
         self.server.cut()
@@ -217,7 +217,7 @@ class ResumeTests(StreamCase):
         self.server.up()
         read_until(client, Missed, lambda record: record.last == missed)
         self.assertIn("events were missed", client.trust("AAPL").reasons)
-        read_until(client, Heartbeat)
+        self.beat(client)
         self.assertTrue(client.trustworthy("AAPL"), client.trust("AAPL"))
 
     def test_a_message_in_several_frames_is_cut(self) -> None:
@@ -327,7 +327,8 @@ class ResumeTests(StreamCase):
             records = read_until(client, Resumed)
         last = self.server.sequence
         self.assertEqual(of(records, Missed), [Missed(last - 1, last)])
-        self.assertEqual(live(read_to(client, self.server.add(MSFT, 72, False, 1, 1))), [(last - 1, 0), (last + 1, 0)])
+        records = self.beat(client, self.server.add(MSFT, 72, False, 1, 1))
+        self.assertEqual(live(records), [(last - 1, 0), (last + 1, 0)])
 
     def test_refill_closes_the_hole(self) -> None:
         """A source that holds what was missed: exact, event by event, books included."""
@@ -464,7 +465,8 @@ class RefusalTests(StreamCase):
 
     def test_another_protocol_is_refused(self) -> None:
         client = self.client()
-        with mock.patch.object(bulkhead.session.wire, "SCHEMA_VERSION", 2), self.assertRaises(bulkhead.UnsupportedVersion):
+        self.server.protocol = 2
+        with self.assertRaises(bulkhead.UnsupportedVersion):
             read_until(client, CaughtUp)
 
 
@@ -474,7 +476,7 @@ class TrustTests(StreamCase):
         self.reader = self.caught_up(symbols=["AAPL", "MSFT"])
 
     def reasons_after(self, sequence: int, symbol: str = "AAPL") -> tuple[str, ...]:
-        read_until(self.reader, Heartbeat, lambda beat: beat.sequence >= sequence)
+        self.beat(self.reader, sequence)
         return self.reader.trust(symbol).reasons
 
     def test_instrument(self) -> None:
@@ -488,12 +490,12 @@ class TrustTests(StreamCase):
         self.assertEqual(self.reader.trust("AAPL").reasons, ("the channel is stale: gap",))
         # Who comes later learns it from the snapshot.
         late = self.caught_up()
-        read_until(late, Heartbeat)
+        self.beat(late)
         self.assertEqual(late.trust("AAPL").reasons, ("gap",))
         self.assertEqual(self.reasons_after(self.server.trust(0, True)), ())
 
     def test_the_server_s_input(self) -> None:
-        read_until(self.reader, Heartbeat)
+        self.beat(self.reader)
         self.server.set_input(1)
         read_until(self.reader, bulkhead.InputChanged)
         self.assertEqual(self.reader.trust("AAPL").reasons, ("the server's input is stale",))
@@ -502,13 +504,13 @@ class TrustTests(StreamCase):
         self.assertTrue(self.reader.trustworthy("AAPL"))
 
     def test_unknown_and_unsubscribed(self) -> None:
-        read_until(self.reader, Heartbeat)
+        self.beat(self.reader)
         self.assertEqual(self.reader.trust("NONE").reasons, ("no such book",))
         self.reader.unsubscribe(self.reader.session.subscriptions[1])
         self.assertEqual(self.reader.trust("AAPL").reasons, ("not subscribed",))
 
     def test_age(self) -> None:
-        read_until(self.reader, Heartbeat)
+        self.beat(self.reader)
         self.reader.session._last_message = time.monotonic() - 3
         report = self.reader.trust("AAPL")
         self.assertFalse(report.trustworthy)
@@ -517,7 +519,7 @@ class TrustTests(StreamCase):
     def test_live_without_a_snapshot_makes_no_book_to_trust(self) -> None:
         client = self.client(start="live")
         read_until(client, Subscribed)
-        read_until(client, Heartbeat, lambda beat, at=self.server.add(AAPL, 4, True, 1020, 8): beat.sequence >= at)
+        self.beat(client, self.server.add(AAPL, 4, True, 1020, 8))
         self.assertEqual(client.trust("AAPL").reasons, ("no snapshot",))
         self.assertEqual(client.book("AAPL").order_count, 0)
 
@@ -613,6 +615,7 @@ class CursorTests(StreamCase):
         fresh.define("AAPL", AAPL)
         last = fresh.add(AAPL, 1, False, 5, 5)
         read_to(client, last)
+        fresh.heartbeat()
         read_until(client, Heartbeat)
         self.assertTrue(client.trustworthy("AAPL"), "a book that was seen from its first event on needs no snapshot")
         self.assertEqual(client.book("AAPL").order_count, 1)

@@ -5,7 +5,7 @@ from .aio import AsyncClient
 from .books import Best, Book, Order, PriceLevel
 from .client import Client, connect
 from .cursor import Cursor, CursorFile
-from .digest import XXH64, book_digest
+from .digest import XXH64, StreamDigest, book_digest
 from .errors import (
     BookMismatch, BulkheadError, ClientClosed, CompilerMissing, ConnectError, ConnectionLost, ContinuityError,
     CursorDamaged, FutureCursor, HandshakeRefused, HeartbeatTimeout, MissedEvents, ProtocolError, RefillUnavailable,

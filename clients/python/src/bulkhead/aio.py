@@ -45,15 +45,17 @@ class AsyncClient(BaseClient):
         """The next record; None when the session has ended (with `stop_at_end`) or after `timeout` seconds. A read
         that is cancelled takes nothing with it."""
         limit = None if timeout is None else time.monotonic() + timeout
+        turned = False
         while True:
             if self._closed:
                 raise ClientClosed("the client is closed")
             record = self._take()
             if record is not None or self._ended:
                 return record
-            if limit is not None and time.monotonic() >= limit:
+            if turned and limit is not None and time.monotonic() >= limit:
                 return None
             await self._turn(limit)
+            turned = True  # also with a timeout of 0: what is there is read, what is to be sent is sent
 
     async def close(self) -> None:
         """Writes the cursor and takes leave. May be called twice."""

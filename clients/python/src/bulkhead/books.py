@@ -103,6 +103,8 @@ class Book:
         self.complete = False
         #: (sequence, index) of the newest event that is in the book; a snapshot counts as all of its message.
         self.position = (0, -1)
+        #: Order events are subscribed. Without that, executions (channel `trades`) say nothing about the book.
+        self.tracks_orders = True
         #: Events that did not fit while the book was stale.
         self.stale_mismatches = 0
         self._clear()
@@ -179,7 +181,7 @@ class Book:
                 return
             self.position = here
         if isinstance(event, (OrderAdd, OrderDelete, OrderExecute, OrderReduce)):
-            if self.complete or event.snapshot:
+            if self.tracks_orders and (self.complete or event.snapshot):
                 self._apply_order(event)
         elif isinstance(event, (Level, BestPrices)):
             if self.complete or event.snapshot:

@@ -226,15 +226,17 @@ class Client(BaseClient):
     def read(self, timeout: float | None = None) -> Record | None:
         """The next record; None when the session has ended (with `stop_at_end`) or after `timeout` seconds."""
         limit = None if timeout is None else time.monotonic() + timeout
+        turned = False
         while True:
             if self._closed:
                 raise ClientClosed("the client is closed")
             record = self._take()
             if record is not None or self._ended:
                 return record
-            if limit is not None and time.monotonic() >= limit:
+            if turned and limit is not None and time.monotonic() >= limit:
                 return None
             self._turn(limit)
+            turned = True  # also with a timeout of 0: what is there is read, what is to be sent is sent
 
     def fileno(self) -> int:
         """The socket, for `select`; -1 while there is none."""

@@ -10,12 +10,14 @@ from collections.abc import Iterable
 from typing import Protocol
 
 from .books import Book
+from .records import Event, encode_body
 
 _MASK = (1 << 64) - 1
 _P1, _P2, _P3 = 0x9E3779B185EBCA87, 0xC2B2AE3D27D4EB4F, 0x165667B19E3779F9
 _P4, _P5 = 0x85EBCA77C2B2AE63, 0x27D4EB2F165667C5
 _FOUR = struct.Struct("<QQQQ")
 _ORDER = struct.Struct("<IIqQQQ")
+_EVENT = struct.Struct("<QQBxH4xIHBB")
 
 
 class Digest(Protocol):
@@ -98,3 +100,30 @@ def book_digest(books: Iterable[Book]) -> str:
                 rows.append(_ORDER.pack(book.instrument, sell, price, order.quantity, order.reference, place))
             digest.update(b"".join(rows))
     return digest.hexdigest()
+
+
+class StreamDigest:
+    """The digest over all events of a session, in order: the same for all servers, runs and restarts. Feed it every live
+    event of every channel, from the first on; `bulkhead run` and `bulkhead book` print it as the stream digest."""
+
+    def __init__(self) -> None:
+        self._digest = new_digest()
+        self._pending: list[bytes] = []
+        self.events = 0
+
+    def update(self, event: Event) -> None:
+        kind, body = encode_body(event)
+        self.events += 1
+        self._pending.append(_EVENT.pack(
+            event.sequence, event.venue_time, kind, len(body), event.instrument, event.index, event.channel,
+            event.flags) + body)
+        if len(self._pending) >= 4096:
+            self._flush()
+
+    def _flush(self) -> None:
+        self._digest.update(b"".join(self._pending))
+        self._pending.clear()
+
+    def hexdigest(self) -> str:
+        self._flush()
+        return self._digest.hexdigest()

@@ -108,6 +108,7 @@ class MockServer:
         self.piece_bytes = 0  #: while set, bytes are written in pieces of that size
         self.lose_frames = 0  #: that many next frames are not sent, though the chain counts them
         self.corrupt_frames = 0  #: that many next frames are damaged
+        self.protocol = 1  #: version that the hello names
         self.input = 0  #: state of the publisher's input in heartbeats: 0 live, 1 stale, 2 catching up
         self._lock = threading.RLock()
         self._changed = threading.Condition(self._lock)
@@ -488,7 +489,7 @@ class MockServer:
             connection.open = True
             self._connections.append(connection)
             connection.text({
-                "type": "hello", "proto": 1, "schema": {"id": 1, "version": 1, "hash": "0" * 16}, "server": "mock",
+                "type": "hello", "proto": self.protocol, "schema": {"id": 1, "version": 1, "hash": "0" * 16}, "server": "mock",
                 "instance": self.instance, "channel": self.channel, "epoch": str(self.epoch),
                 "config_hash": "00000000", "heartbeat_ms": self.heartbeat_ms, "channels": list(CHANNELS),
                 "max_subscriptions": 16})

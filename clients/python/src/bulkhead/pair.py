@@ -302,6 +302,7 @@ class Pair(_BasePair[Client]):
     def read(self, timeout: float | None = None) -> Record | None:
         """The next record; None when the session has ended (with `stop_at_end`) or after `timeout` seconds."""
         limit = None if timeout is None else time.monotonic() + timeout
+        turned = False
         while True:
             if self._closed:
                 raise ClientClosed("the pair is closed")
@@ -310,9 +311,10 @@ class Pair(_BasePair[Client]):
             record = self._take()
             if record is not None:
                 return record
-            if limit is not None and time.monotonic() >= limit:
+            if turned and limit is not None and time.monotonic() >= limit:
                 return None
             self._turn(limit)
+            turned = True
 
     def _turn(self, limit: float | None) -> None:
         alive = {name: client for name, client in self.clients.items() if name not in self._dead}

@@ -391,7 +391,8 @@ def _make_rare(
         return TradeBroken(*common, *_ONE.unpack_from(data, at))
     if kind == 10:
         source, state, market, reason = _STATE.unpack_from(data, at)
-        return TradingState(*common, _letter(source), _letter(state), _letter(market), _text(reason))
+        return TradingState(
+            *common, _letter(source), _letter(state), _letter(market), reason.decode("latin-1").rstrip("\0"))
     if kind == 11:
         return Notice(*common, _letter(data[at]), bytes(data[at + 8:end]))
     if kind == 12:
@@ -405,6 +406,50 @@ def _make_rare(
 
 #: Smallest body of each kind that is known.
 _SIZES = {1: 24, 2: 24, 3: 24, 4: 24, 5: 40, 6: 24, 7: 32, 8: 32, 9: 8, 10: 8, 11: 8, 12: 24, 13: 24, 14: 16}
+
+def _codes(names: tuple[str, ...], name: str) -> int:
+    return names.index(name) if name in names else int(name.removeprefix("reason "))
+
+
+def _byte(letter: str) -> int:
+    return ord(letter) if letter else 0
+
+
+def encode_body(event: Event) -> tuple[int, bytes]:
+    """Kind and body of an event as the server made them, as far as this version knows them."""
+    if isinstance(event, (OrderAdd, OrderDelete)):
+        return 2 if isinstance(event, OrderAdd) else 4, _ORDER.pack(event.reference, event.price, event.quantity)
+    if isinstance(event, Level):
+        return 6, _LEVEL.pack(event.price, event.size, event.orders) + bytes(4)
+    if isinstance(event, BestPrices):
+        return 7, _BEST.pack(event.bid_price, event.bid_size, event.ask_price, event.ask_size)
+    if isinstance(event, OrderExecute):
+        return 5, _EXECUTE.pack(event.reference, event.price, event.executed, event.remaining, event.match)
+    if isinstance(event, OrderReduce):
+        return 3, _THREE.pack(event.reference, event.remaining, event.reduced)
+    if isinstance(event, Trade):
+        return 8, _TRADE.pack(event.price, event.quantity, event.match, _byte(event.type), event.printable) + bytes(6)
+    if isinstance(event, Definition):
+        letters = bytes(_byte(letter) for letter in (
+            event.market_category, event.financial_status, event.issue_class, event.authenticity, event.luld_tier,
+            event.etp_flag))
+        return 1, _DEFINITION.pack(event.symbol.encode("latin-1").ljust(8), event.round_lot, letters) + bytes(6)
+    if isinstance(event, TradeBroken):
+        return 9, _ONE.pack(event.match)
+    if isinstance(event, TradingState):
+        return 10, _STATE.pack(
+            _byte(event.source), _byte(event.state), _byte(event.market), event.reason.encode("latin-1"))
+    if isinstance(event, Notice):
+        return 11, event.type.encode("latin-1").ljust(8, b"\0") + event.message
+    if isinstance(event, Trust):
+        return 12, _TRUST.pack(not event.live, _codes(TRUST_REASONS, event.reason), event.first, event.last_lost)
+    if isinstance(event, Gap):
+        return 13, _THREE.pack(event.first, event.last_lost, _codes(GAP_REASONS, event.reason))
+    if isinstance(event, EndOfSession):
+        return 14, _TWO.pack(event.applied, event.lost)
+    assert isinstance(event, UnknownEvent)
+    return event.kind, event.body
+
 
 KINDS: dict[str, int] = {
     "Definition": 1, "OrderAdd": 2, "OrderReduce": 3, "OrderDelete": 4, "OrderExecute": 5, "Level": 6,

@@ -87,9 +87,9 @@ class Subscription:
     def __post_init__(self) -> None:
         self._kinds = ALWAYS.union(*(CHANNELS[channel] for channel in self.channels))
 
-    def covers(self, instrument: int) -> bool:
-        """Whether events of this instrument are coming."""
-        return self.active and (self.symbols == "*" or instrument in self.instruments.values())
+    def concerns(self, instrument: int) -> bool:
+        """Whether it asks for this instrument."""
+        return self.symbols == "*" or instrument in self.instruments.values()
 
     def filter(self) -> Callable[[Event], bool]:
         """Whether the server would send an event for this subscription."""
@@ -201,6 +201,14 @@ class Session:
                 self._request("unsubscribe", subscription, {"op": "unsubscribe", "sub": number})
         subscription.number = subscription.state_number = None
         subscription.active = False
+        for instrument, book in self.books.items():
+            if book.tracks_orders and not self._tracks_orders(instrument):
+                book.tracks_orders = False
+                book.void("not subscribed")
+
+    def _tracks_orders(self, instrument: int) -> bool:
+        return any(
+            "orders" in each.channels and each.concerns(instrument) for each in self.subscriptions.values())
 
     def _id(self) -> int:
         self._next_id += 1
@@ -504,7 +512,9 @@ class Session:
             raise ProtocolError("a snapshot inside another")
         self._snapshot = [frame.sequence, instrument, orders, 0, 0]
         if self.keeps_books:
-            self._book(instrument).begin(frame.sequence)
+            book = self._book(instrument)
+            book.tracks_orders = self._tracks_orders(instrument)
+            book.begin(frame.sequence)
             self._tick += 1
             self._book_ticks[instrument] = self._tick
         self._emit(SnapshotBegin(instrument, frame.sequence, orders))
@@ -560,6 +570,7 @@ class Session:
         book = self.books.get(instrument)
         if book is None:
             book = self.books[instrument] = Book(instrument)
+            book.tracks_orders = self._tracks_orders(instrument)
             if self._whole:
                 book.live, book.complete, book.stale_reason = True, True, ""
         return book
@@ -595,14 +606,15 @@ class Session:
         if book is None:
             reasons.append("no such book")
         else:
-            if self.connected and not any(each.covers(book.instrument) for each in self.subscriptions.values()):
+            if self.connected and not any(
+                    each.active and each.concerns(book.instrument) for each in self.subscriptions.values()):
                 reasons.append("not subscribed")
             tick, live, why = self._channel_trust
             if not live and tick > self._book_ticks.get(book.instrument, 0):
                 reasons.append(f"the channel is stale: {why}")
             if not book.live or not book.complete:
                 reasons.append(book.stale_reason or "no snapshot")
-        return TrustReport(not reasons, tuple(reasons), age)
+        return TrustReport(not reasons, tuple(dict.fromkeys(reasons)), age)
 
     def cursor(self, complete: int, last: tuple[int, int]) -> Cursor | None:
         """The cursor for a place in the row of records."""
