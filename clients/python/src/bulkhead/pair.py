@@ -20,12 +20,14 @@ from .books import Book
 from .client import BaseClient, Client
 from .errors import BulkheadError, ClientClosed, MissedEvents
 from .records import (
-    CaughtUp, Connected, Disconnected, EndOfSession, Event, FromSide, Gap, InputChanged, Missed, Record, RequestFailed,
+    RESTART_NOTICE_INDEX, CaughtUp, Connected, Disconnected, EndOfSession, Event, FromSide, Gap, InputChanged, Missed, Record, RequestFailed,
     Resumed, Shutdown, SideChanged, SnapshotBegin, SnapshotEnd, Subscribed, Trust,
 )
 from .session import Start, Subscription, Symbols, TrustReport
 
 _HELD = 1 << 18
+# What is owed begins behind a message, and what a restarted book stage adds to that message is owed as well.
+_WHOLE = RESTART_NOTICE_INDEX - 1
 _NOTICES = (Connected, Disconnected, Subscribed, Resumed, CaughtUp, InputChanged, RequestFailed, Shutdown)
 
 
@@ -74,11 +76,11 @@ class Arbiter:
                 side.connected = True
             elif isinstance(record, Disconnected):
                 side.connected = False
-                side.held.clear()
                 if self.complete is None and self.current == name:
                     self.current = None
-            elif isinstance(record, Resumed) and (not record.exact or side.start is None):
+            elif isinstance(record, Resumed) and not record.exact and side.start is not None:
                 side.start = record.first - 1
+                side.held.clear()
             if isinstance(record, _NOTICES):
                 self.out.append(FromSide(name, record))
 
@@ -88,14 +90,13 @@ class Arbiter:
         side.start = start
         if self.complete is None and self._elect(side):
             self.complete = start
+            self.last = max(self.last, (start, _WHOLE))
 
     def progress(self, name: str, complete: int) -> None:
         """A side has delivered everything up to this message."""
         side = self.sides[name]
         side.complete = complete
-        if self._counts(side) and self.complete is not None and complete > self.complete:
-            self.complete = complete
-        self._settle()
+        self.settle()
 
     def _elect(self, side: _Side) -> bool:
         """Whose snapshots are handed out at the beginning: those of the side that has some first."""
@@ -112,9 +113,10 @@ class Arbiter:
         return side.ready and not (side.is_stale and other.ready and not other.is_stale)
 
     def _counts(self, side: _Side) -> bool:
-        """Its events continue what was handed out, without a hole."""
-        return (self._may_serve(side) and self.complete is not None and side.start is not None
-                and side.start <= self.complete)
+        """Its events continue what was handed out, without a hole. What it delivered counts also after it has died."""
+        if self.complete is None or side.start is None or side.start > self.complete:
+            return False
+        return not side.is_stale or self._may_serve(side)
 
     def _event(self, side: _Side, event: Event) -> None:
         if isinstance(event, Gap):
@@ -151,21 +153,24 @@ class Arbiter:
         self.current = side.name
         self.out.append(event)
 
-    def _settle(self) -> None:
+    def settle(self) -> None:
         """Releases what may be handed out by now; crosses a hole that nobody can fill."""
-        if self.complete is None:
-            return
         serving = [side for side in self.sides.values() if self._may_serve(side)]
+        if self.complete is None:
+            # The side whose snapshots were handed out has died over it, and the other one has caught up meanwhile.
+            if self.current is None and serving:
+                self.current, self.complete = serving[0].name, serving[0].start
+                self.last = max(self.last, (serving[0].start or 0, _WHOLE))
+            if self.complete is None:
+                return
+        self._release()
         if serving and not any(self._counts(side) for side in serving):
             side = min(serving, key=lambda each: each.start or 0)
             assert side.start is not None
             self.out.append(Missed(self.complete + 1, side.start))
             self.complete = side.start
-        for side in serving:
-            if self._counts(side):
-                while side.held:
-                    self._hand_out(side, side.held.popleft())
-                self.complete = max(self.complete, side.complete)
+            self.last = max(self.last, (side.start, _WHOLE))
+            self._release()
         for side in self.sides.values():
             while side.held and (side.held[0].sequence, side.held[0].index) <= self.last:
                 side.held.popleft()
@@ -180,6 +185,20 @@ class Arbiter:
                     break
 
 
+    def _release(self) -> None:
+        """Hands out what was held of sides that count, and lets them say how far everything is."""
+        progressed = True
+        while progressed and self.complete is not None:
+            progressed = False
+            for side in self.sides.values():
+                if not self._counts(side):
+                    continue
+                while side.held:
+                    self._hand_out(side, side.held.popleft())
+                if side.complete > self.complete:
+                    self.complete, progressed = side.complete, True
+
+
 AnyClient = TypeVar("AnyClient", bound=BaseClient)
 
 
@@ -192,7 +211,8 @@ class _BasePair(Generic[AnyClient]):
         self.clients = clients
         self.arbiter = Arbiter(list(clients))
         self._subscriptions: dict[str, list[Subscription]] = {name: [] for name in clients}
-        self._caught_up: dict[str, int] = {}
+        self._waiting: dict[str, set[int]] = {name: set() for name in clients}
+        self._begins: dict[str, int] = {}
         self._dead: dict[str, BulkheadError] = {}
         self._on_missed = on_missed
         self._stop_at_end = stop_at_end
@@ -207,7 +227,9 @@ class _BasePair(Generic[AnyClient]):
         if self._started:
             raise ValueError("a pair is subscribed before it is read: later the two servers would begin at different places")
         for name, client in self.clients.items():
-            self._subscriptions[name].append(client.subscribe(symbols, channels, start))
+            subscription = client.subscribe(symbols, channels, start)
+            self._subscriptions[name].append(subscription)
+            self._waiting[name].add(subscription.key)
 
     def trust(self, symbol: str | int) -> TrustReport:
         """Whether the book of a symbol can be believed now: from one server at least."""
@@ -237,6 +259,8 @@ class _BasePair(Generic[AnyClient]):
                 # Only now: all that this says to be complete has been offered.
                 if name not in self._dead and client.session.complete is not None and not client.session._resuming:
                     self.arbiter.progress(name, client.session.complete)
+                else:
+                    self.arbiter.settle()
         if not out:
             return None
         record = out.popleft()
@@ -247,14 +271,21 @@ class _BasePair(Generic[AnyClient]):
         return record
 
     def _note(self, name: str, client: AnyClient, record: Record) -> None:
-        """A side that has caught up for the first time delivers from here on."""
-        side = self.arbiter.sides[name]
-        if side.start is not None or not isinstance(record, (Subscribed, CaughtUp)):
+        """A side delivers everything from the moment on at which all its subscriptions have begun and caught up."""
+        if self.arbiter.sides[name].start is not None or not isinstance(record, (Subscribed, CaughtUp)):
             return
-        here = record.sequence if isinstance(record, CaughtUp) else record.first_sequence - 1
-        self._caught_up[name] = max(self._caught_up.get(name, 0), here)
-        if all(subscription.active and subscription.caught_up for subscription in self._subscriptions[name]):
-            self.arbiter.caught_up(name, self._caught_up[name])
+        # The records tell, in their order; the subscriptions themselves are as far as what was received.
+        waiting = self._waiting[name]
+        if isinstance(record, CaughtUp):
+            waiting.discard(record.key)
+            here = record.sequence
+        else:
+            here = record.first_sequence - 1
+            if any(each.key == record.key and each.start == "live" for each in self._subscriptions[name]):
+                waiting.discard(record.key)
+        self._begins[name] = max(self._begins.get(name, 0), here)
+        if not waiting:
+            self.arbiter.caught_up(name, self._begins[name])
 
     def _bury(self, name: str, error: BulkheadError) -> None:
         """A server that connecting again does not help with. The other one goes on alone."""

@@ -22,13 +22,13 @@ from .errors import (
     ProtocolError, RefillUnavailable, RequestError, RetriesExhausted, StreamChanged, UnsupportedVersion,
 )
 from .records import (
-    ALWAYS, CHANNELS, CaughtUp, Connected, Definition, Disconnected, Event, Gap, Heartbeat, InputChanged, KINDS,
-    Missed, Record, RequestFailed, Resolved, Resumed, Shutdown, SnapshotBegin, SnapshotEnd, Subscribed, Trust,
+    ALWAYS, CHANNELS, KINDS, RESTART_NOTICE_INDEX, CaughtUp, Connected, Definition, Disconnected, Event, Gap,
+    Heartbeat, InputChanged, Missed, Record, RequestFailed, Resolved, Resumed, Shutdown, SnapshotBegin, SnapshotEnd, Subscribed, Trust,
 )
 
 Start = Literal["live", "snapshot"]
 Symbols = Literal["*"] | Sequence[str]
-_AFTER_ALL = 0x10000  # greater than every index
+_WHOLE = RESTART_NOTICE_INDEX - 1  # the last index of a message, before what a restarted book stage adds to it
 _HEARTBEATS = 2.5
 
 
@@ -152,7 +152,7 @@ class Session:
             self.complete, self.last = cursor.sequence, (cursor.last_sequence, cursor.last_index)
             self.channel = cursor.channel
         elif since is not None:
-            self.complete, self.last = since, (since, _AFTER_ALL if since else -1)
+            self.complete, self.last = since, (since, _WHOLE if since else -1)
         self._whole = self.complete == 0
         self._reset()
 
