@@ -17,6 +17,7 @@ TARGET =
 .PHONY: torture torture-short sanitize drills drills-short
 .PHONY: bench bench-ring bench-book bench-merge
 .PHONY: book-oracle book-oracle-short
+.PHONY: test-python-client python-wheel
 
 help:
 	@echo "make run    build and run the demonstration: a generated day over two lossy lines"
@@ -35,6 +36,8 @@ help:
 	@echo "make book-oracle [MESSAGES=n]  the books beside a naive reference, after every message"
 	@echo "make seeded-defects  known defects of the arbiter, each found by the simulation"
 	@echo "make bench-book  the books beside a plain and a lean one in C++"
+	@echo "make test-python-client  the Python client's wheel in a clean environment, against mock and real servers"
+	@echo "make python-wheel  build that wheel into .build/python"
 	@echo "make format format the sources"
 
 build:
@@ -118,6 +121,15 @@ pipeline-test: build
 	scripts/check-binaries $(BIN)
 	swift build --build-tests
 	BULKHEAD_BIN=$(CURDIR)/$(BIN) swift test --disable-swift-testing --skip-build --filter PipelineTests
+
+# The Python client, from its built wheel in a clean environment, against a mock server and real processes.
+# EXTRAS=--extras also tests pandas, polars and pyarrow, from the network. ARGUMENTS go to unittest.
+test-python-client: build
+	BULKHEAD_BIN=$(CURDIR)/$(BIN) scripts/test-python-client $(EXTRAS) $(ARGUMENTS)
+
+python-wheel:
+	@scripts/bootstrap
+	scripts/test-python-client --wheel
 
 # Tiny rings whose writers and readers are killed at full rate (docs/RING_PROOF.md). The long form takes some ten minutes.
 torture-short: build
