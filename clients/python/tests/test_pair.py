@@ -8,7 +8,7 @@ import unittest
 
 import bulkhead
 from bulkhead import (
-    CaughtUp, Disconnected, EndOfSession, Event, FromSide, Gap, Missed, OrderAdd, Pair, SideChanged, SnapshotBegin, Trust,
+    CaughtUp, Disconnected, EndOfSession, Event, FromSide, Gap, Missed, OrderAdd, Pair, SnapshotBegin,
 )
 from bulkhead.mock import MockServer
 from bulkhead.pair import Arbiter
@@ -157,6 +157,30 @@ class PairTests(PairCase):
                 holed.trust(0, True)
                 whole.skip()
                 pair.close()
+
+    def test_a_gap_that_the_other_one_did_not_live_to_fill(self) -> None:
+        pair = self.ready()
+        lost = self.a.gap(3)
+        self.a.heartbeat()
+        while not pair.arbiter.sides["a"].is_stale:
+            pair.read(SECONDS)
+        self.to(pair, self.b.add(AAPL, 70, True, 1010, 5))  # the first of the three
+        self.b.down()
+        self.b.cut()
+        last = self.a.add(AAPL, 71, True, 1010, 5)
+        records = self.to(pair, last)
+        self.assertEqual(of(records, Missed), [Missed(lost - 1, lost)])
+        self.assertFalse(pair.trustworthy("AAPL"))
+
+    def test_a_gap_with_nobody_to_fill_it(self) -> None:
+        self.b.stop()
+        pair = self.pair()
+        read_until(pair, FromSide, lambda each: isinstance(each.record, CaughtUp))
+        lost = self.a.gap(3)
+        records = self.to(pair, self.a.add(AAPL, 71, True, 1010, 5))
+        self.assertEqual([(gap.first, gap.last_lost) for gap in of(records, Gap)], [(lost - 2, lost)])
+        self.assertEqual(of(records, Missed), [])
+        self.assertFalse(pair.trustworthy("AAPL"))
 
     def test_a_server_that_will_not_come_back(self) -> None:
         pair = self.ready()

@@ -17,7 +17,9 @@ from bulkhead import (
     CaughtUp, Connected, Disconnected, Event, Gap, Heartbeat, Missed, OrderAdd, OrderDelete, OrderExecute, RequestFailed,
     Resolved, Resumed, Shutdown, SnapshotBegin, Subscribed, Trade, Trust,
 )
+from bulkhead import wire
 from bulkhead.mock import MockServer
+from bulkhead.records import EVENT_HEADER
 from helpers import AAPL, ALL, MSFT, live, make, of, quick, read_to, read_until
 
 
@@ -49,6 +51,10 @@ class StreamCase(unittest.TestCase):
         """Records up to a heartbeat, which says that everything up to message `sequence` was there."""
         self.server.heartbeat()
         return read_until(client, Heartbeat, lambda beat: beat.sequence >= sequence)
+
+    def assert_orders(self, client: bulkhead.Client) -> None:
+        for sell in (False, True):
+            self.assertEqual(list(client.book(AAPL).orders(sell)), list(self.server.books[AAPL].orders(sell)))
 
     def assert_same_book(self, client: bulkhead.Client, instrument: int) -> None:
         ours, theirs = client.book(instrument), self.server.books[instrument]
@@ -132,6 +138,17 @@ class DeliveryTests(StreamCase):
         last = self.server.add(AAPL, 4, True, 1020, 8)
         read_to(client, last)
         self.assert_same_book(client, AAPL)
+        client.read(0)
+        self.server.wait(lambda server: server.pongs > 3)
+
+    def test_trades_alone_say_nothing_about_a_book(self) -> None:
+        client = self.caught_up(channels=["trades"])
+        self.beat(client, self.server.execute(AAPL, 1, 5))
+        self.assertEqual(client.book("AAPL").order_count, 0)
+        client.subscribe(["AAPL"], ["orders"])
+        read_until(client, CaughtUp)
+        self.beat(client, self.server.execute(AAPL, 1, 5))
+        self.assert_orders(client)
 
     def test_what_later_versions_add_is_skipped(self) -> None:
         client = self.caught_up()
@@ -194,6 +211,9 @@ class ResumeTests(StreamCase):
         self.assert_same_book(client, AAPL)
         read_to(client, self.server.add(AAPL, 7, True, 1030, 8))
         self.assert_same_book(client, AAPL)
+        # The subscription that brought the snapshots has ended; the one that brings the events has not.
+        self.server.wait(lambda server: server.requests[-1]["op"] == "unsubscribe")
+        self.assertEqual([request.get("start") for request in self.server.requests], ["snapshot", "live", "snapshot", None])
 
     def test_raise_in_place_of_going_on(self) -> None:
         client = self.caught_up(on_missed="raise")
@@ -263,6 +283,49 @@ class ResumeTests(StreamCase):
                 records = read_until(client, CaughtUp)
                 self.assertIsInstance(of(records, Disconnected)[0].error, bulkhead.ProtocolError)
                 client.close()
+
+    def test_frames_that_break_the_rules(self) -> None:
+        """Each is refused, whole: what it would have done is not done."""
+        def events(*places: tuple[int, int], instrument: int = AAPL) -> tuple[bytes, ...]:
+            body = (9).to_bytes(8, "little") + (999).to_bytes(8, "little") * 2
+            return tuple(
+                wire.encode_entry(2, EVENT_HEADER.pack(sequence, 0, 0, instrument, index, 1, 0) + body)
+                for sequence, index in places)
+
+        begin, end = wire.BLOCK_BEGIN.pack(1, AAPL, 1), wire.BLOCK_END.pack(1, AAPL, 1, 1)
+        here = self.server.sequence
+        cases = {
+            "an event before its frame": [(wire.EVENTS, here + 3, b"", events((here - 1, 0), (here + 3, 0)))],
+            "an event behind its frame": [(wire.EVENTS, here + 3, b"", events((here + 3, 0), (here + 4, 0)))],
+            "an end without its event": [(wire.EVENTS, here + 3, b"", events((here + 2, 0)))],
+            "an event twice": [(wire.EVENTS, here + 3, b"", events((here + 3, 0), (here + 3, 0)))],
+            "an event out of order": [(wire.EVENTS, here + 3, b"", events((here + 3, 1), (here + 3, 0)))],
+            "entries without a snapshot": [(wire.SNAPSHOT_ORDERS, here, b"", events((here, 0)))],
+            "an end without a snapshot": [(wire.SNAPSHOT_END, here, end, ())],
+            "a snapshot in another": [(wire.SNAPSHOT_BEGIN, here, begin, ())] * 2,
+            "an order too few": [(wire.SNAPSHOT_BEGIN, here, begin, ()), (wire.SNAPSHOT_END, here, end, ())],
+            "another instrument": [(wire.SNAPSHOT_BEGIN, here, begin, ()),
+                                   (wire.SNAPSHOT_ORDERS, here, b"", events((here, 0), instrument=MSFT))],
+            "another time": [(wire.SNAPSHOT_BEGIN, here, begin, ()),
+                             (wire.SNAPSHOT_ORDERS, here, b"", events((here - 1, 0)))],
+            "a block that is too short": [(wire.HEARTBEAT, here, b"12345678", ())],
+        }
+        for name, frames in cases.items():
+            with self.subTest(name):
+                client = self.caught_up(channels=["orders"])
+                for template, sequence, block, entries in frames:
+                    self.server._connections[-1].frame(template, sequence, block, entries)
+                records = read_until(client, Disconnected)
+                self.assertIs(type(of(records, Disconnected)[0].error), bulkhead.ProtocolError)
+                read_until(client, CaughtUp)
+                self.assert_orders(client)
+                client.close()
+                self.server.cut()
+        with self.subTest("another epoch"):
+            client = self.caught_up()
+            self.server.epoch = 7
+            self.server.heartbeat()
+            self.assertIs(type(of(read_until(client, Disconnected), Disconnected)[0].error), bulkhead.ProtocolError)
 
     def test_an_event_that_does_not_fit_the_book(self) -> None:
         client = self.caught_up()

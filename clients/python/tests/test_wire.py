@@ -121,6 +121,8 @@ class WebSocketTests(unittest.TestCase):
                 "a message without end": b"\x82\x7f" + b"\x7f" + b"\xff" * 7}.items():
             with self.subTest(name), self.assertRaises(ProtocolError):
                 websocket.Receiver().feed(data)
+        with self.assertRaises(ProtocolError):
+            websocket.Receiver(masked=True).feed(encode(2, b"x", False))
 
     def test_handshake_answers(self) -> None:
         address = websocket.Address.parse("ws://localhost")

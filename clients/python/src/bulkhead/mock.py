@@ -102,6 +102,7 @@ class MockServer:
         #: All requests of all clients, in order.
         self.requests: list[dict[str, Any]] = []
         self.handshakes = 0  #: that were accepted
+        self.pongs = 0  #: answers to pings
         self.books: dict[int, Book] = {}
         self.muted = False  #: while set, nothing is sent at all
         self.fragment = False  #: while set, frames come in two fragments with a ping between
@@ -453,6 +454,10 @@ class MockServer:
                 for opcode, payload in receiver.feed(data):
                     if opcode == websocket.TEXT:
                         self._request(connection, json.loads(payload))
+                    elif opcode == websocket.PONG:
+                        with self._changed:
+                            self.pongs += 1
+                            self._changed.notify_all()
                     elif opcode == websocket.CLOSE:
                         return self._forget(connection)
                 data = stream.recv(65_536)

@@ -80,7 +80,6 @@ class Arbiter:
                     self.current = None
             elif isinstance(record, Resumed) and not record.exact and side.start is not None:
                 side.start = record.first - 1
-                side.held.clear()
             if isinstance(record, _NOTICES):
                 self.out.append(FromSide(name, record))
 
@@ -132,9 +131,10 @@ class Arbiter:
                 self._hold(side, event)
         elif self._counts(side):
             self._hand_out(side, event)
-        elif isinstance(event, Gap) and self._may_serve(side):
-            # Nobody else is there: the hole is everybody's.
+        elif isinstance(event, Gap) and self._may_serve(side) and event.first <= self.complete + 1:
+            # Nobody else is there: the hole is everybody's, and the event says so.
             self._hand_out(side, event)
+            self.complete = max(self.complete, event.last_lost)
         else:
             self._hold(side, event)
 
