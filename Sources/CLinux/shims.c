@@ -3,6 +3,7 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <pthread.h>
 #include <fcntl.h>
 #include <linux/futex.h>
 #include <linux/membarrier.h>
@@ -104,6 +105,21 @@ int bulkhead_pin_to_cores(const int *cores, int count) {
 }
 
 int bulkhead_end_with_parent(void) { return prctl(PR_SET_PDEATHSIG, SIGTERM, 0, 0, 0) != 0 ? -errno : 0; }
+
+_Static_assert(sizeof(pthread_mutex_t) <= BULKHEAD_LIFE_BYTES, "a mutex fits its place");
+int bulkhead_hold_life(void *memory) {
+  pthread_mutexattr_t attributes;
+  int code = pthread_mutexattr_init(&attributes);
+  if (code != 0) return -code;
+  pthread_mutexattr_setpshared(&attributes, PTHREAD_PROCESS_SHARED);
+  pthread_mutexattr_setrobust(&attributes, PTHREAD_MUTEX_ROBUST);
+  // What a predecessor left there is nobody's any more.
+  memset(memory, 0, BULKHEAD_LIFE_BYTES);
+  code = pthread_mutex_init(memory, &attributes);
+  if (code == 0) code = pthread_mutex_lock(memory);
+  pthread_mutexattr_destroy(&attributes);
+  return -code;
+}
 
 int bulkhead_become_subreaper(void) { return prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) != 0 ? -errno : 0; }
 

@@ -39,6 +39,7 @@ public enum StageState: UInt64, Sendable {
 /// 0x0C0  state │ 0xC8 beats │ 0xD0 beat time (CLOCK_MONOTONIC, ns) │ 0xD8 exit reason
 /// 0x0E0  when this incarnation began │ 0xE8 when it was READY first │ 0xF0 its longest time between two beats (ns)
 /// 0x100  256 counters of 8 bytes, named by the component's counter enumeration
+/// 0x940  life: a mutex that the process holds until it dies (see ``holdLife()``)
 /// 0x1000 latency histogram: kernel receive stamp → this stage's output, ns
 /// ```
 public struct ControlPage: ~Copyable {
@@ -50,6 +51,7 @@ public struct ControlPage: ~Copyable {
   public static let appliedSequenceOffset = 0x80
   public static let counterOffset = 0x100
   public static let counterCount = 256
+  public static let lifeOffset = 0x940
   public static let histogramOffset = 0x1000
 
   let file: SharedFile
@@ -138,6 +140,18 @@ public struct ControlPage: ~Copyable {
   /// Stores a count of the component: what it was before this incarnation, and what this one counted.
   public func setTotal<Counter: StageCounter>(_ counter: Counter, _ value: UInt64, since base: CounterBase) {
     set(counter, base.values[counter.rawValue] &+ value)
+  }
+
+  /// Lets everybody see at once when this process dies: the kernel marks a word of the page before anything else, while
+  /// the death itself is reported only when gigabytes of mappings have been taken down. Once per process, by its main
+  /// thread.
+  /// - Returns: false when the system refuses.
+  public func holdLife() -> Bool { bulkhead_hold_life(file.base + Self.lifeOffset) == 0 }
+
+  /// True from the moment the process that held the page's life has begun to die. It may still run on another thread for an
+  /// instant, so its death is not yet confirmed.
+  public var isDying: Bool {
+    UInt32(truncatingIfNeeded: word(Self.lifeOffset).loadAcquiring()) & BULKHEAD_LIFE_ENDED != 0
   }
 
   public func setState(_ state: StageState) {

@@ -66,6 +66,8 @@ public struct StageProcess: ~Copyable {
       if control.isAlive, control.pid != getpid() {
         fail("\(component): already runs as process \(control.pid)", code: ExitCode.failure)
       }
+      // Before the page is this process's: whoever finds its number there can rely on the word.
+      if !control.holdLife() { narrate("\(component): its death will be seen late: no robust mutex") }
       control.beginIncarnation()
       // Everything that will be mapped, too: a page that is not there costs the loop a fault.
       if topology.host.lockMemory, mlockall(Int32(MCL_CURRENT) | Int32(MCL_FUTURE)) != 0 {

@@ -42,6 +42,12 @@ int bulkhead_pin_to_cores(const int *cores, int count);
 // negative. Returns the pid, or -errno of the step that failed.
 pid_t bulkhead_spawn(const char *path, char *const arguments[], char *const environment[], const int *descriptors,
                      int descriptor_count, int log_descriptor);
+// Holds a robust mutex in shared memory until this thread ends, however it ends: the kernel then marks its word
+// (BULKHEAD_LIFE_ENDED) as the first thing it does, long before it has given back a large process's memory and reports the
+// death. `memory`: BULKHEAD_LIFE_BYTES, aligned to 8, mapped for as long as the process lives; once per thread. Returns 0 or -errno.
+#define BULKHEAD_LIFE_BYTES 64
+#define BULKHEAD_LIFE_ENDED 0x40000000u
+int bulkhead_hold_life(void *memory);
 // Makes this process the parent of descendants whose own parent dies.
 int bulkhead_become_subreaper(void);
 // Single steps through a process of one's own (ptrace). It asks for that itself; each step ends with a stop that waitpid
