@@ -78,7 +78,11 @@ let package = Package(
     // The merge stage's loop; a library, so that its benchmark drives what the process runs.
     library(
       "MergeLoop",
-      ["CLinux", "ShmRing", "StageRecords", "FeedWire", "LineArbiter", "StageRuntime", "Topology"]),
+      [
+        "CLinux", "ShmRing", "StageRecords", "FeedWire", "SoupBinTCP", "Glimpse", "LineArbiter",
+        "StageRuntime",
+        "SoupTCP", "Topology",
+      ]),
 
     // The processes.
     stage("rxd", ["CLinux", "ShmRing", "StageRecords", "StageRuntime", "Topology"]),
@@ -123,7 +127,7 @@ let package = Package(
     testProgram(
       "mergesim",
       ["LineArbiter", "FeedWire", "FeedSim", "OrderBook", "BookBuilder", "StageRecords", "StreamDigest"]),
-    tests("MergeLoopTests", ["MergeLoop", "LineArbiter", "ShmRing"]),
+    tests("MergeLoopTests", ["MergeLoop", "LineArbiter", "ShmRing", "Glimpse", "FeedWire"]),
     tests("LineArbiterTests", ["LineArbiter", "StageRecords"]),
     tests("ITCH50Tests", ["FeedWire"]),
     tests("OrderBookTests", ["OrderBook"]),

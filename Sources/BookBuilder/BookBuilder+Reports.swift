@@ -8,6 +8,7 @@ extension BookBuilder {
     _ message: ITCH50.StockDirectory, _ event: BookEventHeader, into events: inout Events
   ) -> MessageRejection? {
     guard event.instrument != 0 else { return .impossibleField }
+    states.note(0x52, message.base)
     let body = events.append(.definition, event, bodyBytes: 24)
     body.storeBytes(of: message.stock, toByteOffset: 0, as: UInt64.self)
     body.storeBytes(of: message.roundLot.littleEndian, toByteOffset: 8, as: UInt32.self)
@@ -26,6 +27,7 @@ extension BookBuilder {
   mutating func report<Events: EventSink & ~Copyable>(
     _ type: UInt8, _ base: UnsafeRawPointer, _ event: BookEventHeader, into events: inout Events
   ) {
+    states.note(type, base)
     var event = event
     switch type {
     case 0x50:  // P

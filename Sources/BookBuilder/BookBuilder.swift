@@ -25,10 +25,20 @@ public struct BookBuilder: ~Copyable {
   private let scratch = UnsafeMutableRawPointer.allocate(byteCount: NoEvents.bodyBytesMax, alignment: 8)
   /// What ``prefetch(_:)`` remembers from its first pass to its second.
   let notes = UnsafeMutablePointer<PrefetchNote>.allocate(capacity: BookBuilder.prefetchCount)
+  let states: StateMemory
+  /// The channel is stale for no other reason than an image that is being fetched. Readers know it from a notice, which
+  /// is no part of the stream: what is lost afterwards makes the stream stale as if there had been none.
+  public internal(set) var isSuspected = false
 
   /// Maps and touches the books' memory; traps when it cannot be had (see ``OrderBooks/init(capacity:)``).
-  public init(capacity: BookCapacity, channel: UInt8, policy: ErrorPolicy = .alarm) {
+  /// - Parameters:
+  ///   - policy: what becomes of an instrument about which something wrong was said
+  ///   - takesImages: whether ``beginImage(_:first:last:count:)`` is used; takes 2 MB
+  public init(
+    capacity: BookCapacity, channel: UInt8, policy: ErrorPolicy = .alarm, takesImages: Bool = false
+  ) {
     books = OrderBooks(capacity: capacity)
+    states = StateMemory(isOn: takesImages)
     self.channel = channel
     self.policy = policy
   }
@@ -108,7 +118,8 @@ public struct BookBuilder: ~Copyable {
     let last = last < first ? first : last
     counters.gaps &+= 1
     counters.lost &+= last &- first &+ 1
-    let wasStale = instruments.isStale(0)
+    let wasStale = instruments.isStale(0) && !isSuspected
+    isSuspected = false
     if !wasStale { instruments.setTrust(0, reason: TrustReason.gap.rawValue) }
     let event = BookEventHeader(
       sequence: first, venueTime: 0, receiveTime: receiveTime, instrument: 0, channel: channel,

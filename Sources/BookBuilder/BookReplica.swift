@@ -68,6 +68,8 @@ public struct BookReplica: ~Copyable {
   /// complete, else the start of a later one. Numbers are left out where messages made no events.
   private func follows(_ identity: EventIdentity) -> Bool {
     guard let lastIdentity else { return identity.index == 0 }
+    // Before the first message there may have been notices alone, under number 0.
+    if isMessageComplete, identity.sequence == 0, lastIdentity.sequence == 0 { return true }
     if isMessageComplete, identity.index >= BookEventHeader.recoveryIndex {
       return identity.sequence == lastIdentity.sequence
     }
@@ -105,8 +107,13 @@ public struct BookReplica: ~Copyable {
   ) -> ReplicaMismatch? {
     guard let state = TrustState(rawValue: body.uint8(0)), let reason = TrustReason(rawValue: body.uint8(1)),
       (state == .live) == (reason == .none),
-      body.uint8(2) <= (state == .live || header.instrument == 0 ? 0 : 1)
+      body.uint8(2) <= ((state == .live) == (header.instrument == 0) ? 1 : 0)
     else { return .malformedEvent }
+    if header.instrument == 0, state == .live, body.uint8(2) == 1 {
+      if isFlagged { return .trustDiffers }
+      instruments.setChannelLive()
+      return nil
+    }
     let isQuarantined = body.uint8(2) == 1
     let isStale = state == .stale || (header.instrument != 0 && instruments.isStale(0))
     if isFlagged != isStale { return .trustDiffers }

@@ -99,11 +99,15 @@ public struct InstrumentTable: ~Copyable {
     Int(instrument) < Self.capacity ? reasons[Int(instrument)] : 0
   }
 
-  /// - Parameter reason: raw value of a TrustReason; 0 makes the instrument live.
+  /// - Parameter reason: raw value of a TrustReason; 0 makes the instrument live, and instrument 0 all of them.
   mutating func setTrust(_ instrument: UInt32, reason: UInt8, isQuarantined: Bool = false) {
     guard Int(instrument) < Self.capacity else { return }
+    if instrument == 0 && reason == 0 { reasons.update(repeating: 0, count: Self.capacity) }
     reasons[Int(instrument)] = reason | (isQuarantined ? Self.quarantineBit : 0)
   }
+
+  /// The channel is live, whatever its instruments are.
+  mutating func setChannelLive() { reasons[0] = 0 }
 
   mutating func define(_ instrument: UInt32, _ definition: InstrumentDefinition) {
     guard Int(instrument) < Self.capacity else { return }

@@ -87,6 +87,8 @@ public struct VenueOptions: Sendable, Equatable {
   public var retransmitLoss: UInt64 = 0
   /// Nanoseconds between a request and its answer.
   public var retransmitDelay: UInt64 = 0
+  /// The newest messages that are answered for.
+  public var retransmitRetention = UInt64.max
   /// Where the day is served over SoupBinTCP, and where images of it are; `nil` = nowhere.
   public var soup: DatagramAddress?
   public var glimpse: DatagramAddress?
@@ -175,6 +177,10 @@ public struct VenueOptions: Sendable, Equatable {
     },
     option("--retransmit-delay", "DURATION", "time between a request and its answer (0s)") {
       (options, text) throws(VenueUsageError) in options.retransmitDelay = try duration(text, from: 0)
+    },
+    option("--retransmit-retention", "N", "only the newest N messages are answered for (all)") {
+      (options, text) throws(VenueUsageError) in
+      options.retransmitRetention = try number(text, 1...UInt64.max)
     },
     option("--soup", "ADDRESS:PORT|off", "where the day is served over SoupBinTCP (off)") {
       (options, text) throws(VenueUsageError) in options.soup = try address(text)

@@ -151,6 +151,10 @@ public struct GlimpseDecoder: ~Copyable {
     }
   }
 
+  /// Whether the image so far has an order of this reference.
+  @_noLocks
+  public func hasOrder(_ reference: UInt64) -> Bool { references.contains(reference) }
+
   /// Images refused for a reason.
   public func refusals(_ reason: GlimpseRefusal) -> UInt64 { refusalCounts[reason.index] }
 
@@ -266,6 +270,19 @@ struct ReferenceSet: ~Copyable {
     if count > 0 { slots.update(repeating: 0, count: slotCount) }
     count = 0
     hasZero = false
+  }
+
+  @_noLocks
+  func contains(_ reference: UInt64) -> Bool {
+    if reference == 0 { return hasZero }
+    let mask = slotCount &- 1
+    let shift = UInt64(64 &- slotCount.trailingZeroBitCount)
+    var slot = Int(truncatingIfNeeded: (reference &* 0x9E37_79B9_7F4A_7C15) &>> shift) & mask
+    while slots[slot] != 0 {
+      if slots[slot] == reference { return true }
+      slot = (slot &+ 1) & mask
+    }
+    return false
   }
 
   @_noLocks

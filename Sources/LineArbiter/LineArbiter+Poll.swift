@@ -102,7 +102,6 @@ extension LineArbiter {
   @inline(__always)
   private mutating func askForSnapshot(through last: UInt64, now: UInt64) -> Concession {
     if expected > snapshot.last { snapshot.attempts = 0 }
-    snapshot.last = gaps.entries[0].last
     if snapshot.isInFlight {
       if now < snapshot.dueAt { return .wait(snapshot.dueAt) }
       snapshot.isInFlight = false
@@ -116,8 +115,10 @@ extension LineArbiter {
         snapshot.dueAt = snapshot.gate.dueAt(now, attempt: snapshot.attempts)
         snapshot.attempts &+= 1
         snapshot.isInFlight = true
+        // As it is now: while the image is on its way, messages that there is no room for make the range longer.
+        snapshot.last = gaps.entries[0].last
         requests.planIsStale = true
-        return .act(.requestSnapshot(first: expected, last: min(last, gaps.entries[0].last)))
+        return .act(.requestSnapshot(first: expected, last: min(last, snapshot.last)))
       case .refused: snapshot.gate.statistics.refusedByBreaker &+= 1
       }
     }

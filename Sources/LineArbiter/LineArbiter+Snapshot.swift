@@ -7,7 +7,7 @@ struct SnapshotRung {
   @usableFromInline var dueAt: UInt64 = 0
   /// Attempts for the range at the head that were not answered.
   @usableFromInline var attempts: UInt32 = 0
-  /// The last number of that range.
+  /// The last number of that range when the image was last asked for: an image has to reach beyond it.
   @usableFromInline var last: UInt64 = 0
 
   init(_ settings: RungSettings) { gate = RungGate(settings) }
@@ -42,7 +42,7 @@ extension LineArbiter {
       snapshotFailed(now: now)
       return .tooNew
     }
-    guard next > gaps.entries[0].last else {
+    guard next > snapshot.last else {
       snapshotFailed(now: now)
       return .tooOld
     }
@@ -59,6 +59,29 @@ extension LineArbiter {
     guard snapshot.isInFlight else { return }
     snapshot.isInFlight = false
     noteOutcome(.snapshot, failed: true, now)
+    requests.planIsStale = true
+  }
+
+  /// Whether an image is on its way for a range that is still missing.
+  public var isSnapshotWanted: Bool {
+    snapshot.isInFlight && gaps.count > 0 && gaps.entries[0].first == expected
+  }
+
+  /// The image that was asked for is not needed any more: the lines brought the range.
+  public mutating func snapshotNotNeeded() {
+    snapshot.isInFlight = false
+    requests.planIsStale = true
+  }
+
+  /// The stage reads its lines' retained packets again from an earlier position on: what they show next is their first
+  /// sign, and no line has gone back.
+  public mutating func readLinesAgain() {
+    watch.forgetArrivals()
+    for source in 0..<2 {
+      lines[source].nextSequence = 0
+      lines[source].rewoundPackets = 0
+      watch.marks[source].sequence = 0
+    }
     requests.planIsStale = true
   }
 

@@ -15,8 +15,23 @@ extension ArbiterConfiguration {
     lineObjectiveNanoseconds = arbitration.objectiveNanoseconds
     farAheadMessages = UInt64(arbitration.farAheadMessages)
     historyMessages = arbitration.historyMessages
-    // The topology refuses "snapshot": there is no client yet.
-    unrecoverable = arbitration.unrecoverable == .halt ? .halt : .stale
+    switch arbitration.unrecoverable {
+    case .stale: unrecoverable = .stale
+    case .halt: unrecoverable = .halt
+    case .snapshot: unrecoverable = .snapshot
+    }
+    if let service = channel.snapshot {
+      snapshot.isEnabled = true
+      snapshot.timeoutNanoseconds = service.timeoutNanoseconds
+      snapshot.backoffNanoseconds = service.backoffNanoseconds
+      snapshot.attempts = service.attempts
+      snapshot.intervalNanoseconds = service.minimumIntervalNanoseconds
+      snapshot.breakerPercent = UInt64(service.breakerPercent)
+      snapshot.breakerWindow = service.breakerWindow
+      snapshot.breakerOpenNanoseconds = service.breakerOpenNanoseconds
+      snapshot.breakerProbes = service.breakerProbes
+      snapshot.objectiveNanoseconds = service.objectiveNanoseconds
+    }
     guard let service = channel.retransmission else {
       retransmission.isEnabled = false
       return

@@ -3,6 +3,7 @@ import FeedWire
 import Glibc
 import LineArbiter
 import ShmRing
+import SoupBinTCP
 import StageRecords
 public import StageRuntime
 import Topology
@@ -30,9 +31,15 @@ public struct MergeStage: ~Copyable {
   let page: RecoveryPage
   private var lineA: RingConsumer
   private var lineB: RingConsumer
-  private(set) var output: MergedOutput
+  var output: MergedOutput
   var arbiter: LineArbiter
   private(set) var retransmission: RetransmissionClient
+  /// Nil without a snapshot service.
+  var snapshot: SnapshotClient?
+  var isFetching = false
+  /// Where the lines' rings were read when the image was asked for.
+  private var rewindA: UInt64 = 0
+  private var rewindB: UInt64 = 0
   /// Room for two records.
   private let buffer: UnsafeMutableRawPointer
   private var blocks = BlockIndex()
@@ -53,8 +60,8 @@ public struct MergeStage: ~Copyable {
   /// What has been written down so far.
   var reported = MergeReported()
   /// Positions up to which the lines' rings hold what a predecessor may have read already.
-  private let retainedA: UInt64
-  private let retainedB: UInt64
+  private var retainedA: UInt64
+  private var retainedB: UInt64
   private var isReadingA = true
   private var isReadingB = true
   /// The first number that this incarnation has to deliver, and whether it is still on its way there.
@@ -98,6 +105,9 @@ public struct MergeStage: ~Copyable {
       narrate("\(process.component): continuing at sequence \(resumed.next), found on its own ring")
     }
     retransmission = RetransmissionClient(topology.channel.retransmission, component: process.component)
+    snapshot = SnapshotClient(
+      configuration.unrecoverable == .snapshot ? topology.channel.snapshot : nil,
+      orders: topology.capacity.orders, component: process.component)
     buffer = UnsafeMutableRawPointer.allocate(byteCount: 2 * Self.receiveBufferBytes, alignment: 64)
     buffer.initializeMemory(as: UInt8.self, repeating: 0, count: 2 * Self.receiveBufferBytes)
     idleStrategy = process.idleStrategy
@@ -145,6 +155,7 @@ public struct MergeStage: ~Copyable {
     packets += take(.lineB, now)
     packets += takeAnswers(now)
     if isReadingA || isReadingB { leaveRetention() }
+    if isFetching { packets += fetch(now) }
     if packets > 0 || now >= nextAction { resolve(now) }
     if now >= nextLook {
       nextLook = now &+ Self.lookNanoseconds
@@ -164,6 +175,35 @@ public struct MergeStage: ~Copyable {
     if stamp != 0, clock > stamp { control.latency.record(clock - stamp) }
     control.beat()
     return true
+  }
+
+  mutating func endFetching() {
+    isFetching = false
+    snapshot?.stop()
+  }
+
+  mutating func noteRingPositions() {
+    rewindA = lineA.nextPosition
+    rewindB = lineB.nextPosition
+  }
+
+  /// Reads the lines again from ``noteRingPositions()`` on: what there was no room for is there.
+  mutating func readLinesAgain() {
+    (retainedA, retainedB) = (lineA.nextPosition, lineB.nextPosition)
+    lineA.rewind(to: rewindA)
+    lineB.rewind(to: rewindB)
+    (isReadingA, isReadingB) = (true, true)
+    arbiter.readLinesAgain()
+    arbiter.setReadingRetention(.lineA, true)
+    arbiter.setReadingRetention(.lineB, true)
+  }
+
+  /// What the datagram that was indexed last says while an image is on its way.
+  @inline(never)
+  private mutating func noteWitnesses(_ base: UnsafeRawPointer, _ first: UInt64) {
+    for block in 0..<blocks.count {
+      snapshot?.note(first &+ UInt64(block), blocks.message(block, of: base))
+    }
   }
 
   /// A line's retention is read once its ring is read up to where it stood at the start.
@@ -281,8 +321,10 @@ public struct MergeStage: ~Copyable {
       put(first, message, stamp)
       arbiter.remember(sequence: first, bytes: message)
     case .duplicate: arbiter.compare(source: source, sequence: first, bytes: message)
-    case .examine: examine(first, message, stamp)
-    case .ignore: break
+    case .examine:
+      examine(first, message, stamp)
+      if isFetching { snapshot?.note(first, message) }
+    case .ignore: if isFetching { snapshot?.note(first, message) }
     }
     return true
   }
@@ -373,6 +415,7 @@ public struct MergeStage: ~Copyable {
       }
     case .ignore: break
     }
+    if isFetching { noteWitnesses(base, first) }
   }
 
   @inline(__always)
@@ -381,7 +424,7 @@ public struct MergeStage: ~Copyable {
     if output.openMessages >= Self.batchMessages { output.publishBatch() }
   }
 
-  private mutating func drainHeld() {
+  mutating func drainHeld() {
     while let held = arbiter.nextDeliverable() { put(held.sequence, held.bytes, held.stamp) }
   }
 
@@ -397,9 +440,7 @@ public struct MergeStage: ~Copyable {
       case .halt(let first, let last, let reason):
         output.publishGap(first: first, last: last, reason: reason.rawValue)
         return halt(first: first, last: last)
-      case .requestSnapshot:
-        // The topology refuses that policy until there is a client.
-        arbiter.snapshotFailed(now: now)
+      case .requestSnapshot(let first, let last): beginImage(first: first, last: last, now)
       case .wait(let until):
         nextAction = until
         output.publishBatch()

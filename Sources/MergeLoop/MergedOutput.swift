@@ -25,6 +25,10 @@ struct MergedOutput: ~Copyable {
     self.producer = producer
   }
 
+  /// What the newest image record says that is published or committed.
+  private(set) var imageFirst: UInt64 = 0
+  private var imageMessages: UInt64 = 0
+
   /// How far the ring's stream goes: the next sequence number, and the session if one was published.
   mutating func resume() -> (next: UInt64, session: SessionIdentifier?) {
     let buffer = UnsafeMutableRawPointer.allocate(byteCount: producer.recordBytesLimit + 64, alignment: 64)
@@ -51,7 +55,8 @@ struct MergedOutput: ~Copyable {
     let first = record.load(as: UInt64.self)
     switch kind {
     case MergedRecord.Kind.message: return first &+ 1
-    case MergedRecord.Kind.gap: return record.load(fromByteOffset: 8, as: UInt64.self) &+ 1
+    case MergedRecord.Kind.gap, MergedRecord.Kind.imageEnd:
+      return record.load(fromByteOffset: 8, as: UInt64.self) &+ 1
     default: return max(1, first)
     }
   }
@@ -92,6 +97,45 @@ struct MergedOutput: ~Copyable {
     payload.storeBytes(of: UInt64(reason), toByteOffset: 16, as: UInt64.self)
     producer.commit(kind: MergedRecord.Kind.gap, bytes: MergedRecord.gapBytes)
     gaps &+= 1
+    publishBatch()
+  }
+
+  /// An image is being fetched in the place of the messages from `first`, the next one, on.
+  mutating func publishImageStart(first: UInt64, last: UInt64) {
+    precondition(first == next && last >= first, "an image takes the place of what comes next")
+    imageFirst = first
+    imageMessages = 0
+    let payload = producer.reserve(bytes: MergedRecord.imageStartBytes)
+    payload.storeBytes(of: first, as: UInt64.self)
+    payload.storeBytes(of: last, toByteOffset: 8, as: UInt64.self)
+    producer.commit(kind: MergedRecord.Kind.imageStart, bytes: MergedRecord.imageStartBytes)
+    publishBatch()
+  }
+
+  /// A message of the image. Behind anything else than its start or another of its messages it means nothing.
+  mutating func putImage(message: UnsafeRawBufferPointer) {
+    let bytes = MergedRecord.messageHeaderBytes &+ message.count
+    guard bytes <= producer.recordBytesLimit, let source = message.baseAddress else { return }
+    imageMessages &+= 1
+    let payload = producer.reserve(bytes: bytes)
+    payload.storeBytes(of: imageFirst, as: UInt64.self)
+    payload.storeBytes(of: imageMessages, toByteOffset: 8, as: UInt64.self)
+    copyMessage(from: source, to: payload + MergedRecord.messageHeaderBytes, count: message.count)
+    producer.commit(kind: MergedRecord.Kind.image, bytes: bytes)
+    openMessages &+= 1
+    if producer.batchIsLong || openMessages >= 128 { publishBatch() }
+  }
+
+  /// The image is whole and stands for everything up to `last`.
+  mutating func publishImageEnd(first: UInt64, last: UInt64) {
+    precondition(
+      first == next && first == imageFirst && last >= first, "an image takes the place of what comes next")
+    next = last &+ 1
+    let payload = producer.reserve(bytes: MergedRecord.imageEndBytes)
+    payload.storeBytes(of: first, as: UInt64.self)
+    payload.storeBytes(of: last, toByteOffset: 8, as: UInt64.self)
+    payload.storeBytes(of: imageMessages, toByteOffset: 16, as: UInt64.self)
+    producer.commit(kind: MergedRecord.Kind.imageEnd, bytes: MergedRecord.imageEndBytes)
     publishBatch()
   }
 

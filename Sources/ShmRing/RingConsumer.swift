@@ -245,6 +245,13 @@ public struct RingConsumer: ~Copyable {
     state.position = min(oldestRetained, header.published.loadAcquiring())
   }
 
+  /// Moves back to a position at which this reader has been, to read from there again. If it is not retained any more,
+  /// the next poll says what is lost.
+  public mutating func rewind(to position: UInt64) {
+    precondition(position <= state.position, "a reader goes back only to where it has been")
+    state.position = position
+  }
+
   // MARK: Health, epochs, generations
 
   /// Looks whether the ring still makes sense from where this reader stands. For once every few milliseconds, above all

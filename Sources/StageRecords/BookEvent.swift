@@ -28,7 +28,8 @@
 /// trust           0 u8 TrustState | 1 u8 reason | 2 u8 1 = quarantined: its book is empty from 24
 ///                 here on, and no event of it follows until a trust event says live
 ///                 | 3 u8[5] zero | 8 u64 first | 16 u64 last
-///                 (instrument 0 = every instrument of the channel)
+///                 (instrument 0 = every instrument of the channel, also for live; live with 2 u8 = 1: the
+///                 channel's own mark alone)
 /// gap             0 u64 first | 8 u64 last | 16 u64 GapReason                                  24
 /// endOfSession    0 u64 messages applied | 8 u64 messages lost                                 16
 /// ```
@@ -128,6 +129,9 @@ public struct BookEventHeader: Sendable, Equatable {
   /// Index of the first event that ends an instrument's quarantine: its book, then its trust, behind every event of the
   /// newest message, under that message's sequence number.
   public static let recoveryIndex: UInt16 = 0x8000
+  /// Index of the notice that an image is being fetched, behind every event of the newest message that was out. Events
+  /// from ``restartNoticeIndex`` on are no part of the stream that the venue's messages make, nor of its digest.
+  public static let imageNoticeIndex: UInt16 = 0xFF80
 
   @inlinable
   public init(

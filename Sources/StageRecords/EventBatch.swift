@@ -107,6 +107,34 @@ public struct EventBatch: ~Copyable {
     flags.storeBytes(of: flags.load(as: UInt8.self) | EventFlags.last, as: UInt8.self)
   }
 
+  /// Adds the events of another batch behind those that are here: their indices go on from here, and only the last of
+  /// them all is the last of its message. False, and nothing is added, if they do not fit.
+  public mutating func append(contentsOf other: borrowing EventBatch) -> Bool {
+    guard usedCells + other.usedCells <= capacityCells, usedEvents + other.usedEvents <= 0xFEFF else {
+      return false
+    }
+    guard other.usedEvents > 0 else { return true }
+    if usedEvents > 0 {
+      let flags = base + lastEventOffset + Self.prefixBytes + BookEventHeader.flagsOffset
+      flags.storeBytes(of: flags.load(as: UInt8.self) & ~EventFlags.last, as: UInt8.self)
+    }
+    let start = usedCells * Self.cellBytes
+    (base + start).copyMemory(from: other.base, byteCount: other.usedCells * Self.cellBytes)
+    var cell = 0
+    while cell < other.usedCells {
+      let event = base + start + cell * Self.cellBytes
+      event.storeBytes(
+        of: UInt16(truncatingIfNeeded: usedEvents),
+        toByteOffset: Self.prefixBytes + BookEventHeader.indexOffset, as: UInt16.self)
+      usedEvents += 1
+      lastEventOffset = start + cell * Self.cellBytes
+      let length = Int(event.load(as: UInt64.self) & 0xFFFF)
+      cell += (Self.prefixBytes + length + Self.cellBytes - 1) / Self.cellBytes
+    }
+    usedCells += other.usedCells
+    return true
+  }
+
   /// Calls `body` with the kind and the bytes (header + body) of each event, in order.
   @inlinable @inline(__always)
   public borrowing func forEach(_ body: (_ kind: UInt8, _ event: UnsafeRawBufferPointer) -> Void) {

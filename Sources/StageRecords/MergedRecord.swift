@@ -13,7 +13,18 @@
 ///                        8  10B  session         MoldUDP64 session, ASCII
 /// endOfSession    offset 0  u64  next            one past the last sequence number of the session
 ///                        8  10B  session
+/// imageStart      offset 0  u64  first           the first message that an image is being fetched in place of
+///                        8  u64  last            the last message known to be missing then, inclusive
+/// image           offset 0  u64  first           as in the imageStart before it
+///                        8  u64  number          from 1 on, without a hole, within its image
+///                       16  ...  message bytes   an ITCH message that states something, as GLIMPSE sends it
+/// imageEnd        offset 0  u64  first           the image takes the place of first...last
+///                        8  u64  last            the last message whose effect is in it, inclusive
+///                       16  u64  count           how many image records it has
 /// ```
+/// From an imageStart on every book is in doubt. An image counts only with its imageEnd: one that another record than
+/// its own follows is void. Until then none of its numbers is taken.
+///
 /// A message of at most 40 bytes (every ITCH 5.0 order message) fits one 64-byte cell.
 public enum MergedRecord {
   /// Ring record kinds on the merged ring.
@@ -22,11 +33,17 @@ public enum MergedRecord {
     public static let gap: UInt8 = 2
     public static let sessionStart: UInt8 = 3
     public static let endOfSession: UInt8 = 4
+    public static let imageStart: UInt8 = 5
+    public static let image: UInt8 = 6
+    public static let imageEnd: UInt8 = 7
   }
   /// Bytes in front of the venue message in a ``Kind/message`` record.
   public static let messageHeaderBytes = 16
   /// Payload bytes of a ``Kind/gap`` record.
   public static let gapBytes = 24
+  /// Payload bytes of ``Kind/imageStart`` and ``Kind/imageEnd``.
+  public static let imageStartBytes = 16
+  public static let imageEndBytes = 24
   /// Payload bytes of ``Kind/sessionStart`` and ``Kind/endOfSession``.
   public static let sessionBytes = 24
   /// Bytes of a MoldUDP64 session identifier.
@@ -51,6 +68,8 @@ public enum GapReason: UInt8, Sendable, CaseIterable {
   case snapshotUnavailable = 7
   /// Its session is over, and its retransmission with it.
   case sessionOver = 8
+  /// The venue's full image took its place: the books are exact again behind it.
+  case replacedBySnapshot = 9
 
   /// The name used in every text and JSON output.
   public var name: String {
@@ -63,6 +82,7 @@ public enum GapReason: UInt8, Sendable, CaseIterable {
     case .retransmissionUnavailable: "retransmission unavailable"
     case .snapshotUnavailable: "snapshot unavailable"
     case .sessionOver: "session over"
+    case .replacedBySnapshot: "replaced by snapshot"
     }
   }
 }

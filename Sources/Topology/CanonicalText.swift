@@ -74,7 +74,11 @@ struct CanonicalText {
     }
     add("\(path).arbitration.unrecoverable", arbitration.unrecoverable.rawValue)
     add("\(path).retransmission.enabled", channel.retransmission != nil)
-    guard let service = channel.retransmission else { return }
+    if let service = channel.retransmission { add(path, service) }
+    if let service = channel.snapshot { add(path, service) }
+  }
+
+  private mutating func add(_ path: String, _ service: Topology.Retransmission) {
     add("\(path).retransmission.address", service.address)
     add("\(path).retransmission.port", Int(service.port))
     add("\(path).retransmission.timeout", service.timeoutNanoseconds)
@@ -89,6 +93,23 @@ struct CanonicalText {
     add("\(path).retransmission.breaker_open", service.breakerOpenNanoseconds)
     add("\(path).retransmission.breaker_probes", service.breakerProbes)
     add("\(path).retransmission.objective", service.objectiveNanoseconds)
+  }
+
+  private mutating func add(_ path: String, _ service: Topology.Snapshot) {
+    add("\(path).snapshot.address", service.address)
+    add("\(path).snapshot.port", Int(service.port))
+    add("\(path).snapshot.username", service.username)
+    add("\(path).snapshot.password", service.password)
+    add("\(path).snapshot.end", service.endIsLast ? "last" : "next")
+    add("\(path).snapshot.timeout", service.timeoutNanoseconds)
+    add("\(path).snapshot.attempts", service.attempts)
+    add("\(path).snapshot.backoff", service.backoffNanoseconds)
+    add("\(path).snapshot.minimum_interval", service.minimumIntervalNanoseconds)
+    add("\(path).snapshot.breaker_percent", service.breakerPercent)
+    add("\(path).snapshot.breaker_window", service.breakerWindow)
+    add("\(path).snapshot.breaker_open", service.breakerOpenNanoseconds)
+    add("\(path).snapshot.breaker_probes", service.breakerProbes)
+    add("\(path).snapshot.objective", service.objectiveNanoseconds)
   }
 
   private mutating func add(_ path: String, _ ring: Topology.Ring) {

@@ -124,7 +124,8 @@ extension Topology {
     history_messages = 4096
 
     # Messages that no source has any more: "stale" marks the books that may be wrong and goes on,
-    # "halt" stops the channel. ("snapshot", the venue's full image, is not in this version.) Default "stale".
+    # "snapshot" waits for the venue's full image in their place (see channel.snapshot) and without one goes on
+    # as "stale", "halt" stops the channel. Default "stale".
     unrecoverable = "stale"
 
     # The venue's retransmission service. Without this table it is not used.
@@ -169,6 +170,45 @@ extension Topology {
 
     # The most messages asked for in one request. 1...65534. Default 1024.
     maximum_messages = 1024
+
+    # The venue's GLIMPSE service (full images over SoupBinTCP), for unrecoverable = "snapshot". Without this table
+    # it is not used.
+    [channel.snapshot]
+    # Default false.
+    enabled = false
+
+    # The server. Both required when enabled. Port 1...65535.
+    address = "127.0.0.1"
+    port = 26480
+
+    # The login: at most 6 and 10 printable ASCII characters. Default "" and "".
+    username = ""
+    password = ""
+
+    # What the number at the end of an image names: "next", the first message that it does not contain, or "last",
+    # the last one that it contains. Default "next".
+    end = "next"
+
+    # How long an image may take, the login included. Default "5s".
+    timeout = "5s"
+
+    # Attempts for one gap before it is lost. 1...1000. Default 3.
+    attempts = 3
+
+    # Attempt n (from 0) may take timeout + n * backoff. Default "1s".
+    backoff = "1s"
+
+    # The least time between two attempts. Default "100ms".
+    minimum_interval = "100ms"
+
+    # The circuit breaker, as for retransmission. Defaults 80, 5, "30s", 1.
+    breaker_percent = 80
+    breaker_window = 5
+    breaker_open = "30s"
+    breaker_probes = 1
+
+    # A gap that an image replaces later than this is counted as a violation. Default "5s".
+    objective = "5s"
 
     # The rings between the stages, in flow order. These four are required; this version has no others.
     #

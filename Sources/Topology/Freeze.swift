@@ -49,6 +49,9 @@ extension Topology.Channel {
     retransmission = settings.retransmission.flatMap { service in
       service.enabled.value ? Topology.Retransmission(service) : nil
     }
+    snapshot = settings.snapshot.flatMap { service in
+      service.enabled.value ? Topology.Snapshot(service) : nil
+    }
   }
 }
 
@@ -75,6 +78,25 @@ extension Topology.Retransmission {
     maximumMessages = settings.maximumMessages.value
     budget = settings.budget.value
     budgetPeriodNanoseconds = settings.budgetPeriod.value
+    breakerPercent = settings.breakerPercent.value
+    breakerWindow = settings.breakerWindow.value
+    breakerOpenNanoseconds = settings.breakerOpen.value
+    breakerProbes = settings.breakerProbes.value
+    objectiveNanoseconds = settings.objective.value
+  }
+}
+
+extension Topology.Snapshot {
+  init(_ settings: SnapshotSettings) {
+    address = settings.address.value
+    port = UInt16(clamping: settings.port.value)
+    username = settings.username.value
+    password = settings.password.value
+    endIsLast = settings.end.value == .last
+    timeoutNanoseconds = settings.timeout.value
+    attempts = settings.attempts.value
+    backoffNanoseconds = settings.backoff.value
+    minimumIntervalNanoseconds = settings.minimumInterval.value
     breakerPercent = settings.breakerPercent.value
     breakerWindow = settings.breakerWindow.value
     breakerOpenNanoseconds = settings.breakerOpen.value

@@ -4,7 +4,7 @@ enum KeyHomes {
     (
       "[host]", ["instance", "run_directory", "cores", "profile", "memory_limit", "lock_memory", "numa_node"]
     ),
-    ("[[channel]]", ["number", "protocol", "line", "arbitration", "retransmission"]),
+    ("[[channel]]", ["number", "protocol", "line", "arbitration", "retransmission", "snapshot"]),
     ("[[channel.line]]", ["group", "interface", "source", "receive_buffer", "receive_buffer_required"]),
     (
       "[channel.arbitration]",
@@ -20,6 +20,7 @@ enum KeyHomes {
         "budget", "budget_period", "breaker_percent", "breaker_window", "breaker_open", "breaker_probes",
       ]
     ),
+    ("[channel.snapshot]", ["username", "password", "end"]),
     ("[[ring]]", ["kind", "policy", "cells", "writer", "readers", "huge_pages"]),
     ("[[stage]]", ["core", "idle", "restart", "restart_limit", "restart_window", "ladder"]),
     ("a stage's ladder", ["mark", "alarm", "fence"]),

@@ -9,13 +9,15 @@ enum MemoryPlan {
   static let bytesPerLevel = 100
   static let bytesPerInstrument = 512
   static let bytesPerWindowMessage = 64
+  /// An order of an image in bookd (message, reference, twice a place to look it up) and in merged (a place).
+  static let bytesPerImageOrder = 128
   /// bookd and pubd.
   static let bookSets = 2
 
   /// Every part, largest first. The ranges of the settings keep the products far below overflow.
   static func items(
     rings: [(name: String, cells: Int, readers: Int)], windowMessages: Int?, capacity: Topology.Capacity,
-    clients: Int, clientQueueBytes: Int
+    clients: Int, clientQueueBytes: Int, takesImages: Bool = false
   ) -> [Topology.MemoryItem] {
     var items = rings.map { ring in
       // A page for the header, and one for the cursor of each reader.
@@ -25,6 +27,11 @@ enum MemoryPlan {
     if let windowMessages {
       items.append(
         Topology.MemoryItem(name: "arbitration window", bytes: windowMessages * bytesPerWindowMessage))
+    }
+    if takesImages {
+      items.append(
+        Topology.MemoryItem(
+          name: "images", bytes: capacity.orders * bytesPerImageOrder + capacity.instruments * 256 + 3 << 20))
     }
     items += [
       Topology.MemoryItem(
@@ -48,7 +55,8 @@ enum MemoryPlan {
     let items = items(
       rings: rings.map { ($0.name.value, $0.cells.value, $0.readers.value.count) },
       windowMessages: settings.channel?.windowMessages.value, capacity: settings.capacity,
-      clients: settings.publish.clients.value, clientQueueBytes: settings.publish.clientQueue.value)
+      clients: settings.publish.clients.value, clientQueueBytes: settings.publish.clientQueue.value,
+      takesImages: settings.channel?.unrecoverable.value == .snapshot)
     let limit = settings.host.memoryLimit
     let areValid =
       limit.isValid && settings.capacityIsValid && rings.allSatisfy(\.cells.isValid)

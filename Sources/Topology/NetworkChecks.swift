@@ -16,16 +16,32 @@ struct NetworkChecks {
     lines.forEach(checkLine)
     checkLinesDiffer()
     if let service = channel?.retransmission { checkService(service) }
+    if let service = channel?.snapshot { checkSnapshot(service) }
     checkUnicast(publish.listen, "[publish]: listen", allowsUnspecified: true)
     checkPorts()
   }
 
   private func checkPolicy(_ channel: ChannelSettings) {
     guard channel.unrecoverable.isValid, channel.unrecoverable.value == .snapshot else { return }
+    if let service = channel.snapshot, !service.enabled.isValid || service.enabled.value { return }
     log.report(
       .snapshotPolicy, at: channel.unrecoverable.span,
-      "[channel.arbitration]: unrecoverable = \"snapshot\" is not in this version: it has no snapshot client",
-      label: "nearest valid: \"stale\", \"halt\"")
+      "[channel.arbitration]: unrecoverable = \"snapshot\" wants a [channel.snapshot] that is enabled",
+      label: "add one, or \"stale\" or \"halt\"")
+  }
+
+  private func checkSnapshot(_ service: SnapshotSettings) {
+    guard service.enabled.isValid, service.enabled.value else { return }
+    let missing = [("address", service.address.isGiven), ("port", service.port.isGiven)].filter { !$0.1 }
+    if !missing.isEmpty {
+      let names = missing.map { "`\($0.0)`" }.joined(separator: " and ")
+      log.report(
+        .snapshotIncomplete, at: service.enabled.isGiven ? service.enabled.span : service.header,
+        "[channel.snapshot] is enabled without \(names)", label: "add \(names), or enabled = false")
+    }
+    if service.address.isGiven {
+      checkUnicast(service.address, "[channel.snapshot]: address", allowsUnspecified: false)
+    }
   }
 
   private func checkTimes(_ channel: ChannelSettings) {
@@ -111,6 +127,10 @@ struct NetworkChecks {
     if let service = channel?.retransmission, service.enabled.value, service.port.isGiven {
       endpoints.append(
         Endpoint(name: "retransmission", address: service.address, port: service.port, isLine: false))
+    }
+    if let service = channel?.snapshot, service.enabled.value, service.port.isGiven {
+      endpoints.append(
+        Endpoint(name: "snapshot", address: service.address, port: service.port, isLine: false))
     }
     endpoints.append(
       Endpoint(name: "publish", address: publish.listen, port: publish.port, isLine: false))

@@ -116,6 +116,8 @@ struct ChannelSettings {
   let unrecoverable: Setting<Topology.Arbitration.Unrecoverable>
   /// `nil` when it is not used.
   let retransmission: RetransmissionSettings?
+  /// `nil` when it is not used.
+  let snapshot: SnapshotSettings?
   /// Whether an absent line is a mistake of its own.
   let canLackLines: Bool
 
@@ -141,6 +143,8 @@ struct ChannelSettings {
     arbitration.finish()
     let service = table.subtable("retransmission", title: "[channel.retransmission]")
     retransmission = service.table == nil ? nil : RetransmissionSettings(service)
+    let images = table.subtable("snapshot", title: "[channel.snapshot]")
+    snapshot = images.table == nil ? nil : SnapshotSettings(images)
     table.finish()
     canLackLines = table.document.isComplete && !table.misspelt.contains("line")
   }
@@ -206,6 +210,60 @@ struct RetransmissionSettings {
     breakerOpen = table.duration("breaker_open", default: 30_000_000_000)
     breakerProbes = table.integer("breaker_probes", in: 1...1000, default: 10)
     objective = table.duration("objective", default: 200_000_000)
+    table.finish()
+  }
+}
+
+private func isPrintable(_ text: String, atMost limit: Int) -> Bool {
+  text.utf8.count <= limit && text.utf8.allSatisfy { $0 >= 0x20 && $0 < 0x7F }
+}
+
+/// `[channel.snapshot]`.
+struct SnapshotSettings {
+  let enabled: Setting<Bool>
+  let address: Setting<IPv4Address>
+  let port: Setting<Int>
+  let header: SourceSpan
+  let username: Setting<String>
+  let password: Setting<String>
+  let end: Setting<SnapshotEnd>
+  let timeout: Setting<UInt64>
+  let attempts: Setting<Int>
+  let backoff: Setting<UInt64>
+  let minimumInterval: Setting<UInt64>
+  let breakerPercent: Setting<Int>
+  let breakerWindow: Setting<Int>
+  let breakerOpen: Setting<UInt64>
+  let breakerProbes: Setting<Int>
+  let objective: Setting<UInt64>
+
+  /// What the number in the end of snapshot means.
+  enum SnapshotEnd: String, CaseIterable, Sendable {
+    case next
+    case last
+  }
+
+  init(_ table: TableReader) {
+    header = table.header
+    enabled = table.boolean("enabled", default: false)
+    address = table.address("address", isRequired: false, example: "127.0.0.1")
+    port = table.integer("port", in: 1...65535, default: 1)
+    username = table.string(
+      "username", default: "", example: "user", rule: "at most 6 printable ASCII characters",
+      isLegal: { isPrintable($0, atMost: 6) })
+    password = table.string(
+      "password", default: "", example: "secret", rule: "at most 10 printable ASCII characters",
+      isLegal: { isPrintable($0, atMost: 10) })
+    end = table.word("end", default: .next)
+    timeout = table.duration("timeout", default: 5_000_000_000)
+    attempts = table.integer("attempts", in: 1...1000, default: 3)
+    backoff = table.duration("backoff", default: 1_000_000_000)
+    minimumInterval = table.duration("minimum_interval", default: 100_000_000)
+    breakerPercent = table.integer("breaker_percent", in: 0...100, default: 80)
+    breakerWindow = table.integer("breaker_window", in: 1...64, default: 5)
+    breakerOpen = table.duration("breaker_open", default: 30_000_000_000)
+    breakerProbes = table.integer("breaker_probes", in: 1...1000, default: 1)
+    objective = table.duration("objective", default: 5_000_000_000)
     table.finish()
   }
 }

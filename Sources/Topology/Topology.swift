@@ -100,6 +100,8 @@ extension Topology {
     public let arbitration: Arbitration
     /// The venue's retransmission service; `nil` when it is not used.
     public let retransmission: Retransmission?
+    /// The venue's GLIMPSE service; `nil` when it is not used.
+    public let snapshot: Snapshot?
 
     /// The line with this name, `a` or `b`.
     public func line(named name: String) -> Line? {
@@ -131,7 +133,7 @@ extension Topology {
     public enum Unrecoverable: String, Sendable, CaseIterable {
       /// Mark the books that may be wrong as stale and go on.
       case stale
-      /// Take the venue's full image in their place. Not in this version.
+      /// Take the venue's full image in their place.
       case snapshot
       /// Stop the channel.
       case halt
@@ -185,6 +187,33 @@ extension Topology {
     /// Answers in a row that close it again.
     public let breakerProbes: Int
     /// A gap that is filled later than this violates the objective.
+    public let objectiveNanoseconds: UInt64
+  }
+
+  /// `[channel.snapshot]`, when enabled.
+  public struct Snapshot: Sendable, Equatable {
+    /// The server's address and TCP port.
+    public let address: IPv4Address
+    public let port: UInt16
+    /// The login, at most 6 and 10 printable ASCII characters.
+    public let username: String
+    public let password: String
+    /// The end of snapshot names the last message that the image contains, not the first one that it does not.
+    public let endIsLast: Bool
+    /// How long an image may take, the login included, at the first attempt.
+    public let timeoutNanoseconds: UInt64
+    /// Attempts for one range, 1...1000.
+    public let attempts: Int
+    /// Attempt n may take `timeoutNanoseconds + n * backoffNanoseconds`, n from 0.
+    public let backoffNanoseconds: UInt64
+    /// The least time between two attempts.
+    public let minimumIntervalNanoseconds: UInt64
+    /// As in ``Retransmission``.
+    public let breakerPercent: Int
+    public let breakerWindow: Int
+    public let breakerOpenNanoseconds: UInt64
+    public let breakerProbes: Int
+    /// A gap that an image replaces later than this violates the objective.
     public let objectiveNanoseconds: UInt64
   }
 

@@ -104,6 +104,7 @@ enum DiagnosticCode: String, CaseIterable {
   case portClash = "E053"
   case retransmissionIncomplete = "E054"
   case notUnicast = "E055"
+  case snapshotIncomplete = "E056"
 
   case memoryLimit = "E060"
   case ladderOrder = "E061"

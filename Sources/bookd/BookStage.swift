@@ -28,6 +28,11 @@ struct BookStage: ~Copyable {
   private var output: EventOutput
   private var builder: BookBuilder
   private var events = EventBatch()
+  /// The image that is on its way, and the events of one of its numbers.
+  private var image: MarketImageLoader
+  private var imageEvents: EventBatch
+  private var imagesApplied: UInt64 = 0
+  private var imagesVoid: UInt64 = 0
   /// Room for a batch of records, each from a cell's start.
   private let buffer: UnsafeMutableRawPointer
   private let recordRoom: Int
@@ -71,8 +76,13 @@ struct BookStage: ~Copyable {
     let capacity = BookCapacity(
       orders: topology.capacity.orders, levels: topology.capacity.levels,
       instruments: topology.capacity.instruments)
+    let takesImages = topology.channel.arbitration.unrecoverable == .snapshot
     policy = ErrorPolicy(topology.capacity.onError)
-    builder = BookBuilder(capacity: capacity, channel: topology.channel.number, policy: policy)
+    builder = BookBuilder(capacity: capacity, channel: topology.channel.number, policy: policy, takesImages: takesImages)
+    image = MarketImageLoader(
+      orders: takesImages ? topology.capacity.orders : 0,
+      instruments: takesImages ? topology.capacity.instruments : 0)
+    imageEvents = EventBatch(capacityCells: takesImages ? MarketImageLoader.eventCells : 1)
     output = EventOutput(process: process)
     // From the oldest record in any case: what was published already is replayed in silence.
     input = process.consumer("merged", start: .oldest)
@@ -198,6 +208,7 @@ struct BookStage: ~Copyable {
         guard sequence > nextExpected else { return refuse(sequence) }
         declareLoss(before: sequence)
       }
+      if builder.isSuspected { trustAgain() }
       newestStamp = record.load(fromByteOffset: 8, as: UInt64.self)
       let message = UnsafeRawBufferPointer(
         start: record + MergedRecord.messageHeaderBytes, count: bytes &- MergedRecord.messageHeaderBytes)
@@ -223,6 +234,17 @@ struct BookStage: ~Copyable {
         into: &events)
       nextExpected = max(last, first) &+ 1
       put(first)
+    case MergedRecord.Kind.imageStart where bytes >= MergedRecord.imageStartBytes:
+      suspect(first: record.load(as: UInt64.self), last: record.load(fromByteOffset: 8, as: UInt64.self))
+    case MergedRecord.Kind.image where bytes >= MergedRecord.messageHeaderBytes:
+      image.add(
+        first: record.load(as: UInt64.self), number: record.load(fromByteOffset: 8, as: UInt64.self),
+        UnsafeRawBufferPointer(
+          start: record + MergedRecord.messageHeaderBytes, count: bytes &- MergedRecord.messageHeaderBytes))
+    case MergedRecord.Kind.imageEnd where bytes >= MergedRecord.imageEndBytes:
+      replace(
+        first: record.load(as: UInt64.self), last: record.load(fromByteOffset: 8, as: UInt64.self),
+        count: record.load(fromByteOffset: 16, as: UInt64.self))
     case MergedRecord.Kind.endOfSession where bytes >= MergedRecord.sessionBytes:
       let next = record.load(as: UInt64.self)
       if next != nextExpected {
@@ -246,6 +268,55 @@ struct BookStage: ~Copyable {
     housekeep()
     control.setState(.failed)
     fail("bookd: \(failure) (capacity.on_error is fail-fast)", code: ExitCode.malformedInput)
+  }
+
+  /// An image is being fetched: every book is in doubt from here on, and its readers are told now.
+  private mutating func suspect(first: UInt64, last: UInt64) {
+    if first > nextExpected { declareLoss(before: first) }
+    image.begin(first: first)
+    builder.suspect(first: first, last: last, receiveTime: 0, into: &events)
+    // Behind everything that is out: then it was said. With the newest event it is out if that is a notice.
+    guard events.eventCount > 0, nextExpected > publishedThrough, !output.endsWithImageNotice else { return }
+    if !hasCaughtUp { finishCatchingUp() }
+    output.putImageNotice(events, channel: builder.channel)
+    output.publish()
+  }
+
+  /// The stream goes on where an image was being fetched: the lines had the messages after all.
+  private mutating func trustAgain() {
+    image.abandon()
+    builder.trustAgain(next: nextExpected, receiveTime: 0, into: &events)
+    guard nextExpected > publishedThrough, output.endsWithImageNotice else { return }
+    if !hasCaughtUp { finishCatchingUp() }
+    output.putImageNotice(events, channel: builder.channel)
+    for instrument in 1..<UInt32(InstrumentTable.capacity)
+    where builder.instruments.trustState(instrument) == .stale {
+      output.markStale(instrument: instrument)
+    }
+    output.publish()
+  }
+
+  /// The image is there: its changes become the events of the numbers that it stands for.
+  private mutating func replace(first: UInt64, last: UInt64, count: UInt64) {
+    if first != nextExpected {
+      guard first > nextExpected else { return refuse(first) }
+      declareLoss(before: first)
+    }
+    nextExpected = max(last, first) &+ 1
+    guard builder.beginImage(&image, first: first, last: last, count: count) else {
+      imagesVoid &+= 1
+      builder.gap(
+        first: first, last: last, reason: GapReason.snapshotUnavailable.rawValue, receiveTime: 0,
+        into: &events)
+      put(first)
+      return narrate("bookd: the image for sequences \(first)...\(last) is not whole, or changes too much")
+    }
+    imagesApplied &+= 1
+    while let sequence = builder.nextImageEvents(&image, receiveTime: 0, into: &imageEvents) {
+      guard sequence > publishedThrough else { continue }
+      if !hasCaughtUp { finishCatchingUp() }
+      output.put(imageEvents)
+    }
   }
 
   /// Publishes the events of a message, or, while a predecessor's are being replayed, drops them.

@@ -19,6 +19,10 @@ struct EventOutput: ~Copyable {
   private let newest: BookEventHeader?
   /// Its venue sequence number, 0 without one.
   var newestSequence: UInt64 { newest?.sequence ?? 0 }
+  /// The header of the newest event put; as it was found at the start, until one was.
+  private var newestPut: BookEventHeader?
+  /// Whether it is the notice that an image is being fetched, or of a restart behind that.
+  private(set) var endsWithImageNotice = false
 
   init(process: borrowing StageProcess) {
     producer = process.producer("book")
@@ -36,11 +40,18 @@ struct EventOutput: ~Copyable {
     } else {
       newest = nil
     }
+    newestPut = newest
+    endsWithImageNotice =
+      newest.map { $0.index >= BookEventHeader.imageNoticeIndex || $0.sequence == 0 } ?? false
   }
 
   /// Commits every event of one venue message.
   @inline(__always)
   mutating func put(_ batch: borrowing EventBatch) {
+    if let header = batch.lastHeader {
+      newestPut = header
+      endsWithImageNotice = false
+    }
     let before = producer.nextPosition
     var offset = 0
     let cells = batch.cells
@@ -89,6 +100,14 @@ struct EventOutput: ~Copyable {
     for key in 0..<table.entryCount where key == 0 || table.hasValue(key: key) { markStale(key, header) }
   }
 
+  /// The table's entry of an instrument takes the flag on, under the newest event's number.
+  func markStale(instrument: UInt32) {
+    guard var header = newestPut, Int(instrument) < table.entryCount, table.hasValue(key: Int(instrument))
+    else { return }
+    header.flags |= EventFlags.stale
+    markStale(Int(instrument), header)
+  }
+
   private func markStale(_ key: Int, _ header: BookEventHeader, isEmpty: Bool = false) {
     withUnsafeTemporaryAllocation(byteCount: ConflatedTable.valueBytes, alignment: 8) { value in
       let target = value.baseAddress.unsafelyUnwrapped
@@ -122,6 +141,7 @@ struct EventOutput: ~Copyable {
       sequence: newest.sequence, venueTime: 0, receiveTime: 0, instrument: 0,
       index: max(BookEventHeader.restartNoticeIndex, newest.index &+ 1), channel: channel,
       flags: EventFlags.stale)
+    defer { newestPut = header }
     commit(.gap, header, (1, last, UInt64(GapReason.restartWithoutState.rawValue)))
     header.index += 1
     header.flags |= EventFlags.last
@@ -129,6 +149,32 @@ struct EventOutput: ~Copyable {
     commit(.trust, header, (trust, 1, last))
     for key in 0..<table.entryCount where key == 0 || table.hasValue(key: key) { markStale(key, header) }
     events &+= 2
+  }
+
+  /// Tells readers that every book is in doubt while an image is being fetched, or is not any more: the trust event of `batch`, under the
+  /// newest event's sequence number and behind all of its events; under 0 when there is none.
+  mutating func putImageNotice(_ batch: borrowing EventBatch, channel: UInt8) {
+    var body: (UInt64, UInt64, UInt64)?
+    batch.forEach { kind, event in
+      guard kind == BookEventKind.trust.rawValue, event.count >= BookEventHeader.bytes + 24,
+        let base = event.baseAddress
+      else { return }
+      body = (
+        base.loadUnaligned(fromByteOffset: 32, as: UInt64.self),
+        base.loadUnaligned(fromByteOffset: 40, as: UInt64.self),
+        base.loadUnaligned(fromByteOffset: 48, as: UInt64.self)
+      )
+    }
+    guard let body else { return }
+    var header = BookEventHeader(
+      sequence: newestPut?.sequence ?? 0, venueTime: 0, receiveTime: 0, instrument: 0, channel: channel,
+      flags: EventFlags.last | (body.0 & 0xFF == UInt64(TrustState.stale.rawValue) ? EventFlags.stale : 0))
+    if let newestPut { header.index = max(BookEventHeader.imageNoticeIndex, newestPut.index &+ 1) }
+    commit(.trust, header, body)
+    for key in 0..<table.entryCount where key == 0 || table.hasValue(key: key) { markStale(key, header) }
+    events &+= 1
+    newestPut = header
+    endsWithImageNotice = true
   }
 
   private mutating func commit(

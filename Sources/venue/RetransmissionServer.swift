@@ -16,6 +16,7 @@ final class RetransmissionServer {
   private let session: MoldUDP64Session
   private let delay: UInt64
   private let loss: UInt64
+  private let retention: UInt64
   private var random: SeededRandom
   private let request: UnsafeMutableRawBufferPointer
   private let header: UnsafeMutableRawPointer
@@ -39,6 +40,7 @@ final class RetransmissionServer {
     self.session = session
     delay = options.retransmitDelay
     loss = options.retransmitLoss
+    retention = options.retransmitRetention
     random = SeededRandom(seed: options.impairmentSeed, stream: 0x4E7)
     request = .allocate(byteCount: 64, alignment: 8)
     header = .allocate(byteCount: MoldUDP64.headerBytes, alignment: 8)
@@ -79,7 +81,7 @@ final class RetransmissionServer {
   ) {
     guard length <= request.count,
       let wanted = MoldUDP64Request(parsing: UnsafeRawBufferPointer(rebasing: request[..<length])),
-      wanted.session == session, wanted.sequence <= sent
+      wanted.session == session, wanted.sequence <= sent, sent - wanted.sequence < retention
     else {
       ignored &+= 1
       return

@@ -251,6 +251,32 @@ final class LadderTests: XCTestCase {
     stage.assertSound()
   }
 
+  /// What there is no room for while the image is on its way makes the range longer: it may end behind the image, which
+  /// is of use all the same. The lines are read again then.
+  func testAnImageIsJudgedByWhatWasMissingWhenItWasAskedFor() {
+    let stage = StageHarness(imaging())
+    stage.receive(.lineA, 1, 5, now: 0)
+    stage.receive(.lineA, 100_011, 5, now: 0)
+    stage.receive(.lineB, 100_011, 5, now: 0)
+    stage.run(through: 3_000)
+    XCTAssertEqual(stage.snapshotRequests.map(\.first), [6])
+    XCTAssertTrue(stage.arbiter.isSnapshotWanted)
+    stage.receive(.lineA, 100_016, 5, now: 3_000)
+    stage.receive(.lineA, 100_021, 5, now: 3_000)
+    XCTAssertEqual(stage.image(next: 100_018, now: 3_100), .use(first: 6, last: 100_017))
+    XCTAssertFalse(stage.arbiter.isSnapshotWanted)
+    XCTAssertEqual(stage.arbiter.openGap(0)?.first, 100_018)
+    stage.arbiter.readLinesAgain()
+    stage.arbiter.setReadingRetention(.lineA, true)
+    for first in stride(from: UInt64(100_011), through: 100_021, by: 5) {
+      stage.receive(.lineA, first, 5, now: 3_200)
+    }
+    stage.arbiter.setReadingRetention(.lineA, false)
+    XCTAssertEqual(stage.arbiter.nextSequence, 100_026)
+    XCTAssertEqual(stage.arbiter.statistics(of: .lineA).sequenceResets, 0)
+    XCTAssertEqual(stage.resolve(now: 3_300), .idle)
+  }
+
   func testAnImageBeyondWhatIsKnownMovesTheStream() {
     let stage = StageHarness(imaging())
     stage.receive(.lineA, 11, 5, now: 0)

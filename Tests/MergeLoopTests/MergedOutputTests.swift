@@ -76,4 +76,38 @@ final class MergedOutputTests: XCTestCase {
     XCTAssertEqual(later.next, 1)
     XCTAssertEqual(later.session, session("TUESDAY   "))
   }
+
+  /// An image takes its numbers with its end alone: a successor of a stage that died before fetches it anew.
+  func testAnImageCountsFromItsEndOn() throws {
+    let message = [UInt8](repeating: 0x41, count: 36)
+    func successor() throws -> UInt64 {
+      var output = try output()
+      let resumed = output.resume()
+      XCTAssertEqual(resumed.session, session("MONDAY    "))
+      return resumed.next
+    }
+    do {
+      var first = try output()
+      first.publishSessionStart(session("MONDAY    "), first: 7)
+      first.publishImageStart(first: 7, last: 9)
+    }
+    XCTAssertEqual(try successor(), 7)
+    do {
+      var second = try output()
+      _ = second.resume()
+      second.publishImageStart(first: 7, last: 9)
+      message.withUnsafeBytes { second.putImage(message: $0) }
+      message.withUnsafeBytes { second.putImage(message: $0) }
+      second.publishBatch()
+    }
+    XCTAssertEqual(try successor(), 7)
+    do {
+      var third = try output()
+      _ = third.resume()
+      third.publishImageStart(first: 7, last: 9)
+      message.withUnsafeBytes { third.putImage(message: $0) }
+      third.publishImageEnd(first: 7, last: 40)
+    }
+    XCTAssertEqual(try successor(), 41)
+  }
 }

@@ -23,7 +23,14 @@ struct RunReport: Decodable {
     struct Retransmission: Decodable {
       let requests, answers, messages, dropped, ignored: UInt64
     }
+    struct Images: Decodable {
+      let connections, logins, rejected, images, faults: UInt64
+    }
+    struct Services: Decodable {
+      let glimpse: Images?
+    }
     let session: String
+    let services: Services?
     let messages, sent: UInt64
     let complete: Bool
     let lines: [String: Line]

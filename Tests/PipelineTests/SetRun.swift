@@ -19,7 +19,7 @@ final class SetRun {
   struct Place {
     let instance: String
     let groupA, groupB: String
-    let portA, portB, portRetransmission: UInt16
+    let portA, portB, portRetransmission, portSnapshot: UInt16
 
     /// One that no other test of this host uses.
     static func next() -> Place {
@@ -28,20 +28,22 @@ final class SetRun {
       var retransmission = 0
       repeat {
         // Below the range from which the system takes its own ports.
-        retransmission = 20_000 + (pid * 37 + counter.next() * 3) % 12_000
+        retransmission = 20_000 + (pid * 37 + counter.next() * 4) % 12_000
       } while !isFree(UInt16(retransmission))
       let middle = "\(64 + pid >> 8 & 63).\(pid & 255)"
       return Place(
         instance: "pipeline-\(pid)-\(number)", groupA: "239.\(middle).\(number * 2 & 0xFE)",
         groupB: "239.\(middle).\(number * 2 & 0xFE | 1)", portA: UInt16(retransmission + 1),
-        portB: UInt16(retransmission + 2), portRetransmission: UInt16(retransmission))
+        portB: UInt16(retransmission + 2), portRetransmission: UInt16(retransmission),
+        portSnapshot: UInt16(retransmission + 3))
     }
 
     var overrides: [String] {
       [
         "host.instance=\(instance)", "channel.line.a.group=\(groupA)", "channel.line.b.group=\(groupB)",
         "channel.line.a.port=\(portA)", "channel.line.b.port=\(portB)",
-        "channel.retransmission.port=\(portRetransmission)", "publish.port=0",
+        "channel.retransmission.port=\(portRetransmission)", "channel.snapshot.port=\(portSnapshot)",
+        "publish.port=0",
       ]
     }
 

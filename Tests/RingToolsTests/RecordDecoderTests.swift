@@ -96,7 +96,13 @@ final class RecordDecoderTests: XCTestCase {
     XCTAssertEqual(
       decode(.merged, 1, words(5, 0) + [0x41, 1]).text,
       "message sequence=5 receiveTime=none malformed=\"a message of type 'A' has 36 bytes, not 2\" bytes=2")
-    for (kind, bytes) in [(1, 15), (2, 23), (3, 23), (4, 23)] as [(UInt8, Int)] {
+    XCTAssertEqual(decode(.merged, 5, words(7, 9)).text, "imageStart first=7 last=9 messages=3")
+    XCTAssertEqual(
+      decode(.merged, 6, words(7, 2) + [0x41, 1]).text,
+      "image first=7 number=2 malformed=\"a message of type 'A' has 36 bytes, not 2\" bytes=2")
+    XCTAssertEqual(
+      decode(.merged, 7, words(7, 30, 500)).text, "imageEnd first=7 last=30 messages=24 count=500")
+    for (kind, bytes) in [(1, 15), (2, 23), (3, 23), (4, 23), (5, 15), (6, 15), (7, 23)] as [(UInt8, Int)] {
       XCTAssertEqual(decode(.merged, kind, [UInt8](repeating: 1, count: bytes)).kind, "malformed")
     }
   }

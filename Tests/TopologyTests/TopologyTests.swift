@@ -62,7 +62,8 @@ final class TopologyTests: XCTestCase {
           address: loopback, port: 26479, timeoutNanoseconds: 10_000_000, attempts: 10,
           backoffNanoseconds: 5_000_000, minimumIntervalNanoseconds: 100_000, maximumMessages: 1024,
           budget: 5000, budgetPeriodNanoseconds: 1_000_000_000, breakerPercent: 80, breakerWindow: 50,
-          breakerOpenNanoseconds: 30_000_000_000, breakerProbes: 10, objectiveNanoseconds: 200_000_000)))
+          breakerOpenNanoseconds: 30_000_000_000, breakerProbes: 10, objectiveNanoseconds: 200_000_000),
+        snapshot: nil))
     func ring(_ name: String, _ cells: Int, _ writer: String, _ readers: [String]) -> Topology.Ring {
       Topology.Ring(
         name: name, kind: .stream, policy: .overwrite, cells: cells, writer: writer, readers: readers,
@@ -126,8 +127,7 @@ final class TopologyTests: XCTestCase {
       "budget", "budget_period", "breaker_percent", "breaker_window", "breaker_open", "breaker_probes",
       "attempts", "backoff", "minimum_interval", "maximum_messages", "kind", "policy", "cells", "huge_pages",
       "idle", "restart", "restart_limit", "restart_window", "ladder", "instruments", "orders", "levels",
-      "on_error",
-      "listen", "clients", "client_queue", "heartbeat",
+      "on_error", "listen", "clients", "client_queue", "heartbeat", "username", "password", "end",
     ]
     var removed: Set<Substring> = []
     let short = Topology.embeddedDefaultText.split(separator: "\n", omittingEmptySubsequences: false)

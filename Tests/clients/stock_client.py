@@ -202,6 +202,8 @@ class StockClient:
         elif kind == DEFINITION:
             self.symbols[instrument] = data[body : body + 8].decode("ascii", "replace").rstrip()
         elif kind == TRUST:
+            if instrument == 0 and data[body] == 0 and data[body + 2] == 0:
+                self.trust.clear()
             self.trust[instrument] = data[body]
             if data[body + 2] == 1:  # in quarantine its book is empty
                 self.drop_book(instrument)

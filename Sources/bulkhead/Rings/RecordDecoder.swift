@@ -23,7 +23,10 @@ enum RingContents: Equatable {
     switch self {
     case .packets: ["data", "heartbeat", "endOfSession", "malformed", "unknown"]
     case .merged:
-      ["message", "gap", "sessionStart", "endOfSession", "malformed", "unknown"]
+      [
+        "message", "gap", "sessionStart", "endOfSession", "imageStart", "image", "imageEnd", "malformed",
+        "unknown",
+      ]
         + ITCH50.MessageType.allCases.flatMap { ["\($0)", String(Character(Unicode.Scalar($0.rawValue)))] }
     case .events: BookEventKind.allCases.map { "\($0)" } + ["malformed", "unknown"]
     case .unknown: ["unknown"]
@@ -123,8 +126,27 @@ enum RecordDecoder {
       record.add(isStart ? "first" : "next", bytes.word64(0))
       record.add("session", .text(printable(bytes.from(8).prefix(MergedRecord.sessionIdentifierBytes))))
       return record
+    case MergedRecord.Kind.imageStart: return image("imageStart", bytes, wants: MergedRecord.imageStartBytes)
+    case MergedRecord.Kind.image:
+      guard bytes.count >= MergedRecord.messageHeaderBytes else {
+        return tooShort("image", bytes, wants: MergedRecord.messageHeaderBytes)
+      }
+      var record = DecodedRecord("image")
+      record.add("first", bytes.word64(0))
+      record.add("number", bytes.word64(8))
+      addMessage(bytes.from(MergedRecord.messageHeaderBytes), to: &record)
+      return record
+    case MergedRecord.Kind.imageEnd: return image("imageEnd", bytes, wants: MergedRecord.imageEndBytes)
     default: return unknown(kind, bytes)
     }
+  }
+
+  private static func image(_ name: String, _ bytes: RecordBytes, wants size: Int) -> DecodedRecord {
+    guard bytes.count >= size else { return tooShort(name, bytes, wants: size) }
+    var record = DecodedRecord(name)
+    addRange(bytes, at: 0, to: &record)
+    if size == MergedRecord.imageEndBytes { record.add("count", bytes.word64(16)) }
+    return record
   }
 
   /// First and last sequence number, and how many they are.

@@ -98,8 +98,11 @@ struct Auditor: ~Copyable {
       identityViolations += 1
       return
     }
-    digest.update(kind: kind, event: event)
     let header = BookEventHeader(from: base)
+    // Notices are no part of the stream that the venue's messages make.
+    if header.index < BookEventHeader.imageNoticeIndex, header.sequence > 0 {
+      digest.update(kind: kind, event: event)
+    }
     if let last = lastHeader, !Self.follows(header, last) { identityViolations += 1 }
     lastHeader = header
     switch kind {
@@ -115,6 +118,11 @@ struct Auditor: ~Copyable {
         gaps.append(gap)
       }
     case BookEventKind.trust.rawValue where event.count >= BookEventHeader.bytes + 24:
+      guard event.load(fromByteOffset: BookEventHeader.bytes, as: UInt8.self) == TrustState.stale.rawValue
+      else {
+        if header.instrument == 0 { channelStaleSince = nil }
+        break
+      }
       staleMarks += 1
       if header.instrument == 0, channelStaleSince == nil { channelStaleSince = header.sequence }
     case BookEventKind.endOfSession.rawValue:

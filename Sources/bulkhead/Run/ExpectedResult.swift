@@ -29,13 +29,24 @@ struct ExpectedResult {
       capacity: BookCapacity(
         orders: topology.capacity.orders, levels: topology.capacity.levels,
         instruments: topology.capacity.instruments), channel: topology.channel.number,
-      policy: ErrorPolicy(topology.capacity.onError))
+      policy: ErrorPolicy(topology.capacity.onError),
+      takesImages: gaps.contains { $0.reason == GapReason.replacedBySnapshot.rawValue })
+    var market = MarketImage()
     var batch = EventBatch()
     var digest = StreamDigest()
     var remaining = gaps[...]
     var index = 0
     while index < store.count {
       let sequence = UInt64(index) + 1
+      if let gap = remaining.first, gap.first == sequence,
+        gap.reason == GapReason.replacedBySnapshot.rawValue
+      {
+        market.advance(to: Int(clamping: gap.last), store: store)
+        Self.apply(&market, store, gap, topology, &builder, &digest)
+        index = Int(min(gap.last, UInt64(store.count)))
+        remaining.removeFirst()
+        continue
+      }
       if let gap = remaining.first, gap.first == sequence {
         builder.gap(first: gap.first, last: gap.last, reason: gap.reason, receiveTime: 0, into: &batch)
         index = Int(min(gap.last, UInt64(store.count)))
@@ -53,5 +64,30 @@ struct ExpectedResult {
     events = digest.eventCount
     messages = UInt64(store.count)
     rejects = builder.counters.rejected
+  }
+
+  /// What the venue's image of everything up to the end of a gap changes.
+  private static func apply(
+    _ market: inout MarketImage, _ store: borrowing MessageStore, _ gap: DeclaredGap, _ topology: Topology,
+    _ builder: inout BookBuilder, _ digest: inout StreamDigest
+  ) {
+    var loader = MarketImageLoader(
+      orders: topology.capacity.orders, instruments: topology.capacity.instruments)
+    var events = EventBatch(capacityCells: MarketImageLoader.eventCells)
+    var image = MessageStore()
+    market.beginImage()
+    guard (try? market.write(to: &image, sequence: 0, limit: .max, store: store)) == true else { return }
+    loader.begin(first: gap.first)
+    // The last one is the end of the snapshot.
+    for index in 0..<max(0, image.count - 1) {
+      loader.add(first: gap.first, number: UInt64(index) + 1, image.message(at: index))
+    }
+    guard
+      builder.beginImage(
+        &loader, first: gap.first, last: gap.last, count: UInt64(max(0, image.count - 1)))
+    else { return }
+    while builder.nextImageEvents(&loader, receiveTime: 0, into: &events) != nil {
+      events.forEach { digest.update(kind: $0, event: $1) }
+    }
   }
 }

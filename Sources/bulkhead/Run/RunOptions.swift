@@ -22,6 +22,8 @@ struct RunOptions {
   var lines = "AB"
   var retransmissionOff = false
   var retransmitLoss: String?
+  var retransmitRetention: String?
+  var fault: String?
   var window = 32_768
   var json = false
   var keep = false
@@ -47,6 +49,8 @@ struct RunOptions {
       --lines A|B|AB        lines that the venue sends (AB)
       --retransmission on|off   whether lost ranges are asked for (as in the topology)
       --retransmit-loss P%  answers that the venue loses
+      --retransmit-retention N  only the newest N messages can be asked for
+      --fault TEXT          what the venue's recovery services do wrong, as in 'glimpse:refuse=A,times=1'
       --window N            messages the venue may be ahead of the slowest stage at rate max (32768)
       --json                one JSON object on the last line of standard output
       --quiet               no status lines
@@ -59,7 +63,8 @@ struct RunOptions {
   private static let names = [
     "--topology", "--set", "--replay", "--generate", "--seed", "--instruments", "--rate", "--impair",
     "--impair-seed",
-    "--lines", "--retransmission", "--retransmit-loss", "--window", "--json", "--quiet", "--no-verify",
+    "--lines", "--retransmit-retention", "--fault", "--retransmission", "--retransmit-loss", "--window",
+    "--json", "--quiet", "--no-verify",
     "--keep",
     "--timeout", "--supervisor-restarts", "--help",
   ]
@@ -101,6 +106,8 @@ struct RunOptions {
         guard ["on", "off"].contains(text) else { usageError("--retransmission \(text): wants on or off") }
         options.retransmissionOff = text == "off"
       case "--retransmit-loss": options.retransmitLoss = value()
+      case "--retransmit-retention": options.retransmitRetention = String(number())
+      case "--fault": options.fault = value()
       case "--window": options.window = Int(number(atMost: 1_000_000_000))
       case "--json": options.json = true
       case "--quiet": options.quiet = true

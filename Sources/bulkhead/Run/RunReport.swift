@@ -173,7 +173,14 @@ struct RunReport {
     for gap in auditor.restartGaps {
       missing.append("a restarted bookd could not rebuild the state of sequences \(gap.first)...\(gap.last)")
     }
-    if !missing.isEmpty { missing.append("the books concerned are marked stale") }
+    let isRestored =
+      auditor.restartGaps.isEmpty && auditor.channelStaleSince == nil
+      && auditor.gaps.contains { $0.reason == GapReason.replacedBySnapshot.rawValue }
+    if !missing.isEmpty {
+      missing.append(
+        isRestored
+          ? "the venue's images have made the books exact again" : "the books concerned are marked stale")
+    }
     return missing
   }
 

@@ -120,6 +120,12 @@ final class RunSession {
     } else {
       arguments += ["--retransmit", "off"]
     }
+    if let service = topology.channel.snapshot {
+      arguments += ["--glimpse", "\(service.address):\(service.port)"]
+      arguments += ["--glimpse-end", service.endIsLast ? "last" : "next"]
+    }
+    if let retained = options.retransmitRetention { arguments += ["--retransmit-retention", retained] }
+    if let fault = options.fault { arguments += ["--fault", fault] }
     if let impair = options.impair { arguments += ["--impair", impair] }
     if let seed = options.impairSeed { arguments += ["--impair-seed", seed] }
     if let loss = options.retransmitLoss { arguments += ["--retransmit-loss", loss] }

@@ -89,6 +89,8 @@ struct WatchBook {
       let reason = word(0) & 0xFF == UInt64(TrustState.live.rawValue) ? nil : body[1]
       if header.instrument == 0 { channelReason = reason } else { bookReason = reason }
       if header.instrument != 0, body[2] == 1 { removeAll() }
+      // A channel that is live again is so with every book.
+      if header.instrument == 0, reason == nil, body[2] == 0 { bookReason = nil }
     case .gap: channelReason = channelReason ?? TrustReason.gap.rawValue
     case .endOfSession: hasEnded = true
     case .definition, .level, .bestPrices, .tradeBroken, .tradingState, .notice, nil: break

@@ -1,0 +1,75 @@
+import CLinux
+import SoupBinTCP
+import StageRuntime
+
+/// The last rung: an image of the market in the place of messages that nobody has any more.
+///
+/// From the request on, what the image brings goes onto the ring as it comes; it counts once its end is there. The
+/// receivers' rings keep what the lines carry meanwhile, however much there is no room for in the window: when the image
+/// has taken its place they are read again from where they were read when it was asked for. The login comes after that
+/// instant, and the image is no older than the login: so nothing is missing between the two.
+extension MergeStage {
+  /// Messages of an image that are taken in one turn.
+  private static let imageMessagesPerTurn = 512
+
+  mutating func beginImage(first: UInt64, last: UInt64, _ now: UInt64) {
+    guard snapshot != nil, let session = output.session else {
+      arbiter.snapshotFailed(now: now)
+      return
+    }
+    if !isFetching {
+      narrate("merged: sequences \(first)...\(last) cannot be had as messages; fetching an image")
+    }
+    isFetching = true
+    noteRingPositions()
+    output.publishImageStart(first: first, last: last)
+    let wanted = withUnsafeTemporaryAllocation(byteCount: 16, alignment: 8) { bytes in
+      session.store(to: bytes.baseAddress!)
+      return SoupSession(from: bytes.baseAddress!)
+    }
+    snapshot?.begin(session: wanted, now: now)
+  }
+
+  /// Goes on with the image. Returns how much there was to do.
+  mutating func fetch(_ now: UInt64) -> Int {
+    guard arbiter.isSnapshotWanted else {
+      // The lines have brought the range after all, or the time is over and the arbiter goes on by itself.
+      if arbiter.openGapCount == 0 || arbiter.nextSequence != output.imageFirst {
+        arbiter.snapshotNotNeeded()
+        endFetching()
+      }
+      return 0
+    }
+    var taken = 0
+    while taken < Self.imageMessagesPerTurn {
+      switch snapshot?.step(now: now) {
+      case .message(let message):
+        output.putImage(message: message)
+        taken += 1
+      case .complete(let next):
+        use(next, now)
+        return taken + 1
+      case .failed(let reason):
+        narrate("merged: no image: \(reason)")
+        arbiter.snapshotFailed(now: now)
+        return taken + 1
+      case .idle, nil: return taken
+      }
+    }
+    return taken
+  }
+
+  private mutating func use(_ next: UInt64, _ now: UInt64) {
+    switch arbiter.snapshotArrived(next: next, now: now) {
+    case .use(let first, let last):
+      output.publishImageEnd(first: first, last: last)
+      narrate("merged: an image stands for sequences \(first)...\(last)")
+      endFetching()
+      readLinesAgain()
+      drainHeld()
+    case .tooOld: narrate("merged: the image goes on from \(next), before the end of what is missing")
+    case .tooNew: narrate("merged: the image goes on from \(next), further ahead than is believed")
+    case .notRequested: endFetching()
+    }
+  }
+}

@@ -1,0 +1,57 @@
+import FeedWire
+import Glimpse
+
+/// The newest messages that the lines have brought while an image was on its way: what they do to orders shows whether
+/// the image is from where its number says.
+struct SnapshotWitnesses: ~Copyable {
+  private struct Witness {
+    var sequence: UInt64 = 0
+    /// The order that the message removes, and the one that it adds.
+    var removed: UInt64?
+    var added: UInt64?
+  }
+
+  static let capacity = 4_096
+  private let entries: UnsafeMutablePointer<Witness>
+  private var total = 0
+
+  init() {
+    entries = .allocate(capacity: Self.capacity)
+    entries.initialize(repeating: Witness(), count: Self.capacity)
+  }
+
+  deinit { entries.deallocate() }
+
+  mutating func removeAll() { total = 0 }
+
+  mutating func note(_ sequence: UInt64, _ message: UnsafeRawBufferPointer) {
+    guard let base = message.baseAddress, ITCH50.validate(message) == nil else { return }
+    var witness = Witness()
+    witness.sequence = sequence
+    switch base.load(as: UInt8.self) {
+    case 0x41, 0x46: witness.added = ITCH50.AddOrder(base: base).reference
+    case 0x44: witness.removed = ITCH50.OrderDelete(base: base).reference
+    case 0x55:
+      let replace = ITCH50.OrderReplace(base: base)
+      witness.removed = replace.originalReference
+      witness.added = replace.newReference
+    default: return
+    }
+    entries[total % Self.capacity] = witness
+    total &+= 1
+  }
+
+  /// The number of a message that an image of everything below `next` cannot agree with. References are unique for a
+  /// day, so an image that contains a removal has not the order, and one that has an order contains its addition.
+  func contradiction(next: UInt64, _ decoder: borrowing GlimpseDecoder) -> UInt64? {
+    for index in 0..<min(total, Self.capacity) {
+      let witness = entries[index]
+      if witness.sequence < next {
+        if let removed = witness.removed, decoder.hasOrder(removed) { return witness.sequence }
+      } else if let added = witness.added, decoder.hasOrder(added) {
+        return witness.sequence
+      }
+    }
+    return nil
+  }
+}

@@ -1,0 +1,68 @@
+import FeedWire
+import Glimpse
+import XCTest
+
+@testable import MergeLoop
+
+/// What the lines carry while an image is on its way shows a wrong number.
+final class SnapshotWitnessTests: XCTestCase {
+  private func message(_ type: Character, _ reference: UInt64, new: UInt64 = 0) -> [UInt8] {
+    var bytes = [UInt8](repeating: 0, count: ITCH50.expectedLength(type.asciiValue!))
+    bytes[0] = type.asciiValue!
+    bytes[2] = 1
+    for index in 0..<8 {
+      bytes[11 + index] = UInt8(truncatingIfNeeded: reference >> UInt64(56 - 8 * index))
+      if type == "U" { bytes[19 + index] = UInt8(truncatingIfNeeded: new >> UInt64(56 - 8 * index)) }
+    }
+    if type == "A" {
+      bytes[19] = 0x42
+      bytes[23] = 1
+    }
+    return bytes
+  }
+
+  private func contradiction(_ lines: [(UInt64, [UInt8])], orders: [UInt64], next: UInt64) -> UInt64? {
+    var configuration = GlimpseConfiguration()
+    configuration.maximumOrders = 100
+    configuration.requiresDirectory = false
+    var decoder = GlimpseDecoder(configuration)
+    decoder.begin()
+    for (index, order) in orders.enumerated() {
+      let step = message("A", order).withUnsafeBytes { decoder.take(sequence: UInt64(index) + 1, $0) }
+      XCTAssertEqual(step, .deliver(.order))
+    }
+    var witnesses = SnapshotWitnesses()
+    for (sequence, bytes) in lines { bytes.withUnsafeBytes { witnesses.note(sequence, $0) } }
+    return witnesses.contradiction(next: next, decoder)
+  }
+
+  func testAnOrderThatWasRemovedBeforeTheImage() {
+    for removal in [message("D", 5), message("U", 5, new: 6)] {
+      XCTAssertEqual(
+        contradiction([(99, removal)], orders: [4, 5], next: 100), 99, "it is older than it says")
+      XCTAssertNil(contradiction([(100, removal)], orders: [4, 5], next: 100), "removed behind the image")
+      XCTAssertNil(contradiction([(99, removal)], orders: [4], next: 100))
+    }
+  }
+
+  func testAnOrderThatWasAddedBehindTheImage() {
+    for addition in [message("A", 5), message("U", 3, new: 5)] {
+      XCTAssertEqual(
+        contradiction([(100, addition)], orders: [4, 5], next: 100), 100, "it is newer than it says")
+      XCTAssertNil(contradiction([(99, addition)], orders: [4, 5], next: 100))
+      XCTAssertNil(contradiction([(100, addition)], orders: [4], next: 100))
+    }
+  }
+
+  func testOtherMessagesShowNothing() {
+    XCTAssertNil(
+      contradiction([(99, message("X", 5)), (100, message("E", 5)), (101, [])], orders: [5], next: 100))
+  }
+
+  func testTheNewestAreKept() {
+    var lines = (0..<UInt64(SnapshotWitnesses.capacity)).map { ($0 + 1, message("D", 1_000)) }
+    XCTAssertEqual(contradiction(lines, orders: [1_000], next: 2), 1)
+    lines += (0..<UInt64(SnapshotWitnesses.capacity)).map { ($0 + 5_000, message("D", 7)) }
+    XCTAssertNil(contradiction(lines, orders: [1_000], next: 9_000))
+  }
+}
