@@ -50,6 +50,8 @@ final class Oracle {
   var next: UInt64 = 1
   var known: UInt64 = 1
   var end: UInt64 = 0
+  /// The highest number that was given up: old data from there down are looked at, and so a sign of their line.
+  var lastGivenUp: UInt64 = 0
   /// From number `base` on.
   var base: UInt64 = 1
   var numbers: [Number] = []
@@ -72,6 +74,10 @@ final class Oracle {
   var isCoarse = false
   var tally = OracleTally()
   var expected: [Record] = []
+  /// Two damaged or forged packets agreed on a number so far ahead that there is no array for it. It is believed, as the
+  /// rules say, and nothing is judged from there on.
+  private(set) var isOutOfReach = false
+  private static let reach: UInt64 = 1 << 20
   /// Of an answer: messages that were refused for want of room.
   var refusedAnswers: [UInt64] = []
 
@@ -81,7 +87,7 @@ final class Oracle {
   }
 
   func object(_ problem: String) {
-    if problems.count < 20 { problems.append("at \(now): \(problem)") }
+    if problems.count < 20, !isOutOfReach { problems.append("at \(now): \(problem)") }
   }
 
   /// A stage starts.
@@ -106,6 +112,7 @@ final class Oracle {
 
   private func beginNumbers(_ first: UInt64) {
     (next, known, base, end) = (first, first, first, 0)
+    lastGivenUp = 0
     numbers.removeAll(keepingCapacity: true)
     claims = Claims()
     asking.ranges.removeAll()
@@ -219,7 +226,11 @@ final class Oracle {
       if packet.kind == .data { tally.rejected += packet.messages.count }
       return
     }
-    hear(line, behind, bearsOnRanges: packet.kind != .data || behind > next)
+    if behind > known && behind - known > Self.reach {
+      isOutOfReach = true
+      return
+    }
+    hear(line, behind, bearsOnRanges: packet.kind != .data || behind > next || first <= lastGivenUp)
     switch packet.kind {
     case .heartbeat, .endOfSession:
       reveal(below: first, by: line)

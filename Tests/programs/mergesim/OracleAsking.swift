@@ -110,6 +110,8 @@ extension Oracle {
   /// Timeouts and answers take effect when the stage looks.
   private func refresh() {
     guard next < known, !isChanging else { return }
+    // What lags too far behind is given up first: its requests have no outcome then.
+    if rules.maximumLag > 0, isMissing(next), known - next > rules.maximumLag { return }
     asking.ranges.removeAll { firstMissing($0) == nil }
     for index in asking.ranges.indices {
       let range = asking.ranges[index]
@@ -269,6 +271,7 @@ extension Oracle {
     if halted != (rules.haltsOnLoss && reason != 8 && reason != 3) { object("\(note): halted is \(halted)") }
     for number in first...last { numbers[Int(number - base)].wasGivenUp = true }
     tally.lost += Int(last - first) + 1
+    lastGivenUp = last
     next = last + 1
     expected = [.gap(first, last, reason: reason)]
     if halted { isHalted = true } else { drain(into: &expected) }

@@ -64,6 +64,7 @@ final class SimulatedStage {
   private let rules: Rules
   private let host: Host
   private let oracle: Oracle?
+  private var judge: Oracle? { oracle?.isOutOfReach == true ? nil : oracle }
   /// Requests that have left, for the service.
   private(set) var requests: [(session: [UInt8], first: UInt64, count: Int)] = []
   private(set) var nextAction: UInt64 = 0
@@ -118,7 +119,7 @@ final class SimulatedStage {
     positions = host.rings.map(\.oldest)
     retainedUntil = host.rings.map(\.end)
     host.answers = []
-    oracle?.begin(session: session, next: next, hasEnded: hasEnded, isHalted: isHalted, now: now)
+    judge?.begin(session: session, next: next, hasEnded: hasEnded, isHalted: isHalted, now: now)
   }
 
   private static func identifier(_ bytes: [UInt8]) -> SessionIdentifier {
@@ -134,7 +135,7 @@ final class SimulatedStage {
     for line in 0..<2 where isReading[line] && positions[line] >= retainedUntil[line] {
       isReading[line] = false
       arbiter.setReadingRetention(line == 0 ? .lineA : .lineB, false)
-      oracle?.retentionIsRead(line)
+      judge?.retentionIsRead(line)
     }
     if packets > 0 || now >= nextAction { resolve(now) }
     if now >= nextLook {
@@ -144,7 +145,7 @@ final class SimulatedStage {
     }
     publishEndIfComplete()
     publishBatch()
-    if !isDead, let oracle { oracle.turnEnds(StageView(arbiter), now) }
+    if !isDead, let oracle = judge { oracle.turnEnds(StageView(arbiter), now) }
     return packets > 0 && !isDead
   }
 
@@ -178,9 +179,9 @@ final class SimulatedStage {
     produced.removeAll(keepingCapacity: true)
     refusedForRoom.removeAll(keepingCapacity: true)
     notRequested.removeAll(keepingCapacity: true)
-    oracle?.packetComes(datagram, origin, stamp: stamp, now: now)
+    judge?.packetComes(datagram, origin, stamp: stamp, now: now)
     datagram.withUnsafeBytes { handle($0, Source(rawValue: UInt8(origin))!, stamp, now) }
-    oracle?.packetHandled(
+    judge?.packetHandled(
       produced, refusedForRoom: refusedForRoom, notRequested: notRequested, isCutShort: isDead)
   }
 
@@ -270,29 +271,29 @@ final class SimulatedStage {
   // MARK: What is missing
 
   private func resolve(_ now: UInt64) {
-    oracle?.resolveBegins(now, rangesWereJoined: arbiter.counters.gapTableOverflows > 0)
+    judge?.resolveBegins(now, rangesWereJoined: arbiter.counters.gapTableOverflows > 0)
     while step() {
       produced.removeAll(keepingCapacity: true)
       switch arbiter.poll(now: now) {
       case .request(let first, let count):
         if let session { requests.append((session, first, Int(count))) }
         hasAsked = true
-        oracle?.requested(first, Int(count), now)
+        judge?.requested(first, Int(count), now)
       case .giveUp(let first, let last, let reason):
         commit(.gap(first, last, reason: reason.rawValue))
         publishBatch()
         drainHeld()
-        oracle?.gaveUp(first, last, reason.rawValue, halted: false, produced, isCutShort: isDead, now)
+        judge?.gaveUp(first, last, reason.rawValue, halted: false, produced, isCutShort: isDead, now)
         produced.removeAll(keepingCapacity: true)
       case .halt(let first, let last, let reason):
         commit(.gap(first, last, reason: reason.rawValue))
         publishBatch()
         isHalted = true
-        oracle?.gaveUp(first, last, reason.rawValue, halted: true, produced, isCutShort: isDead, now)
+        judge?.gaveUp(first, last, reason.rawValue, halted: true, produced, isCutShort: isDead, now)
         return
       case .requestSnapshot: arbiter.snapshotFailed(now: now)
       case .wait(let until):
-        if until <= now { oracle?.object("told to wait until \(until) at \(now)") }
+        if until <= now { judge?.object("told to wait until \(until) at \(now)") }
         nextAction = max(until, now + 1)
         return publishBatch()
       case .idle:
@@ -362,6 +363,6 @@ final class SimulatedStage {
     guard arbiter.isComplete, !hasEnded, !isHalted, !isDead else { return }
     produced.removeAll(keepingCapacity: true)
     publishEnd()
-    oracle?.ended(produced, isCutShort: isDead)
+    judge?.ended(produced, isCutShort: isDead)
   }
 }

@@ -19,6 +19,8 @@ struct Simulation {
     var restarts = 0
     var events = 0
     var packets = 0
+    /// The oracle could not follow it to its end.
+    var isOutOfReach = false
     /// Runs that went to the corners: named, so that one that none reaches shows.
     var reached: [String: Int] = [:]
   }
@@ -50,7 +52,9 @@ struct Simulation {
     }
     func want(_ instant: UInt64) { turnAt = min(turnAt ?? .max, instant) }
 
-    while oracle.problems.isEmpty && host.client.problems.isEmpty && outcome.events < 100_000 {
+    while oracle.problems.isEmpty && host.client.problems.isEmpty && !oracle.isOutOfReach
+      && outcome.events < 100_000
+    {
       while position < scenario.timeline.count, let kept, !kept.contains(position) { position += 1 }
       let input = position < scenario.timeline.count ? scenario.timeline[position].at : .max
       let event = events.nextAt ?? .max
@@ -113,7 +117,8 @@ struct Simulation {
       }
     }
     if outcome.events >= 100_000 { oracle.object("does not come to rest") }
-    if oracle.problems.isEmpty { oracle.rest() }
+    if oracle.problems.isEmpty && !oracle.isOutOfReach { oracle.rest() }
+    outcome.isOutOfReach = oracle.isOutOfReach
     show()
     outcome.problems = oracle.problems + host.client.problems
     outcome.messages = host.client.messages

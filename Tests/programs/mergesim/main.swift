@@ -68,6 +68,7 @@ func play(_ options: Options) -> Bool {
   let start = seconds()
   var passed = 0
   var failed = 0
+  var outOfReach = 0
   var total = Simulation.Outcome()
   var seed = options.first
   while seed < options.first + options.count {
@@ -84,6 +85,7 @@ func play(_ options: Options) -> Bool {
     total.restarts += outcome.restarts
     total.packets += outcome.packets
     total.reached.merge(outcome.reached) { $0 + $1 }
+    if outcome.isOutOfReach { outOfReach += 1 }
     if outcome.problems.isEmpty {
       passed += 1
     } else {
@@ -102,6 +104,7 @@ func play(_ options: Options) -> Bool {
     "incarnations that saw "
       + total.reached.sorted { $0.key < $1.key }.map { "\($0.key): \($0.value)" }
       .joined(separator: ", "))
+  if outOfReach > 0 { print("followed only to a jump out of the oracle's reach: \(outOfReach)") }
   // Passing says little about what no seed reaches.
   if passed + failed >= 5_000, let unseen = total.reached.first(where: { $0.value == 0 }) {
     print("no seed had any \(unseen.key)")
