@@ -14,7 +14,7 @@ TARGET =
 .PHONY: help build run test clean format
 .PHONY: check check-loops check-models models unit-test pipeline-test
 .PHONY: fuzz fuzz-short simulate simulate-one seeded-defects test-interleavings explore-interleavings
-.PHONY: torture torture-short sanitize drills drills-short
+.PHONY: torture torture-short sanitize drills drills-short drills-merge fuzz-ci
 .PHONY: bench bench-ring bench-book bench-merge
 .PHONY: book-oracle book-oracle-short
 .PHONY: test-python-client python-wheel
@@ -24,12 +24,14 @@ help:
 	@echo "make test   build, check and test everything"
 	@echo "make build  build the programs into $(BIN)"
 	@echo "make torture  kill writers and readers of tiny rings a thousand times each, read 10^9 records"
+	@echo "make drills-merge  cut lines, holes, bad services: ROUNDS=1 TIMES= (TIMES=--no-times on a busy machine)"
 	@echo "make drills  kill every process of a set 200 times under load, and 30 minutes of chaos"
 	@echo "make sanitize  the ring's tests under ThreadSanitizer and AddressSanitizer"
 	@echo "make bench  throughput of the whole set on this machine"
 	@echo "make bench-ring  the ring beside a C ring and a C++ queue"
 	@echo "make bench-merge  arbitration beside a plain copy of the same bytes"
 	@echo "make fuzz   fuzz the decoders, the sessions and the arbiter: SECONDS=60 TARGET='Glimpse LineArbiter'"
+	@echo "make fuzz-ci   the same for 60 s each, two at a time"
 	@echo "make fuzz-short  the same for 20 s each, as continuous integration does it"
 	@echo "make explore-interleavings DEPTH=1  orders of the ring's shared accesses, at length"
 	@echo "make simulate [SEEDS=n]  merging and recovery in virtual time, against an oracle"
@@ -154,6 +156,12 @@ drills: build
 sanitize:
 	scripts/sanitize
 
+# Cut lines, holes on both, silent lines, a retransmission service that does everything wrong: exactness and times.
+ROUNDS ?= 1
+TIMES ?=
+drills-merge: build
+	scripts/drills-merge --rounds $(ROUNDS) $(TIMES)
+
 bench: build
 	scripts/bench-pipeline
 
@@ -169,6 +177,10 @@ bench-merge:
 # libFuzzer and the address sanitizer come with the Swift toolchain.
 fuzz:
 	scripts/fuzz $(SECONDS) $(TARGET)
+
+# As continuous integration on two cores can afford it: a minute for each target, two at a time.
+fuzz-ci:
+	FUZZ_JOBS=2 scripts/fuzz 60 $(TARGET)
 
 fuzz-short: SECONDS = 20
 fuzz-short: fuzz

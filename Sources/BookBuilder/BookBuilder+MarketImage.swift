@@ -130,7 +130,9 @@ extension BookBuilder {
   ) {
     guard instruments.quarantinedCount > 0 else { return }
     for instrument in 1..<UInt32(InstrumentTable.capacity) where instruments.isQuarantined(instrument) {
-      let reason = TrustReason(rawValue: instruments.ownReason(instrument)) ?? .capacity
+      let reason =
+        TrustReason(
+          rawValue: instruments.ownTrust(instrument) & ~InstrumentTable.quarantineBit) ?? .capacity
       instruments.setTrust(instrument, reason: reason.rawValue)
       let event = BookEventHeader(
         sequence: first, venueTime: 0, receiveTime: receiveTime, instrument: instrument, channel: channel,

@@ -94,7 +94,9 @@ extension EventSink where Self: ~Copyable {
     first: UInt64, last: UInt64, isChannelOnly: Bool = false
   ) {
     let body = append(.trust, header, bodyBytes: 24)
-    body.put(UInt64(state.rawValue) | UInt64(reason.rawValue) << 8 | (isQuarantined || isChannelOnly ? 1 << 16 : 0), at: 0)
+    body.put(
+      UInt64(state.rawValue) | UInt64(reason.rawValue) << 8 | (isQuarantined || isChannelOnly ? 1 << 16 : 0),
+      at: 0)
     body.put(first, at: 8)
     body.put(last, at: 16)
   }

@@ -10,6 +10,9 @@
 /// | `reorder` | P%[xN] | a packet is overtaken by up to N others (8) |
 /// | `delay` | DURATION | the whole line is held back by a constant |
 /// | `late` | P%[xDURATION] | one packet is held back (1ms) |
+/// | `hole` | FIRSTxCOUNT[+…] | packets with any of these messages are dropped |
+/// | `wrong` | NUMBER | the last byte of this message is another |
+/// | `cut` | FIRST[xDURATION] | from this message on nothing leaves, not even heartbeats (for ever) |
 ///
 /// A percentage has up to seven decimals; a duration is a number with `ns`, `us`, `ms` or `s`.
 public struct ImpairmentPlans: Sendable, Equatable {
@@ -18,7 +21,7 @@ public struct ImpairmentPlans: Sendable, Equatable {
 
   public init() {}
 
-  static let keys = ["loss", "burst", "dup", "reorder", "delay", "late"]
+  static let keys = ["loss", "burst", "dup", "reorder", "delay", "late", "hole", "wrong", "cut"]
 
   /// - Throws: ``ImpairmentSyntaxError``, which names the text at fault and where it stands
   public init(parsing text: String) throws(ImpairmentSyntaxError) {
@@ -75,6 +78,26 @@ public struct ImpairmentPlans: Sendable, Equatable {
       let (chance, size) = splitAtX(value)
       plan.reorder = try percentage(chance)
       if let size { plan.reorderDistance = try number(size) }
+    case "hole":
+      for hole in split(value, at: "+") {
+        let (first, count) = splitAtX(hole)
+        guard let count, let from = UInt64(first.text), let messages = UInt64(count.text),
+          (1...UInt64(1) << 40).contains(from), (1...UInt64(1) << 40).contains(messages)
+        else { throw ImpairmentSyntaxError(hole, "expected a first message and a count, as in 50000x1000") }
+        plan.holes.append(from...(from + messages - 1))
+      }
+    case "wrong":
+      guard let number = UInt64(value.text), number > 0 else {
+        throw ImpairmentSyntaxError(value, "expected the number of a message, as in 50000")
+      }
+      plan.wrong = number
+    case "cut":
+      let (first, time) = splitAtX(value)
+      guard let from = UInt64(first.text), from > 0 else {
+        throw ImpairmentSyntaxError(first, "expected the number of a message, as in 50000x200ms")
+      }
+      plan.cutFrom = from
+      if let time { plan.cutFor = try duration(time) }
     default:
       let (chance, time) = splitAtX(value)
       plan.late = try percentage(chance)

@@ -19,18 +19,31 @@ public struct LineImpairmentPlan: Sendable, Equatable {
   /// Nanoseconds.
   public var lateBy: UInt64 = 1_000_000
 
+  /// `hole`: packets with any of these messages are dropped.
+  public var holes: [ClosedRange<UInt64>] = []
+  /// `wrong`: the last byte of the message with this number is another; 0 = of none.
+  public var wrong: UInt64 = 0
+  /// `cut`: from the packet with this message on the line is dead, heartbeats and all; 0 = never.
+  public var cutFrom: UInt64 = 0
+  /// For so long, nanoseconds; `UInt64.max` = for ever.
+  public var cutFor = UInt64.max
+
   public init() {}
 
   /// Every packet passes unchanged.
-  public var isClean: Bool { loss | burst | duplicate | reorder | delay | late == 0 }
+  public var isClean: Bool {
+    loss | burst | duplicate | reorder | delay | late | cutFrom == 0 && holes.isEmpty
+  }
 }
 
 /// What happened to the packets that were offered to a line.
-/// offered = droppedByLoss + droppedInBursts + (sent - duplicated) + held back.
+/// offered = dropped + (sent - duplicated) + held back.
 public struct LineImpairmentCounters: Sendable, Equatable {
   public var offered: UInt64 = 0
   public var droppedByLoss: UInt64 = 0
   public var droppedInBursts: UInt64 = 0
+  public var droppedInHoles: UInt64 = 0
+  public var droppedByCut: UInt64 = 0
   public var duplicated: UInt64 = 0
   public var reordered: UInt64 = 0
   public var late: UInt64 = 0
@@ -39,7 +52,7 @@ public struct LineImpairmentCounters: Sendable, Equatable {
 
   public init() {}
 
-  public var dropped: UInt64 { droppedByLoss &+ droppedInBursts }
+  public var dropped: UInt64 { droppedByLoss &+ droppedInBursts &+ droppedInHoles &+ droppedByCut }
 }
 
 /// Loses, duplicates, reorders and delays the packets of one line, in virtual time. What happens to packet
@@ -59,6 +72,9 @@ public struct LineImpairment: Sendable {
   public private(set) var counters = LineImpairmentCounters()
   private var random: SeededRandom
   private var burstLeft = 0
+  /// When the line was cut, and when it came back or will; 0 = it was not cut yet.
+  public private(set) var cutAt: UInt64 = 0
+  public private(set) var cutUntil: UInt64 = 0
   /// Waiting for packets to overtake them; at most a few.
   private var overtaken: [Held] = []
   /// Waiting for their time, in order of it.
@@ -95,7 +111,18 @@ public struct LineImpairment: Sendable {
     let isLate = random.chance(partsPerBillion: plan.late)
 
     if startsBurst && burstLeft == 0 { burstLeft = plan.burstLength }
-    if burstLeft > 0 {
+    if cutAt == 0, plan.cutFrom > 0, UInt64(packet.first + packet.count) >= plan.cutFrom {
+      cutAt = max(now, 1)
+      let (until, overflow) = now.addingReportingOverflow(plan.cutFor)
+      cutUntil = overflow ? .max : until
+    }
+    if isCut(at: now) {
+      counters.droppedByCut &+= 1
+    } else if plan.holes.contains(where: {
+      $0.overlaps(UInt64(packet.first) + 1...UInt64(packet.first + max(1, packet.count)))
+    }) {
+      counters.droppedInHoles &+= 1
+    } else if burstLeft > 0 {
       burstLeft &-= 1
       counters.droppedInBursts &+= 1
     } else if isLost {
@@ -113,6 +140,9 @@ public struct LineImpairment: Sendable {
     releaseOvertaken(upTo: number, at: now, into: &due)
     release(at: now, into: &due)
   }
+
+  /// Whether nothing at all leaves: the line is cut.
+  public func isCut(at now: UInt64) -> Bool { cutAt > 0 && now < cutUntil }
 
   /// Appends to `due` the delayed packets whose time has come. With `now` = `UInt64.max`, all of them.
   public mutating func release(at now: UInt64, into due: inout [PacketRange]) {

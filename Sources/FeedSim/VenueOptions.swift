@@ -87,6 +87,8 @@ public struct VenueOptions: Sendable, Equatable {
   public var retransmitLoss: UInt64 = 0
   /// Nanoseconds between a request and its answer.
   public var retransmitDelay: UInt64 = 0
+  /// What the retransmission service does wrong.
+  public var retransmitFault = RetransmitFault()
   /// The newest messages that are answered for.
   public var retransmitRetention = UInt64.max
   /// Where the day is served over SoupBinTCP, and where images of it are; `nil` = nowhere.
@@ -182,6 +184,17 @@ public struct VenueOptions: Sendable, Equatable {
       (options, text) throws(VenueUsageError) in
       options.retransmitRetention = try number(text, 1...UInt64.max)
     },
+    option(
+      "--retransmit-fault", "KIND[xN]",
+      "hang, drip, shift, foreign, half, flood or stale, for N requests (all)"
+    ) {
+      (options, text) throws(VenueUsageError) in
+      guard let fault = RetransmitFault(parsing: text) else {
+        let kinds = RetransmitFault.Kind.allCases.map(\.rawValue).joined(separator: ", ")
+        throw VenueUsageError("'\(text)' is none of \(kinds), nor with a number as in hangx20")
+      }
+      options.retransmitFault = fault
+    },
     option("--soup", "ADDRESS:PORT|off", "where the day is served over SoupBinTCP (off)") {
       (options, text) throws(VenueUsageError) in options.soup = try address(text)
     },
@@ -211,7 +224,10 @@ public struct VenueOptions: Sendable, Equatable {
         throw VenueUsageError(error.description)
       }
     },
-    option("--impair", "TEXT", "loss, burst, dup, reorder, delay, late per line, as A:loss=2%;B:delay=1ms") {
+    option(
+      "--impair", "TEXT",
+      "loss, burst, dup, reorder, delay, late, hole, wrong, cut per line, as A:loss=2%;B:delay=1ms"
+    ) {
       (options, text) throws(VenueUsageError) in
       do throws(ImpairmentSyntaxError) { options.impairment = try ImpairmentPlans(parsing: text) } catch {
         throw VenueUsageError(error.description)

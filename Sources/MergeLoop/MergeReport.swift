@@ -215,6 +215,7 @@ extension MergeStage {
       reported.disagreements &+= 1
     }
     while let event = arbiter.nextEvent() {
+      noteTransition(event, now)
       guard now &- reported.narratedAt > 1_000_000_000, let line = Self.sentence(event) else { continue }
       reported.narratedAt = now
       narrate("merged: \(line)")

@@ -51,6 +51,7 @@ extension MergeStage {
         return taken + 1
       case .failed(let reason):
         narrate("merged: no image: \(reason)")
+        contradictedImages = snapshot?.countContradicted() ?? 0
         arbiter.snapshotFailed(now: now)
         return taken + 1
       case .idle, nil: return taken

@@ -37,6 +37,8 @@ public struct MergeStage: ~Copyable {
   /// Nil without a snapshot service.
   var snapshot: SnapshotClient?
   var isFetching = false
+  /// Images that the lines contradicted.
+  var contradictedImages: UInt64 = 0
   /// Where the lines' rings were read when the image was asked for.
   private var rewindA: UInt64 = 0
   private var rewindB: UInt64 = 0
@@ -57,6 +59,8 @@ public struct MergeStage: ~Copyable {
   private var nextAction: UInt64 = 0
   private var nextReport: UInt64 = 0
   private var nextLook: UInt64 = 0
+  /// Tallies as the predecessor left them.
+  let tallyBase: TallyBase
   /// What has been written down so far.
   var reported = MergeReported()
   /// Positions up to which the lines' rings hold what a predecessor may have read already.
@@ -79,6 +83,7 @@ public struct MergeStage: ~Copyable {
       fail("\(process.component): \(error)", code: ExitCode.unavailable)
     }
     base = control.counterBase()
+    tallyBase = TallyBase(page)
     output = MergedOutput(producer: process.producer("merged"))
     lineA = process.consumer("rx_a", start: .oldest)
     lineB = process.consumer("rx_b", start: .oldest)
@@ -505,6 +510,7 @@ public struct MergeStage: ~Copyable {
   private mutating func report(_ now: UInt64) {
     nextReport = now &+ Self.reportNanoseconds
     writeReport(now)
+    writeTallies()
     control.beat()
   }
 }

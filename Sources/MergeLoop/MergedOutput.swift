@@ -11,6 +11,8 @@ struct MergedOutput: ~Copyable {
   /// Messages and gaps of this incarnation.
   private(set) var messages: UInt64 = 0
   private(set) var gaps: UInt64 = 0
+  /// Ranges by the reason of their gap record, 0...15; images are reason 9.
+  private let gapsByReason: UnsafeMutablePointer<UInt64>
   /// Receive stamp of the newest message put.
   private(set) var newestStamp: UInt64 = 0
   /// The end of the session was published, by this incarnation or an earlier one.
@@ -23,7 +25,15 @@ struct MergedOutput: ~Copyable {
 
   init(producer: consuming RingProducer) {
     self.producer = producer
+    gapsByReason = .allocate(capacity: Self.reasons)
+    gapsByReason.initialize(repeating: 0, count: Self.reasons)
   }
+
+  deinit { gapsByReason.deallocate() }
+
+  private static let reasons = 16
+  /// Ranges that were lost for a reason, or replaced.
+  func gaps(for reason: Int) -> UInt64 { gapsByReason[reason & (Self.reasons - 1)] }
 
   /// What the newest image record says that is published or committed.
   private(set) var imageFirst: UInt64 = 0
@@ -97,6 +107,7 @@ struct MergedOutput: ~Copyable {
     payload.storeBytes(of: UInt64(reason), toByteOffset: 16, as: UInt64.self)
     producer.commit(kind: MergedRecord.Kind.gap, bytes: MergedRecord.gapBytes)
     gaps &+= 1
+    gapsByReason[Int(reason) & (Self.reasons - 1)] &+= 1
     publishBatch()
   }
 
@@ -136,6 +147,7 @@ struct MergedOutput: ~Copyable {
     payload.storeBytes(of: last, toByteOffset: 8, as: UInt64.self)
     payload.storeBytes(of: imageMessages, toByteOffset: 16, as: UInt64.self)
     producer.commit(kind: MergedRecord.Kind.imageEnd, bytes: MergedRecord.imageEndBytes)
+    gapsByReason[Int(GapReason.replacedBySnapshot.rawValue)] &+= 1
     publishBatch()
   }
 

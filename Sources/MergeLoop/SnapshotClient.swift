@@ -25,7 +25,7 @@ struct SnapshotClient: ~Copyable {
   private(set) var isActive = false
   private var witnesses: SnapshotWitnesses
   /// Images that contradicted the lines.
-  private(set) var contradicted: UInt64 = 0
+  private var contradicted: UInt64 = 0
   /// Images asked for, and those that were whole and believed.
   private(set) var begun: UInt64 = 0
   private(set) var completed: UInt64 = 0
@@ -55,6 +55,9 @@ struct SnapshotClient: ~Copyable {
     decoder.begin()
     connection.open(endpoint, session: session, sequence: 1, now: now)
   }
+
+  /// Images that contradicted the lines. (To read a stored one through an optional would consume it.)
+  mutating func countContradicted() -> UInt64 { contradicted }
 
   mutating func stop() {
     isActive = false

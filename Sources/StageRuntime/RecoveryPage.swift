@@ -12,6 +12,7 @@ import Synchronization
 ///         0x20 open ranges in the table │ 0x28 disagreements │ 0x30 open table's version (odd: being written)
 ///         0x38 when it was written, monotonic ns │ 0x40 open ranges that the table has no room for
 /// 0x0200  lag of line A, 40 counters │ 0x0400 lag of line B: bucket n is 2^(n-1) ..< 2^n ns later than the other
+/// 0x0600  tallies: a word for each of RecoveryTally
 /// 0x1000  open ranges, 256 records of 128 bytes
 /// 0x9000  finished ranges, 1,024 records: number n at (n - 1) mod 1,024; the first word is n once it is whole
 /// 0x29000 disagreements, 16 records of 256 bytes, in the same way
@@ -24,6 +25,7 @@ public struct RecoveryPage: ~Copyable {
   public static let disagreementCapacity = 16
   public static let lagBuckets = 40
   private static let lagOffset = 0x200
+  private static let tallyOffset = 0x600
   private static let openOffset = 0x1000
   private static let recordBytes = GapRecord.words * 8
   private static let finishedOffset = openOffset + openCapacity * recordBytes
@@ -66,6 +68,15 @@ public struct RecoveryPage: ~Copyable {
   public var writtenAt: UInt64 { word(0x38).loadRelaxed() }
   /// Open ranges for which the table has no room.
   public var openBeyondTable: UInt64 { word(0x40).loadRelaxed() }
+
+  public func tally(_ tally: RecoveryTally) -> UInt64 {
+    word(Self.tallyOffset + tally.rawValue * 8).loadRelaxed()
+  }
+
+  /// By merged alone.
+  public func setTally(_ tally: RecoveryTally, _ value: UInt64) {
+    word(Self.tallyOffset + tally.rawValue * 8).storeRelaxed(value)
+  }
 
   public func lag(line: Int, bucket: Int) -> UInt64 {
     guard (0..<2).contains(line), (0..<Self.lagBuckets).contains(bucket) else { return 0 }

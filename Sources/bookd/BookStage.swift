@@ -78,7 +78,8 @@ struct BookStage: ~Copyable {
       instruments: topology.capacity.instruments)
     let takesImages = topology.channel.arbitration.unrecoverable == .snapshot
     policy = ErrorPolicy(topology.capacity.onError)
-    builder = BookBuilder(capacity: capacity, channel: topology.channel.number, policy: policy, takesImages: takesImages)
+    builder = BookBuilder(
+      capacity: capacity, channel: topology.channel.number, policy: policy, takesImages: takesImages)
     image = MarketImageLoader(
       orders: takesImages ? topology.capacity.orders : 0,
       instruments: takesImages ? topology.capacity.instruments : 0)

@@ -91,6 +91,8 @@ struct GapsReport {
   private(set) var finishedCount: UInt64 = 0
   private(set) var disagreements: [DisagreementEntry] = []
   private(set) var disagreementCount: UInt64 = 0
+  /// Totals since the set was made, states and instants.
+  private(set) var tallies: [(tally: RecoveryTally, value: UInt64)] = []
   private var clockOffset: UInt64 = 0
   /// Until when open ranges are counted: now, or when a merged that is dead last wrote.
   private var now: UInt64 = 0
@@ -110,6 +112,7 @@ struct GapsReport {
       finishedCount = page.finishedCount
       disagreements = page.disagreements()
       disagreementCount = page.disagreementCount
+      for tally in RecoveryTally.allCases { tallies.append((tally, page.tally(tally))) }
     } catch {
       problem = "\(error)"
     }
@@ -234,6 +237,20 @@ struct GapsReport {
               json.field("refusedLength", entry.refusedLength)
             }
           }
+        }
+      }
+      // Add to an instant of CLOCK_MONOTONIC for those here.
+      json.field("clockOffset", clockOffset)
+      json.object("totals") { json in
+        for entry in tallies where !entry.tally.isState {
+          if let name = entry.tally.name { json.field(name, entry.value) }
+        }
+      }
+      json.object("states") { json in
+        for entry in tallies where entry.tally.isState {
+          guard let name = entry.tally.name else { continue }
+          let isInstant = entry.tally != .breakerState && entry.tally != .snapshotBreakerState
+          json.field(name, isInstant && entry.value > 0 ? entry.value &+ clockOffset : entry.value)
         }
       }
       json.field("endedCount", finishedCount)

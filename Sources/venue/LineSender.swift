@@ -13,6 +13,9 @@ final class LineSender {
   private var packetWindow: PacketWindow?
   private var due: [PacketRange] = []
   private let headers: UnsafeMutableRawPointer
+  /// The one datagram with a wrong byte.
+  private let altered: UnsafeMutableRawBufferPointer
+  private static let payloadLimit = 65_536
   private let parts: UnsafeMutablePointer<iovec>
 
   /// When a datagram last left, monotonic nanoseconds.
@@ -45,6 +48,7 @@ final class LineSender {
     impairment = LineImpairment(setup.plan, seed: setup.seed)
     packetWindow = windowPackets.map(PacketWindow.init)
     headers = .allocate(byteCount: Self.batch * MoldUDP64.headerBytes, alignment: 8)
+    altered = .allocate(byteCount: Self.payloadLimit, alignment: 8)
     parts = .allocate(capacity: Self.batch * 2)
     due.reserveCapacity(2 * Self.batch)
     lastSentAt = monotonicNow()
@@ -53,6 +57,7 @@ final class LineSender {
   deinit {
     close(descriptor)
     headers.deallocate()
+    altered.deallocate()
     parts.deallocate()
   }
 
@@ -110,6 +115,10 @@ final class LineSender {
 
   /// Sends a heartbeat that announces the message after the last one that was offered.
   func sendHeartbeat(now: UInt64) throws {
+    if impairment.isCut(at: now) {
+      lastSentAt = now
+      return
+    }
     MoldUDP64.writeHeartbeat(session: session, nextSequence: UInt64(offered) + 1, to: headers)
     try sendHeaderOnly(now: now)
     heartbeats &+= 1
@@ -117,6 +126,7 @@ final class LineSender {
 
   /// Sends an end-of-session packet.
   func sendEndOfSession(now: UInt64) throws {
+    if impairment.isCut(at: now) { return }
     MoldUDP64.writeEndOfSession(session: session, nextSequence: UInt64(offered) + 1, to: headers)
     try sendHeaderOnly(now: now)
     endOfSessions &+= 1
@@ -140,7 +150,14 @@ final class LineSender {
         MoldUDP64.writeHeader(
           session: session, sequence: UInt64(packet.first) + 1,
           count: UInt16(truncatingIfNeeded: packet.count), to: header)
-        let blocks = store.blocks(from: packet.first, count: packet.count)
+        var blocks = store.blocks(from: packet.first, count: packet.count)
+        let wrong = impairment.plan.wrong
+        if wrong > UInt64(packet.first), wrong <= UInt64(packet.end), blocks.count <= Self.payloadLimit {
+          altered.copyMemory(from: blocks)
+          let last = store.blocks(from: packet.first, count: Int(wrong) - packet.first).count - 1
+          altered[last] ^= 0xFF
+          blocks = UnsafeRawBufferPointer(rebasing: altered[..<blocks.count])
+        }
         parts[2 * index] = iovec(iov_base: header, iov_len: MoldUDP64.headerBytes)
         parts[2 * index + 1] = iovec(
           iov_base: UnsafeMutableRawPointer(mutating: blocks.baseAddress), iov_len: blocks.count)

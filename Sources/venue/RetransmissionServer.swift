@@ -10,6 +10,7 @@ final class RetransmissionServer {
     var dueTime: UInt64
     var address: DatagramAddress
     var packet: PacketRange
+    var fault: RetransmitFault.Kind?
   }
 
   let descriptor: Int32
@@ -17,6 +18,9 @@ final class RetransmissionServer {
   private let delay: UInt64
   private let loss: UInt64
   private let retention: UInt64
+  private let fault: RetransmitFault
+  private static let staleDelay: UInt64 = 300_000_000
+  private static let floodCopies = 50
   private var random: SeededRandom
   private let request: UnsafeMutableRawBufferPointer
   private let header: UnsafeMutableRawPointer
@@ -41,6 +45,7 @@ final class RetransmissionServer {
     delay = options.retransmitDelay
     loss = options.retransmitLoss
     retention = options.retransmitRetention
+    fault = options.retransmitFault
     random = SeededRandom(seed: options.impairmentSeed, stream: 0x4E7)
     request = .allocate(byteCount: 64, alignment: 8)
     header = .allocate(byteCount: MoldUDP64.headerBytes, alignment: 8)
@@ -90,10 +95,22 @@ final class RetransmissionServer {
       dropped &+= 1
       return
     }
-    let count = min(UInt64(wanted.count), sent - wanted.sequence + 1)
+    let wrong = requests <= fault.times ? fault.kind : nil
+    if wrong == .hang {
+      dropped &+= 1
+      return
+    }
+    var first = wanted.sequence
+    if wrong == .shift { first = min(first + 1_000, sent) }
+    var count = min(UInt64(wanted.count), sent - first + 1)
+    if wrong == .drip { count = 1 }
     let packet = Packetizer.cut(
-      store, from: Int(wanted.sequence - 1), payload: Packetizer.minimumPayload, messages: Int(count))
-    waiting.append(Answer(dueTime: now + delay, address: address, packet: packet))
+      store, from: Int(first - 1), payload: Packetizer.minimumPayload, messages: Int(count))
+    let answer = Answer(
+      dueTime: now + delay + (wrong == .stale ? Self.staleDelay : 0), address: address, packet: packet,
+      fault: wrong)
+    let place = waiting.firstIndex { $0.dueTime > answer.dueTime } ?? waiting.count
+    waiting.insert(answer, at: place)
   }
 
   private func send(_ answer: Answer, _ store: borrowing MessageStore) {
@@ -101,7 +118,21 @@ final class RetransmissionServer {
     MoldUDP64.writeHeader(
       session: session, sequence: UInt64(packet.first) + 1, count: UInt16(truncatingIfNeeded: packet.count),
       to: header)
-    let blocks = store.blocks(from: packet.first, count: packet.count)
+    if answer.fault == .foreign { header.storeBytes(of: 0x3F, as: UInt8.self) }
+    var blocks = store.blocks(from: packet.first, count: packet.count)
+    if answer.fault == .half { blocks = UnsafeRawBufferPointer(rebasing: blocks[..<(blocks.count / 2)]) }
+    for _ in 1..<(answer.fault == .flood ? Self.floodCopies : 1) { sendOnce(answer, blocks) }
+    guard sendOnce(answer, blocks) else {
+      // Nobody waits for this datagram in particular: who still needs it asks again.
+      dropped &+= 1
+      return
+    }
+    answers &+= 1
+    messages &+= UInt64(packet.count)
+  }
+
+  @discardableResult
+  private func sendOnce(_ answer: Answer, _ blocks: UnsafeRawBufferPointer) -> Bool {
     var parts = (
       iovec(iov_base: header, iov_len: MoldUDP64.headerBytes),
       iovec(iov_base: UnsafeMutableRawPointer(mutating: blocks.baseAddress), iov_len: blocks.count)
@@ -111,12 +142,6 @@ final class RetransmissionServer {
         descriptor, answer.address.address, answer.address.port,
         $0.baseAddress?.assumingMemoryBound(to: iovec.self))
     }
-    guard status == 0 else {
-      // Nobody waits for this datagram in particular: who still needs it asks again.
-      dropped &+= 1
-      return
-    }
-    answers &+= 1
-    messages &+= UInt64(packet.count)
+    return status == 0
   }
 }

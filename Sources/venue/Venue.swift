@@ -226,6 +226,8 @@ final class Venue {
       let counters = line.impairment.counters
       return "\"\(line.name)\":{\"packets\":\(counters.offered),\"datagrams\":\(line.datagrams)"
         + ",\"dropped\":\(counters.dropped),\"droppedInBursts\":\(counters.droppedInBursts)"
+        + ",\"droppedInHoles\":\(counters.droppedInHoles),\"droppedByCut\":\(counters.droppedByCut)"
+        + ",\"cutAt\":\(line.impairment.cutAt),\"cutUntil\":\(line.impairment.cutUntil)"
         + ",\"duplicated\":\(counters.duplicated),\"reordered\":\(counters.reordered)"
         + ",\"late\":\(counters.late),\"heartbeats\":\(line.heartbeats)"
         + ",\"endOfSession\":\(line.endOfSessions),\"retries\":\(line.retries)}"

@@ -231,4 +231,25 @@ final class MarketImageTests: XCTestCase {
     run.builder.trustAgain(next: 4_002, receiveTime: 0, into: &run.events)
     XCTAssertEqual(run.events.eventCount, 0, "once")
   }
+
+  /// An instrument in quarantine has an empty book; the image fills it.
+  func testAnImageEndsAQuarantine() throws {
+    let store = try day()
+    let messages = try image(12_000, store)
+    var run = Run()
+    run.builder = BookBuilder(capacity: Self.capacity, channel: 1, policy: .quarantine, takesImages: true)
+    run.apply(0..<4_000, store)
+    TestMessage.delete(999_999_999, locate: 3).withUnsafeBytes {
+      run.builder.apply(sequence: 4_001, receiveTime: 0, message: $0, into: &run.events)
+    }
+    run.takeEvents()
+    XCTAssertTrue(run.builder.instruments.isQuarantined(3))
+    run.load(messages, first: 4_002)
+    XCTAssertTrue(run.use(first: 4_002, last: 12_000, count: messages.count))
+    XCTAssertEqual(run.builder.instruments.trustState(3), .live)
+    run.apply(12_000..<store.count, store)
+    XCTAssertEqual(run.mismatches, [])
+    XCTAssertEqual(run.builder.books.contentDigest(), wholeDay(store))
+    XCTAssertEqual(run.replica.books.contentDigest(), run.builder.books.contentDigest())
+  }
 }

@@ -141,6 +141,47 @@ final class LineImpairmentTests: XCTestCase {
     delayed.release(at: 1_000_000, into: &due)
     XCTAssertEqual(due, [PacketRange(first: 0, count: 1)])
   }
+
+  func testHolesDropExactlyTheirMessages() throws {
+    let (left, counters) = try run("hole=101x50+301x1", count: 1_000)
+    XCTAssertEqual(Set(0..<1_000).subtracting(left.map(\.packet)), Set(Array(100..<150) + [300]))
+    XCTAssertEqual(counters.droppedInHoles, 51)
+  }
+
+  /// From a message on nothing leaves, for a time or for ever.
+  func testACutIsOverAfterItsTime() throws {
+    let (left, counters) = try run("cut=101x50us", count: 1_000)
+    XCTAssertEqual(Set(0..<1_000).subtracting(left.map(\.packet)), Set(100..<150))
+    XCTAssertEqual(counters.droppedByCut, 50)
+    XCTAssertEqual(try run("cut=101", count: 1_000).left.count, 100)
+    var line = LineImpairment(try plan("cut=2x1us"), seed: 1)
+    var due: [PacketRange] = []
+    XCTAssertFalse(line.isCut(at: 5))
+    line.offer(PacketRange(first: 0, count: 2), at: 5_000, into: &due)
+    XCTAssertEqual([line.isCut(at: 5_999), line.isCut(at: 6_000)], [true, false])
+  }
+
+  /// What else happens to the packets is the same with a hole as without.
+  func testAHoleMovesNoOtherLoss() throws {
+    let without = Set(try run("loss=5%", count: 2_000).left.map(\.packet))
+    let with = Set(try run("loss=5%,hole=501x100", count: 2_000).left.map(\.packet))
+    XCTAssertEqual(with, without.subtracting(500..<600))
+  }
+
+  func testFaultsOfRetransmission() {
+    XCTAssertEqual(RetransmitFault(parsing: "flood")?.kind, .flood)
+    XCTAssertEqual(RetransmitFault(parsing: "flood")?.times, .max)
+    XCTAssertEqual(RetransmitFault(parsing: "hangx20")?.times, 20)
+    for text in ["", "hung", "hangx", "hangx0", "hangx-1", "hang x2"] {
+      XCTAssertNil(RetransmitFault(parsing: text), text)
+    }
+    for text in [
+      "A:hole=5", "A:hole=0x5", "A:hole=5x0", "A:cut=0", "A:cut=5x", "A:wrong=x",
+      "A:hole=99999999999999999999x1",
+    ] {
+      XCTAssertThrowsError(try ImpairmentPlans(parsing: text), text)
+    }
+  }
 }
 
 final class ImpairmentSyntaxTests: XCTestCase {

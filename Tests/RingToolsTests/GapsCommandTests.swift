@@ -157,4 +157,26 @@ final class GapsCommandTests: XCTestCase {
       try RecoveryPage.create(directory: fixture.directory)
     }
   }
+
+  func testTalliesAreInTheJSON() throws {
+    let fixture = try ToolFixture()
+    try makePage(fixture)
+    let page = try page(fixture)
+    for tally in RecoveryTally.allCases { page.setTally(tally, UInt64(tally.rawValue) + 1) }
+    let (text, _, _) = try gaps(fixture, "--json")
+    let object = try XCTUnwrap(try parseJSON(text) as? [String: Any])
+    let set = try XCTUnwrap((object["sets"] as? [[String: Any]])?.first)
+    let totals = try XCTUnwrap(set["totals"] as? [String: Any])
+    let states = try XCTUnwrap(set["states"] as? [String: Any])
+    XCTAssertEqual(totals["rangesDetected"] as? UInt64, 1)
+    XCTAssertEqual(
+      totals["lostSnapshotUnavailable"] as? UInt64,
+      UInt64(RecoveryTally.lostFirst.rawValue) + UInt64(GapReason.snapshotUnavailable.rawValue) + 1)
+    XCTAssertEqual(states["breakerState"] as? UInt64, UInt64(RecoveryTally.breakerState.rawValue) + 1)
+    XCTAssertEqual(
+      states["lineADownAt"] as? UInt64, UInt64(RecoveryTally.lineADownAt.rawValue) + 1 + Self.clockOffset)
+    XCTAssertEqual(
+      totals.count + states.count + 1, RecoveryTally.allCases.count, "all but the mark of a place")
+    XCTAssertLessThanOrEqual(RecoveryTally.allCases.count, (0x1000 - 0x600) / 8)
+  }
 }

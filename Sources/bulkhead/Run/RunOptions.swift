@@ -23,6 +23,7 @@ struct RunOptions {
   var retransmissionOff = false
   var retransmitLoss: String?
   var retransmitRetention: String?
+  var retransmitFault: String?
   var fault: String?
   var window = 32_768
   var json = false
@@ -50,6 +51,7 @@ struct RunOptions {
       --retransmission on|off   whether lost ranges are asked for (as in the topology)
       --retransmit-loss P%  answers that the venue loses
       --retransmit-retention N  only the newest N messages can be asked for
+      --retransmit-fault F  hang, drip, shift, foreign, half, flood or stale; hangx20: the first 20 requests
       --fault TEXT          what the venue's recovery services do wrong, as in 'glimpse:refuse=A,times=1'
       --window N            messages the venue may be ahead of the slowest stage at rate max (32768)
       --json                one JSON object on the last line of standard output
@@ -63,7 +65,8 @@ struct RunOptions {
   private static let names = [
     "--topology", "--set", "--replay", "--generate", "--seed", "--instruments", "--rate", "--impair",
     "--impair-seed",
-    "--lines", "--retransmit-retention", "--fault", "--retransmission", "--retransmit-loss", "--window",
+    "--lines", "--retransmit-retention", "--retransmit-fault", "--fault", "--retransmission",
+    "--retransmit-loss", "--window",
     "--json", "--quiet", "--no-verify",
     "--keep",
     "--timeout", "--supervisor-restarts", "--help",
@@ -107,6 +110,7 @@ struct RunOptions {
         options.retransmissionOff = text == "off"
       case "--retransmit-loss": options.retransmitLoss = value()
       case "--retransmit-retention": options.retransmitRetention = String(number())
+      case "--retransmit-fault": options.retransmitFault = value()
       case "--fault": options.fault = value()
       case "--window": options.window = Int(number(atMost: 1_000_000_000))
       case "--json": options.json = true

@@ -125,6 +125,7 @@ final class RunSession {
       arguments += ["--glimpse-end", service.endIsLast ? "last" : "next"]
     }
     if let retained = options.retransmitRetention { arguments += ["--retransmit-retention", retained] }
+    if let fault = options.retransmitFault { arguments += ["--retransmit-fault", fault] }
     if let fault = options.fault { arguments += ["--fault", fault] }
     if let impair = options.impair { arguments += ["--impair", impair] }
     if let seed = options.impairSeed { arguments += ["--impair-seed", seed] }
