@@ -1,5 +1,5 @@
-"""Takes bulkhead.h, which the repository keeps in include/, into the package: the ring reader compiles it on the
-machine where it runs. Everything else is in pyproject.toml."""
+"""Takes bulkhead.h, which the repository keeps in include/, into the package: the ring reader compiles it on
+the machine where it runs. Everything else is in pyproject.toml."""
 
 import shutil
 from pathlib import Path

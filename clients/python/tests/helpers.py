@@ -42,12 +42,17 @@ def read_until(client: Any, wanted: type[One], where: Callable[[One], bool] = la
 def read_to(client: Any, sequence: int) -> list[Record]:
     """Records up to the last event of a message, of which some channel that is subscribed carries the end."""
     return read_until(
-        client, bulkhead.Event, lambda event: not event.snapshot and event.sequence == sequence and event.last)
+        client, bulkhead.Event, lambda event: not event.snapshot and event.sequence == sequence and event.last
+    )
 
 
 def live(records: list[Record]) -> list[tuple[int, int]]:
     """Identities of the live events among records."""
-    return [(each.sequence, each.index) for each in records if isinstance(each, bulkhead.Event) and not each.snapshot]
+    return [
+        (each.sequence, each.index)
+        for each in records
+        if isinstance(each, bulkhead.Event) and not each.snapshot
+    ]
 
 
 def of(records: list[Record], kind: type[One]) -> list[One]:

@@ -20,7 +20,9 @@ _count = 0
 
 def binaries() -> Path:
     """The folder of the binaries; skips the test when there is none."""
-    folder = Path(os.environ.get("BULKHEAD_BIN") or Path(__file__).resolve().parents[3] / ".build" / "release")
+    folder = Path(
+        os.environ.get("BULKHEAD_BIN") or Path(__file__).resolve().parents[3] / ".build" / "release"
+    )
     missing = [name for name in PROGRAMS if not os.access(folder / name, os.X_OK)]
     if missing:
         raise unittest.SkipTest(f"no {', '.join(missing)} in {folder}: build them, or set BULKHEAD_BIN")
@@ -36,7 +38,8 @@ def free_port(kind: int = socket.SOCK_STREAM) -> int:
 
 def output(program: str, *arguments: str) -> str:
     return subprocess.run(
-        [str(binaries() / program), *arguments], check=True, capture_output=True, text=True, timeout=120).stdout
+        [str(binaries() / program), *arguments], check=True, capture_output=True, text=True, timeout=120
+    ).stdout
 
 
 class SetRun:
@@ -53,22 +56,30 @@ class SetRun:
         middle = f"239.255.{pid % 200 + 20}"
         command = [str(binaries() / "bulkhead"), "run", "--json", "--quiet", "--timeout", "120"]
         for setting in (
-                f"host.instance={self.instance}", f"channel.line.a.group={middle}.{_count * 2 % 250}",
-                f"channel.line.b.group={middle}.{_count * 2 % 250 + 1}",
-                f"channel.line.a.port={free_port(socket.SOCK_DGRAM)}",
-                f"channel.line.b.port={free_port(socket.SOCK_DGRAM)}",
-                f"channel.retransmission.port={free_port(socket.SOCK_DGRAM)}", f"publish.port={self.port}",
-                "ring.merged.cells=524288", "ring.book.cells=2097152", "capacity.orders=262144",
-                "capacity.levels=262144"):
+            f"host.instance={self.instance}",
+            f"channel.line.a.group={middle}.{_count * 2 % 250}",
+            f"channel.line.b.group={middle}.{_count * 2 % 250 + 1}",
+            f"channel.line.a.port={free_port(socket.SOCK_DGRAM)}",
+            f"channel.line.b.port={free_port(socket.SOCK_DGRAM)}",
+            f"channel.retransmission.port={free_port(socket.SOCK_DGRAM)}",
+            f"publish.port={self.port}",
+            "ring.merged.cells=524288",
+            "ring.book.cells=2097152",
+            "capacity.orders=262144",
+            "capacity.levels=262144",
+        ):
             command += ["--set", setting]
+        self.command = [*command, *arguments]
         self._errors = tempfile.TemporaryFile("w+")
-        self.process = subprocess.Popen(
-            [*command, *arguments], stdout=subprocess.PIPE, stderr=self._errors, text=True)
+        self.process = subprocess.Popen(self.command, stdout=subprocess.PIPE, stderr=self._errors, text=True)
 
     def status(self) -> dict[str, Any] | None:
         text = subprocess.run(
-            [str(binaries() / "bulkhead"), "status", "--json", "--name", self.instance], capture_output=True,
-            text=True, timeout=30).stdout
+            [str(binaries() / "bulkhead"), "status", "--json", "--name", self.instance],
+            capture_output=True,
+            text=True,
+            timeout=30,
+        ).stdout
         try:
             sets: list[dict[str, Any]] = json.loads(text)["sets"]
         except (ValueError, KeyError):
@@ -80,8 +91,11 @@ class SetRun:
         limit = time.monotonic() + 60
         while time.monotonic() < limit:
             status = self.status()
-            if status and status["messagesApplied"] >= count and all(
-                    stage["alive"] and stage["state"] == "READY" for stage in status["stages"]):
+            if (
+                status
+                and status["messagesApplied"] >= count
+                and all(stage["alive"] and stage["state"] == "READY" for stage in status["stages"])
+            ):
                 return status
             if self.process.poll() is not None:
                 break
@@ -109,7 +123,7 @@ class SetRun:
 
     def _transcript(self) -> str:
         self._errors.seek(0)
-        return f"{' '.join(map(str, self.process.args))}\n{self._errors.read()[-3000:]}"  # type: ignore[arg-type]
+        return f"{' '.join(self.command)}\n{self._errors.read()[-3000:]}"
 
     def close(self) -> None:
         if self.process.poll() is None:

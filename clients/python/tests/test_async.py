@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 import unittest
 
+from helpers import AAPL, ALL, SECONDS, live, of, quick
+
 import bulkhead
 from bulkhead import AsyncClient, CaughtUp, Disconnected, Event, Heartbeat, Missed, Resumed
 from bulkhead.mock import MockServer
-from helpers import AAPL, ALL, SECONDS, live, of, quick
 
 
 class AsyncTests(unittest.IsolatedAsyncioTestCase):
@@ -83,7 +84,9 @@ class AsyncTests(unittest.IsolatedAsyncioTestCase):
         self.server.refuse(503)
         client = self.client()
         records = await self.until(client, CaughtUp)
-        self.assertEqual([type(each.error) for each in of(records, Disconnected)], [bulkhead.HandshakeRefused])
+        self.assertEqual(
+            [type(each.error) for each in of(records, Disconnected)], [bulkhead.HandshakeRefused]
+        )
         self.server.refuse(404)
         self.server.cut()
         with self.assertRaises(bulkhead.HandshakeRefused):

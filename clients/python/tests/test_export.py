@@ -14,7 +14,8 @@ from bulkhead.export import columns, ladder, to_arrow, to_pandas, to_polars
 BIG = (1 << 63) + 5  # a reference that no float and no signed integer holds
 COMMON = dict(index=0, channel=1, instrument=13, venue_time=1, receive_time=2, flags=0, snapshot=False)
 RECORDS = [
-    OrderAdd(sequence=(1 << 53) + 1, **COMMON, reference=BIG, price=1_234_567, quantity=9), Heartbeat(1, 2),
+    OrderAdd(sequence=(1 << 53) + 1, **COMMON, reference=BIG, price=1_234_567, quantity=9),
+    Heartbeat(1, 2),
     BestPrices(sequence=2, **COMMON, bid_price=-5, bid_size=1, ask_price=7, ask_size=2),
     Trade(sequence=3, **COMMON, price=10_001, quantity=1, match=2, type="P", printable=True),
 ]
@@ -37,14 +38,24 @@ class ExportTests(unittest.TestCase):
         book = Book(13)
         book.live = book.complete = True
         for number, (sell, price) in enumerate([(False, 5), (False, 7), (True, 9), (True, 8)], 1):
-            book.apply(OrderAdd(sequence=number, **{**COMMON, "flags": int(sell)}, reference=number, price=price, quantity=1))
+            book.apply(
+                OrderAdd(
+                    sequence=number,
+                    **{**COMMON, "flags": int(sell)},
+                    reference=number,
+                    price=price,
+                    quantity=1,
+                )
+            )
         self.assertEqual(ladder(book)["price"], [7, 5, 8, 9])
         self.assertEqual(ladder(book, 1)["side"], ["bid", "ask"])
 
     @needs("pandas")
     def test_pandas(self) -> None:
         frame = to_pandas(RECORDS)
-        self.assertEqual((frame.reference[0], frame.sequence[0], frame.price[0]), (BIG, (1 << 53) + 1, 1_234_567))
+        self.assertEqual(
+            (frame.reference[0], frame.sequence[0], frame.price[0]), (BIG, (1 << 53) + 1, 1_234_567)
+        )
         self.assertEqual(frame.price.isna().tolist(), [False, True, False])
         self.assertEqual(to_pandas(RECORDS, "float").price[0], 123.4567)
 

@@ -6,13 +6,23 @@ import asyncio
 import random
 import unittest
 
+from helpers import AAPL, ALL, SECONDS, live, of, quick, read_until
+
 import bulkhead
 from bulkhead import (
-    CaughtUp, Disconnected, EndOfSession, Event, FromSide, Gap, Missed, OrderAdd, Pair, SnapshotBegin,
+    CaughtUp,
+    Disconnected,
+    EndOfSession,
+    Event,
+    FromSide,
+    Gap,
+    Missed,
+    OrderAdd,
+    Pair,
+    SnapshotBegin,
 )
 from bulkhead.mock import MockServer
 from bulkhead.pair import Arbiter
-from helpers import AAPL, ALL, SECONDS, live, of, quick, read_until
 
 
 class PairCase(unittest.TestCase):
@@ -42,13 +52,17 @@ class PairCase(unittest.TestCase):
         pair = self.pair(**options)
         sides: set[str] = set()
         while len(sides) < 2:
-            record = read_until(pair, FromSide, lambda each: isinstance(each.record, (CaughtUp, bulkhead.Subscribed)))[-1]
+            record = read_until(
+                pair, FromSide, lambda each: isinstance(each.record, (CaughtUp, bulkhead.Subscribed))
+            )[-1]
             if isinstance(record.record, CaughtUp) or options.get("start") == "live":
                 sides.add(record.side)
         return pair
 
     def to(self, pair: Pair, sequence: int) -> list:
-        return read_until(pair, Event, lambda event: event.sequence == sequence and event.last and not event.snapshot)
+        return read_until(
+            pair, Event, lambda event: event.sequence == sequence and event.last and not event.snapshot
+        )
 
 
 class PairTests(PairCase):
@@ -186,7 +200,10 @@ class PairTests(PairCase):
         pair = self.ready()
         self.a.restart(epoch=0)
         records = read_until(
-            pair, FromSide, lambda each: isinstance(each.record, Disconnected) and each.record.retry_in == float("inf"))
+            pair,
+            FromSide,
+            lambda each: isinstance(each.record, Disconnected) and each.record.retry_in == float("inf"),
+        )
         self.assertIsInstance(records[-1].record.error, bulkhead.StreamChanged)
         last = self.b.add(AAPL, 80, True, 1010, 5)
         self.to(pair, last)
@@ -243,8 +260,12 @@ class ArbiterTests(unittest.TestCase):
     def test_random_interleavings(self) -> None:
         for seed in range(400):
             generator = random.Random(seed)
-            stream = [(sequence, index) for sequence in range(1, 120) if generator.random() < 0.8
-                      for index in range(generator.randint(1, 3))]
+            stream = [
+                (sequence, index)
+                for sequence in range(1, 120)
+                if generator.random() < 0.8
+                for index in range(generator.randint(1, 3))
+            ]
             arbiter = Arbiter(["a", "b"])
             at = {"a": 0, "b": 0}  # messages that the side has delivered
             up = dict.fromkeys("ab", False)
@@ -283,7 +304,9 @@ class ArbiterTests(unittest.TestCase):
                 self.assertEqual(seen, sorted(set(seen)), "repeated or out of order")
                 self.assertTrue(seen)
                 wanted = [here for here in stream if here >= seen[0] and here[0] <= (arbiter.complete or 0)]
-                self.assertLessEqual({here[0] for here in set(wanted) - set(seen)}, told, "missing and not told")
+                self.assertLessEqual(
+                    {here[0] for here in set(wanted) - set(seen)}, told, "missing and not told"
+                )
                 # A hole is told only where it is one: nothing of it was handed out.
                 self.assertFalse({sequence for sequence, _ in seen} & told)
 

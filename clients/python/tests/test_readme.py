@@ -11,10 +11,11 @@ import threading
 import unittest
 from pathlib import Path
 
-import bulkhead
-from bulkhead.mock import MockServer
 from helpers import AAPL, MSFT
 from set_run import SetRun
+
+import bulkhead
+from bulkhead.mock import MockServer
 
 README = Path(__file__).resolve().parents[1] / "README.md"
 
@@ -40,7 +41,7 @@ class ReadmeTests(unittest.TestCase):
 
     def run_example(self, code: str, clients: int = 1) -> str:
         """Runs it while the servers publish; returns what it printed."""
-        for server, name in zip(self.servers, ("md01", "md02")):
+        for server, name in zip(self.servers, ("md01", "md02"), strict=True):
             code = code.replace(f"ws://{name}:9443", server.url)
         code = code.replace('"cursor.json"', repr(f"{self.folder}/cursor.json"))
         subscribed = self.servers[:clients]
@@ -88,7 +89,9 @@ class ReadmeTests(unittest.TestCase):
     def test_tables(self) -> None:
         code = example("Tables")
         if not importlib.util.find_spec("pandas"):
-            code = "\n".join(line for line in code.splitlines() if not line.startswith("frame")).replace(", to_pandas", "")
+            code = "\n".join(line for line in code.splitlines() if not line.startswith("frame")).replace(
+                ", to_pandas", ""
+            )
         printed = self.run_example(code)
         self.assertIn("Decimal('100')", printed)
 

@@ -9,10 +9,11 @@ import unittest
 from pathlib import Path
 from unittest import mock
 
+from set_run import SetRun
+
 import bulkhead
 from bulkhead import EpochChanged, Event, Lapped, RefillUnavailable, RingError, RingReader, RingRefill, Table
 from bulkhead import ring as ring_module
-from set_run import SetRun
 
 
 class RingTests(unittest.TestCase):
@@ -23,8 +24,17 @@ class RingTests(unittest.TestCase):
     @classmethod
     def setUpClass(cls) -> None:
         cls.run_ = SetRun(
-            "--generate", "400000", "--seed", "3", "--instruments", "50", "--rate", "20000",
-            "--set", "ring.book.cells=16384")
+            "--generate",
+            "400000",
+            "--seed",
+            "3",
+            "--instruments",
+            "50",
+            "--rate",
+            "20000",
+            "--set",
+            "ring.book.cells=16384",
+        )
         cls.addClassCleanup(cls.run_.close)
         cls.run_.wait_for_messages(20_000)
         cls.ring = cls.run_.folder / "book.ring"
@@ -61,7 +71,8 @@ class RingTests(unittest.TestCase):
             self.assertEqual(seen, sorted(set(seen)))
 
     def test_a_named_reader_goes_on_where_it_was(self) -> None:
-        """With a cursor page of its own making, which the producer does not know: it sleeps, and nobody wakes it."""
+        """With a cursor page of its own making, which the producer does not know:
+        it sleeps, and nobody wakes it."""
         with tempfile.TemporaryDirectory() as folder:
             (Path(folder) / "book.ring").symlink_to(self.ring)
             page = b"1BLKCUSR" + (1).to_bytes(8, "little")
@@ -102,9 +113,15 @@ class RingTests(unittest.TestCase):
             zeros = Path(folder) / "zeros.ring"
             zeros.write_bytes(bytes(1 << 16))
             other = Path(folder) / "layout.ring"
-            other.write_bytes(self.ring.read_bytes()[:8] + (99).to_bytes(4, "little") + self.ring.read_bytes()[12:])
-            for path, status in ((nothing, "MISSING"), (zeros, "NOT_A_RING"), (other, "OTHER_LAYOUT"),
-                                 (self.run_.folder / "best_prices.table", "BAD_KIND")):
+            other.write_bytes(
+                self.ring.read_bytes()[:8] + (99).to_bytes(4, "little") + self.ring.read_bytes()[12:]
+            )
+            for path, status in (
+                (nothing, "MISSING"),
+                (zeros, "NOT_A_RING"),
+                (other, "OTHER_LAYOUT"),
+                (self.run_.folder / "best_prices.table", "BAD_KIND"),
+            ):
                 with self.subTest(status), self.assertRaises(RingError) as caught:
                     RingReader(path)
                 self.assertEqual(caught.exception.status, status)
@@ -125,7 +142,9 @@ class RingTests(unittest.TestCase):
         refill = RingRefill(self.ring)
         with RingReader(self.ring, start="oldest") as reader:
             # Read first, then ask: what was read a moment ago is there unless it is at the old end.
-            events = [event for event in reader.read() + reader.read() + reader.read() if isinstance(event, Event)]
+            events = [
+                event for event in reader.read() + reader.read() + reader.read() if isinstance(event, Event)
+            ]
         first, last = events[-2000].sequence, events[-1].sequence
         for low, high in ((first, last), (first + 5, first + 6), (last - 1, last)):
             found = list(refill.fetch(1, low, (low, 0xFFFF), high))
@@ -142,7 +161,10 @@ class RingTests(unittest.TestCase):
 class LibraryTests(unittest.TestCase):
     def test_it_is_compiled_once_and_its_absence_is_named(self) -> None:
         with tempfile.TemporaryDirectory() as folder, mock.patch.dict(os.environ, {"XDG_CACHE_HOME": folder}):
-            with mock.patch.dict(os.environ, {"CC": "/bin/false"}), self.assertRaises(bulkhead.CompilerMissing):
+            with (
+                mock.patch.dict(os.environ, {"CC": "/bin/false"}),
+                self.assertRaises(bulkhead.CompilerMissing),
+            ):
                 ring_module.library_path()
             self.assertEqual(list((Path(folder) / "bulkhead").iterdir()), [])
             path = ring_module.library_path()

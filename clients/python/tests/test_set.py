@@ -1,22 +1,31 @@
-"""Against a real set: what clients have at the end is what `bulkhead book` makes of the same messages, whatever dies
-meanwhile."""
+"""Against a real set: what clients have at the end is what `bulkhead book` makes of the same messages,
+whatever dies meanwhile."""
 
 from __future__ import annotations
 
 import json
 import os
 import tempfile
-import threading
 import unittest
 from pathlib import Path
 from typing import Any
 
-import bulkhead
-from bulkhead import (
-    Connected, Disconnected, Event, Missed, Resumed, RingReader, RingRefill, SnapshotBegin, StreamDigest, book_digest,
-)
 from helpers import ALL, make, of
 from set_run import SetRun, output
+
+import bulkhead
+from bulkhead import (
+    Connected,
+    Disconnected,
+    Event,
+    Missed,
+    Resumed,
+    RingReader,
+    RingRefill,
+    SnapshotBegin,
+    StreamDigest,
+    book_digest,
+)
 
 MESSAGES = 60_000
 
@@ -29,8 +38,19 @@ class SetCase(unittest.TestCase):
         folder = tempfile.TemporaryDirectory()
         cls.addClassCleanup(folder.cleanup)
         cls.file = str(Path(folder.name) / "day.itch")
-        output("venue", "--generate", str(MESSAGES), "--seed", "11", "--instruments", "60", "--plateau", "4000",
-               "--write", cls.file)
+        output(
+            "venue",
+            "--generate",
+            str(MESSAGES),
+            "--seed",
+            "11",
+            "--instruments",
+            "60",
+            "--plateau",
+            "4000",
+            "--write",
+            cls.file,
+        )
         cls.expected = json.loads(output("bulkhead", "book", cls.file, "--json", "--channel", "1"))
 
     def run_set(self, rate: int = 12_000, *options: str) -> SetRun:
@@ -38,7 +58,9 @@ class SetCase(unittest.TestCase):
         self.addCleanup(run.close)
         return run
 
-    def client(self, run: SetRun, channels: object = ALL, start: str = "snapshot", **options: Any) -> bulkhead.Client:
+    def client(
+        self, run: SetRun, channels: object = ALL, start: str = "snapshot", **options: Any
+    ) -> bulkhead.Client:
         client = make(run.url, stop_at_end=True, **options)
         self.addCleanup(client.close)
         client.subscribe("*", channels, start)
@@ -55,7 +77,8 @@ class SetCase(unittest.TestCase):
 
 class BookTests(SetCase):
     def test_books_equal_those_from_the_file(self) -> None:
-        """A snapshot in mid-stream and what follows; levels and best prices are checked against the orders on the way."""
+        """A snapshot in mid-stream and what follows;
+        levels and best prices are checked against the orders on the way."""
         run = self.run_set()
         run.wait_for_messages(MESSAGES // 4)
         client = self.client(run)
@@ -66,12 +89,16 @@ class BookTests(SetCase):
         self.assertEqual((of(records, Disconnected), of(records, Missed)), ([], []))
         self.assert_rising([event for event in of(records, Event) if not event.snapshot])
         for symbol in list(client.session.symbols)[:3]:
-            shown = json.loads(output("bulkhead", "book", self.file, "--symbol", symbol, "--depth", "20", "--json"))["symbol"]
+            shown = json.loads(
+                output("bulkhead", "book", self.file, "--symbol", symbol, "--depth", "20", "--json")
+            )["symbol"]
             book = client.book(symbol)
             for side, levels in (("bids", book.bids(20)), ("asks", book.asks(20))):
                 self.assertEqual(
                     [(each["price"], each["size"], each["orders"]) for each in shown[side]],
-                    [(each.price, each.size, each.orders) for each in levels], f"{symbol} {side}")
+                    [(each.price, each.size, each.orders) for each in levels],
+                    f"{symbol} {side}",
+                )
 
     def test_asynchronous_client(self) -> None:
         import asyncio
@@ -97,14 +124,20 @@ class DeathTests(SetCase):
         waiting = sorted(deaths)
         for record in client:
             records.append(record)
-            if waiting and isinstance(record, Event) and not record.snapshot and record.sequence >= waiting[0]:
+            if (
+                waiting
+                and isinstance(record, Event)
+                and not record.snapshot
+                and record.sequence >= waiting[0]
+            ):
                 run.kill(deaths[waiting.pop(0)])
         self.assertEqual(waiting, [], "not everybody died")
         return records
 
     def test_publisher_dies_and_not_an_event_is_missing(self) -> None:
-        """With the ring of this host as refill: from the first message of the session to its last, every event of every
-        channel, once and in order, through two deaths. The digest over their bytes is the offline one."""
+        """With the ring of this host as refill: from the first message of the session to its last, every
+        event of every channel, once and in order, through two deaths. The digest over their bytes is the
+        offline one."""
         run = self.run_set()
         run.wait_for_messages(MESSAGES // 10)
         client = self.client(run, start="live", since=0, refill=RingRefill(run.folder / "book.ring"))
@@ -115,7 +148,8 @@ class DeathTests(SetCase):
         for event in events:
             digest.update(event)
         self.assertEqual(
-            (digest.hexdigest(), digest.events), (self.expected["streamDigest"], self.expected["events"]))
+            (digest.hexdigest(), digest.events), (self.expected["streamDigest"], self.expected["events"])
+        )
         self.assertEqual([resumed.exact for resumed in of(records, Resumed)], [True] * 3)
         self.assertEqual((of(records, Missed), of(records, SnapshotBegin)), ([], []))
         self.assertGreaterEqual(len(of(records, Connected)), 3)
@@ -134,7 +168,8 @@ class DeathTests(SetCase):
         self.assert_books(client)
 
     def test_publisher_dies_without_a_refill(self) -> None:
-        """The books are exact again; what was missed is named, and together with what came it is everything."""
+        """The books are exact again; what was missed is named,
+        and together with what came it is everything."""
         run = self.run_set()
         run.wait_for_messages(MESSAGES // 4)
         client = self.client(run)
@@ -156,7 +191,8 @@ class DeathTests(SetCase):
         self.assertLessEqual(absent, told)
 
     def test_a_process_that_dies_goes_on_from_its_cursor(self) -> None:
-        """Two processes of a client, one behind the other, with the cursor file between: together the whole stream."""
+        """Two processes of a client, one behind the other,
+        with the cursor file between: together the whole stream."""
         run = self.run_set()
         run.wait_for_messages(MESSAGES // 10)
         with tempfile.TemporaryDirectory() as folder:
@@ -178,7 +214,9 @@ class DeathTests(SetCase):
                     digest.update(record)
             second.close()
         run.report()
-        self.assertEqual((digest.hexdigest(), digest.events), (self.expected["streamDigest"], self.expected["events"]))
+        self.assertEqual(
+            (digest.hexdigest(), digest.events), (self.expected["streamDigest"], self.expected["events"])
+        )
 
 
 class RingLog:
@@ -190,8 +228,8 @@ class RingLog:
         output("bulkhead", "book", file, "--events", str(path), "--digest")
         data, at, self.sequences = path.read_bytes(), 0, set()
         while at < len(data):
-            self.sequences.add(int.from_bytes(data[at:at + 8], "little"))
-            at += 32 + int.from_bytes(data[at + 18:at + 20], "little")
+            self.sequences.add(int.from_bytes(data[at : at + 8], "little"))
+            at += 32 + int.from_bytes(data[at + 18 : at + 20], "little")
 
     def __enter__(self) -> RingLog:
         return self
@@ -202,7 +240,8 @@ class RingLog:
 
 class PairTests(SetCase):
     def test_two_sets_one_dies_and_nothing_is_missing(self) -> None:
-        """Two sets with the same messages at different moments; the first one's publisher is killed for good."""
+        """Two sets with the same messages at different moments;
+        the first one's publisher is killed for good."""
         one, two = self.run_set(6_000), self.run_set(6_000, "--impair", "A:loss=1%;B:loss=1%")
         for run in (one, two):
             run.wait_for_messages(MESSAGES // 10)
@@ -224,7 +263,9 @@ class PairTests(SetCase):
         begin = events[0].sequence
         with RingLog(self.file) as log:
             self.assertEqual(
-                {event.sequence for event in events}, {sequence for sequence in log.sequences if sequence >= begin})
+                {event.sequence for event in events},
+                {sequence for sequence in log.sequences if sequence >= begin},
+            )
         self.assertGreater(pair.arbiter.duplicates, 0)
 
 
@@ -240,15 +281,22 @@ class RingTests(SetCase):
                 if isinstance(event, bulkhead.EndOfSession):
                     break
         run.report()
-        self.assertEqual((digest.hexdigest(), digest.events), (self.expected["streamDigest"], self.expected["events"]))
+        self.assertEqual(
+            (digest.hexdigest(), digest.events), (self.expected["streamDigest"], self.expected["events"])
+        )
 
     def test_best_prices_table(self) -> None:
         run = self.run_set(40_000, "--keep")
         run.report()
         with bulkhead.Table(run.folder / "best_prices.table") as table:
-            shown = json.loads(output("bulkhead", "book", self.file, "--json", "--symbol", self.symbol()))["symbol"]
+            shown = json.loads(output("bulkhead", "book", self.file, "--json", "--symbol", self.symbol()))[
+                "symbol"
+            ]
             row = table.get(shown["instrument"])
-            best = [(side[0]["price"], side[0]["size"]) if side else (0, 0) for side in (shown["bids"], shown["asks"])]
+            best = [
+                (side[0]["price"], side[0]["size"]) if side else (0, 0)
+                for side in (shown["bids"], shown["asks"])
+            ]
             self.assertEqual([(row.bid_price, row.bid_size), (row.ask_price, row.ask_size)], best)
             self.assertFalse(row.stale)
             self.assertIsNone(table.get(table.entries + 1))
@@ -256,16 +304,18 @@ class RingTests(SetCase):
     def symbol(self) -> str:
         """A symbol of the day: the first definition's."""
         data, at = Path(self.file).read_bytes(), 0
-        while data[at + 2:at + 3] != b"R":
-            at += 2 + int.from_bytes(data[at:at + 2], "big")
-        return data[at + 13:at + 21].decode().strip()
+        while data[at + 2 : at + 3] != b"R":
+            at += 2 + int.from_bytes(data[at : at + 2], "big")
+        return data[at + 13 : at + 21].decode().strip()
 
 
 class RealDataTests(unittest.TestCase):
     """The optional folder ../shared/data beside the repository."""
 
     def test_a_real_day_of_one_instrument(self) -> None:
-        place = os.environ.get("BULKHEAD_DATA") or Path(__file__).resolve().parents[3].parent / "shared" / "data"
+        place = (
+            os.environ.get("BULKHEAD_DATA") or Path(__file__).resolve().parents[3].parent / "shared" / "data"
+        )
         file = Path(place) / "itch" / "arl_20250717.itch"
         if not file.exists():
             self.skipTest(f"no {file}")

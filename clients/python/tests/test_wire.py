@@ -7,15 +7,44 @@ import struct
 import unittest
 
 from bulkhead import (
-    XXH64, BestPrices, Book, BookMismatch, Definition, EndOfSession, Event, Gap, Level, Notice, OrderAdd, OrderDelete,
-    OrderExecute, OrderReduce, ProtocolError, StreamDigest, Trade, TradeBroken, TradingState, Trust, UnknownEvent,
-    UnsupportedVersion, book_digest, websocket, wire,
+    XXH64,
+    BestPrices,
+    Book,
+    BookMismatch,
+    Definition,
+    EndOfSession,
+    Gap,
+    Level,
+    Notice,
+    OrderAdd,
+    OrderDelete,
+    OrderExecute,
+    OrderReduce,
+    ProtocolError,
+    StreamDigest,
+    Trade,
+    TradeBroken,
+    TradingState,
+    Trust,
+    UnknownEvent,
+    UnsupportedVersion,
+    book_digest,
+    websocket,
+    wire,
 )
 from bulkhead.records import SELL, STALE, encode_body, make_event
 
 HEADER = (70, 34_200_000_000_000, 1_700_000_000_000_000_000, 13, 2, 3, SELL)
-COMMON = dict(sequence=70, index=2, channel=3, instrument=13, venue_time=34_200_000_000_000,
-              receive_time=1_700_000_000_000_000_000, flags=SELL, snapshot=False)
+COMMON = dict(
+    sequence=70,
+    index=2,
+    channel=3,
+    instrument=13,
+    venue_time=34_200_000_000_000,
+    receive_time=1_700_000_000_000_000_000,
+    flags=SELL,
+    snapshot=False,
+)
 
 
 def q(*words: int) -> bytes:
@@ -24,20 +53,44 @@ def q(*words: int) -> bytes:
 
 # Bodies as docs/PUBLISH_PROTOCOL.md lays them out, written byte by byte.
 BODIES = [
-    (1, b"AAPL    " + struct.pack("<I", 100) + b"QNCP1N" + bytes(6),
-     Definition(**COMMON, symbol="AAPL", round_lot=100, market_category="Q", financial_status="N", issue_class="C",
-                authenticity="P", luld_tier="1", etp_flag="N")),
+    (
+        1,
+        b"AAPL    " + struct.pack("<I", 100) + b"QNCP1N" + bytes(6),
+        Definition(
+            **COMMON,
+            symbol="AAPL",
+            round_lot=100,
+            market_category="Q",
+            financial_status="N",
+            issue_class="C",
+            authenticity="P",
+            luld_tier="1",
+            etp_flag="N",
+        ),
+    ),
     (2, q(5, -7, 9), OrderAdd(**COMMON, reference=5, price=-7, quantity=9)),
     (3, q(5, 6, 7), OrderReduce(**COMMON, reference=5, remaining=6, reduced=7)),
     (4, q(5, -7, 9), OrderDelete(**COMMON, reference=5, price=-7, quantity=9)),
-    (5, q(5, -7, 9, 10, 11), OrderExecute(**COMMON, reference=5, price=-7, executed=9, remaining=10, match=11)),
+    (
+        5,
+        q(5, -7, 9, 10, 11),
+        OrderExecute(**COMMON, reference=5, price=-7, executed=9, remaining=10, match=11),
+    ),
     (6, q(-7, 9, 3), Level(**COMMON, price=-7, size=9, orders=3)),
     (7, q(-7, 9, 8, 10), BestPrices(**COMMON, bid_price=-7, bid_size=9, ask_price=8, ask_size=10)),
-    (8, q(-7, 9, 11) + b"P\x01" + bytes(6), Trade(**COMMON, price=-7, quantity=9, match=11, type="P", printable=True)),
+    (
+        8,
+        q(-7, 9, 11) + b"P\x01" + bytes(6),
+        Trade(**COMMON, price=-7, quantity=9, match=11, type="P", printable=True),
+    ),
     (9, q(11), TradeBroken(**COMMON, match=11)),
     (10, b"Hh\0\0T1  ", TradingState(**COMMON, source="H", state="h", market="", reason="T1  ")),
     (11, b"S" + bytes(7) + b"payload", Notice(**COMMON, type="S", message=b"payload")),
-    (12, b"\1\2" + bytes(6) + q(3, 4), Trust(**COMMON, live=False, reason="unknown reference", first=3, last_lost=4)),
+    (
+        12,
+        b"\1\2" + bytes(6) + q(3, 4),
+        Trust(**COMMON, live=False, reason="unknown reference", first=3, last_lost=4),
+    ),
     (13, q(3, 4, 2), Gap(**COMMON, first=3, last_lost=4, reason="retransmission exhausted")),
     (14, q(1000, 2), EndOfSession(**COMMON, applied=1000, lost=2)),
 ]
@@ -50,7 +103,9 @@ class EventTests(unittest.TestCase):
                 self.assertEqual(make_event(kind, HEADER, body, 0, len(body), False), expected)
                 self.assertEqual(encode_body(expected), (kind, body))
                 if kind != 11:
-                    self.assertEqual(make_event(kind, HEADER, body + b"newer", 0, len(body) + 5, False), expected)
+                    self.assertEqual(
+                        make_event(kind, HEADER, body + b"newer", 0, len(body) + 5, False), expected
+                    )
                 with self.assertRaises(ProtocolError):
                     make_event(kind, HEADER, body[:7], 0, 7, False)
 
@@ -60,25 +115,32 @@ class EventTests(unittest.TestCase):
 
     def test_flags(self) -> None:
         event = OrderAdd(**{**COMMON, "flags": 0x1E}, reference=1, price=1, quantity=1)
-        self.assertEqual((event.sell, event.last, event.stale, event.replace, event.identity),
-                         (False, True, True, True, (3, 70, 2)))
+        self.assertEqual(
+            (event.sell, event.last, event.stale, event.replace, event.identity),
+            (False, True, True, True, (3, 70, 2)),
+        )
 
 
 class FrameTests(unittest.TestCase):
     def frame(self, count: int = 3) -> bytes:
         entries = tuple(
-            wire.encode_entry(kind, struct.pack("<QQQIHBB", *HEADER) + body) for kind, body, _ in BODIES[:count])
+            wire.encode_entry(kind, struct.pack("<QQQIHBB", *HEADER) + body)
+            for kind, body, _ in BODIES[:count]
+        )
         return wire.encode_frame(wire.EVENTS, 41, 70, 69, b"", entries)
 
     def test_layout(self) -> None:
         data = self.frame()
         self.assertEqual(data[:2], b"\x42\x4b")
         frame = wire.decode_frame(data)
-        self.assertEqual((frame.template, frame.epoch, frame.sequence, frame.previous, frame.count), (1, 41, 70, 69, 3))
+        self.assertEqual(
+            (frame.template, frame.epoch, frame.sequence, frame.previous, frame.count), (1, 41, 70, 69, 3)
+        )
         self.assertEqual(list(frame.events(False)), [event for _, _, event in BODIES[:3]])
 
     def test_hostile_frames_are_refused_and_never_misread(self) -> None:
-        """Every truncation, and a hundred thousand changed bytes: a ProtocolError or a whole decoding, nothing else."""
+        """Every truncation, and a hundred thousand changed bytes:
+        a ProtocolError or a whole decoding, nothing else."""
         data = self.frame(len(BODIES))
         for size in range(len(data)):
             with self.assertRaises(ProtocolError, msg=f"{size} bytes of {len(data)}"):
@@ -99,26 +161,34 @@ class FrameTests(unittest.TestCase):
 class WebSocketTests(unittest.TestCase):
     def test_any_cut_gives_the_same_messages(self) -> None:
         generator = random.Random(7)
-        sent = [(generator.choice((1, 2)), generator.randbytes(generator.choice((0, 1, 125, 126, 127, 65_535, 65_536, 70_000))))
-                for _ in range(40)]
+        sent = [
+            (
+                generator.choice((1, 2)),
+                generator.randbytes(generator.choice((0, 1, 125, 126, 127, 65_535, 65_536, 70_000))),
+            )
+            for _ in range(40)
+        ]
         for masked in (False, True):
             stream = b"".join(websocket.encode(opcode, payload, masked) for opcode, payload in sent)
             receiver, got, at = websocket.Receiver(masked), [], 0
             while at < len(stream):
                 step = generator.choice((1, 2, 3, 1000, 100_000))
-                got += receiver.feed(stream[at:at + step])
+                got += receiver.feed(stream[at : at + step])
                 at += step
             self.assertEqual(got, sent)
 
     def test_refusals(self) -> None:
         encode = websocket.encode
         for name, data in {
-                "reserved bits": b"\xc2\x00", "masked by a server": encode(2, b"x", True),
-                "unknown opcode": b"\x83\x00", "continuation of nothing": encode(0, b"x", False),
-                "two messages at once": encode(2, b"x", False, final=False) + encode(2, b"y", False),
-                "a control frame in parts": encode(9, b"x", False, final=False),
-                "a long control frame": encode(9, b"x" * 126, False),
-                "a message without end": b"\x82\x7f" + b"\x7f" + b"\xff" * 7}.items():
+            "reserved bits": b"\xc2\x00",
+            "masked by a server": encode(2, b"x", True),
+            "unknown opcode": b"\x83\x00",
+            "continuation of nothing": encode(0, b"x", False),
+            "two messages at once": encode(2, b"x", False, final=False) + encode(2, b"y", False),
+            "a control frame in parts": encode(9, b"x", False, final=False),
+            "a long control frame": encode(9, b"x" * 126, False),
+            "a message without end": b"\x82\x7f" + b"\x7f" + b"\xff" * 7,
+        }.items():
             with self.subTest(name), self.assertRaises(ProtocolError):
                 websocket.Receiver().feed(data)
         with self.assertRaises(ProtocolError):
@@ -128,12 +198,19 @@ class WebSocketTests(unittest.TestCase):
         address = websocket.Address.parse("ws://localhost")
         self.assertEqual((address.port, address.path), (9443, "/v1/stream"))
         opening = websocket.Handshake(address)
-        good = (f"HTTP/1.1 101 Switching\r\nsec-websocket-accept: {websocket.accept_key(opening.key)}\r\n"
-                "Sec-WebSocket-Protocol: bulkhead.v1.bin\r\n\r\nrest").encode()
+        good = (
+            f"HTTP/1.1 101 Switching\r\nsec-websocket-accept: {websocket.accept_key(opening.key)}\r\n"
+            "Sec-WebSocket-Protocol: bulkhead.v1.bin\r\n\r\nrest"
+        ).encode()
         self.assertIsNone(opening.feed(good[:-10]))
         self.assertEqual(opening.feed(good[-10:]), b"rest")
-        for bad in (good.replace(b"accept: ", b"accept: x"), good.replace(b".bin", b".json"), b"SMTP 220\r\n\r\n",
-                    b"x" * 20_000, good.replace(b"\r\n\r\n", b"\r\nSec-WebSocket-Extensions: deflate\r\n\r\n")):
+        for bad in (
+            good.replace(b"accept: ", b"accept: x"),
+            good.replace(b".bin", b".json"),
+            b"SMTP 220\r\n\r\n",
+            b"x" * 20_000,
+            good.replace(b"\r\n\r\n", b"\r\nSec-WebSocket-Extensions: deflate\r\n\r\n"),
+        ):
             opening = websocket.Handshake(address)
             opening.key = websocket.Handshake(address).key if bad is good else opening.key
             with self.assertRaises(ProtocolError):
@@ -142,45 +219,81 @@ class WebSocketTests(unittest.TestCase):
 
 class BookTests(unittest.TestCase):
     def test_random_books_against_lists(self) -> None:
-        """A thousand random operations on a book and on plain lists of orders: the same ladder, queue by queue."""
+        """A thousand random operations on a book and on plain lists of orders:
+        the same ladder, queue by queue."""
         generator = random.Random(5)
         book, model, sequence = Book(13), [], 0
         book.live = book.complete = True
         for step in range(3000):
             sequence += 1
-            head = dict(sequence=sequence, index=0, channel=1, instrument=13, venue_time=0, receive_time=0, snapshot=False)
+            head = dict(
+                sequence=sequence,
+                index=0,
+                channel=1,
+                instrument=13,
+                venue_time=0,
+                receive_time=0,
+                snapshot=False,
+            )
             action = generator.random()
             if action < 0.5 or not model:
                 sell = generator.random() < 0.5
                 order = [sequence, sell, generator.randint(1, 12), generator.randint(1, 100)]
                 model.append(order)
-                book.apply(OrderAdd(**head, flags=int(sell), reference=order[0], price=order[2], quantity=order[3]))
+                book.apply(
+                    OrderAdd(**head, flags=int(sell), reference=order[0], price=order[2], quantity=order[3])
+                )
                 continue
             order = generator.choice(model)
             flags = int(order[1])
             if action < 0.7:
                 model.remove(order)
-                book.apply(OrderDelete(**head, flags=flags, reference=order[0], price=order[2], quantity=order[3]))
+                book.apply(
+                    OrderDelete(**head, flags=flags, reference=order[0], price=order[2], quantity=order[3])
+                )
                 continue
             taken = generator.randint(1, order[3])
             order[3] -= taken
             if action < 0.85:
-                book.apply(OrderReduce(**head, flags=flags, reference=order[0], remaining=order[3], reduced=taken))
+                book.apply(
+                    OrderReduce(**head, flags=flags, reference=order[0], remaining=order[3], reduced=taken)
+                )
             else:
-                book.apply(OrderExecute(**head, flags=flags, reference=order[0], price=order[2], executed=taken,
-                                        remaining=order[3], match=1))
+                book.apply(
+                    OrderExecute(
+                        **head,
+                        flags=flags,
+                        reference=order[0],
+                        price=order[2],
+                        executed=taken,
+                        remaining=order[3],
+                        match=1,
+                    )
+                )
             if order[3] == 0:
                 model.remove(order)
             if step % 50 == 0:
                 for sell in (False, True):
-                    wanted = sorted((each for each in model if each[1] == sell), key=lambda each: each[2] * (1 if sell else -1))
+                    wanted = sorted(
+                        (each for each in model if each[1] == sell),
+                        key=lambda each: each[2] * (1 if sell else -1),
+                    )
                     self.assertEqual(
                         [(each.reference, each.price, each.quantity) for each in book.orders(sell)],
-                        [(each[0], each[2], each[3]) for each in wanted], f"step {step}")
+                        [(each[0], each[2], each[3]) for each in wanted],
+                        f"step {step}",
+                    )
                     self.assertEqual(
                         [(level.price, level.size, level.orders) for level in book.levels(sell)],
-                        [(price, sum(each[3] for each in wanted if each[2] == price),
-                          sum(each[2] == price for each in wanted)) for price in dict.fromkeys(each[2] for each in wanted)])
+                        [
+                            (
+                                price,
+                                sum(each[3] for each in wanted if each[2] == price),
+                                sum(each[2] == price for each in wanted),
+                            )
+                            for price in dict.fromkeys(each[2] for each in wanted)
+                        ],
+                    )
 
     def test_what_does_not_fit(self) -> None:
         head = dict(index=0, channel=1, instrument=13, venue_time=0, receive_time=0, flags=0, snapshot=False)
@@ -191,7 +304,8 @@ class BookTests(unittest.TestCase):
             OrderDelete(**head, sequence=2, reference=1, price=6, quantity=5),
             OrderReduce(**head, sequence=2, reference=1, remaining=3, reduced=1),
             OrderExecute(**head, sequence=2, reference=1, price=5, executed=6, remaining=0, match=1),
-            Level(**head, sequence=2, price=5, size=6, orders=1), Level(**head, sequence=2, price=5, size=5, orders=2),
+            Level(**head, sequence=2, price=5, size=6, orders=1),
+            Level(**head, sequence=2, price=5, size=5, orders=2),
             BestPrices(**head, sequence=2, bid_price=4, bid_size=5, ask_price=0, ask_size=0),
         ]
         for event in wrong:
@@ -212,11 +326,15 @@ class BookTests(unittest.TestCase):
 class DigestTests(unittest.TestCase):
     def test_known_values(self) -> None:
         """Values of the XXH64 reference, and of books without an order (docs/DIGESTS.md)."""
-        for text, wanted in {b"": "ef46db3751d8e999", b"a": "d24ec4f1a98c6e5b", b"abc": "44bc2cf5ad770999",
-                             b"Nobody inspects the spammish repetition": "fbcea83c8a378bf1"}.items():
+        for text, wanted in {
+            b"": "ef46db3751d8e999",
+            b"a": "d24ec4f1a98c6e5b",
+            b"abc": "44bc2cf5ad770999",
+            b"Nobody inspects the spammish repetition": "fbcea83c8a378bf1",
+        }.items():
             digest = XXH64()
             for at in range(len(text)):
-                digest.update(text[at:at + 1])
+                digest.update(text[at : at + 1])
             self.assertEqual(digest.hexdigest(), wanted)
         self.assertEqual(book_digest([Book(1)]), "ef46db3751d8e999")
 
@@ -229,8 +347,8 @@ class DigestTests(unittest.TestCase):
         for size in [*range(70), 1000, 4097]:
             data = generator.randbytes(size)
             digest = XXH64()
-            digest.update(data[:size // 3])
-            digest.update(data[size // 3:])
+            digest.update(data[: size // 3])
+            digest.update(data[size // 3 :])
             self.assertEqual(digest.hexdigest(), xxhash.xxh64(data).hexdigest(), size)
 
     def test_arrival_times_are_no_part_of_it(self) -> None:

@@ -42,8 +42,8 @@ class AsyncClient(BaseClient):
         return record
 
     async def read(self, timeout: float | None = None) -> Record | None:
-        """The next record; None when the session has ended (with `stop_at_end`) or after `timeout` seconds. A read
-        that is cancelled takes nothing with it."""
+        """The next record; None when the session has ended (with `stop_at_end`) or after `timeout` seconds. A
+        read that is cancelled takes nothing with it."""
         limit = None if timeout is None else time.monotonic() + timeout
         turned = False
         while True:
@@ -85,7 +85,9 @@ class AsyncClient(BaseClient):
             if self._reader is None or self._writer is None or self._link is None:
                 pause = self._not_before - time.monotonic()
                 if pause > 0:
-                    await asyncio.sleep(pause if limit is None else max(0.0, min(pause, limit - time.monotonic())))
+                    await asyncio.sleep(
+                        pause if limit is None else max(0.0, min(pause, limit - time.monotonic()))
+                    )
                     return
                 await self._connect()
                 return
@@ -121,7 +123,8 @@ class AsyncClient(BaseClient):
         host, port = link.address.host, link.address.port
         try:
             reader, writer = await asyncio.wait_for(
-                asyncio.open_connection(host, port, limit=_CHUNK), self.session.timeout)
+                asyncio.open_connection(host, port, limit=_CHUNK), self.session.timeout
+            )
         except (OSError, TimeoutError) as error:
             raise ConnectError(f"{host}:{port}: {error or 'timed out'}") from error
         self._reader, self._writer = reader, writer

@@ -9,7 +9,16 @@ from itertools import islice
 
 from .errors import BookMismatch
 from .records import (
-    BestPrices, Definition, Event, Level, OrderAdd, OrderDelete, OrderExecute, OrderReduce, TradingState, Trust,
+    BestPrices,
+    Definition,
+    Event,
+    Level,
+    OrderAdd,
+    OrderDelete,
+    OrderExecute,
+    OrderReduce,
+    TradingState,
+    Trust,
 )
 
 
@@ -83,13 +92,22 @@ class _Side:
     def prices(self) -> Iterator[int]:
         return iter(self.ranked) if self.sell else reversed(self.ranked)
 
-    def level(self, price: int) -> PriceLevel:
+    def total(self, price: int) -> tuple[int, int]:
+        """Size and number of the orders at a price."""
         queue = self.queues.get(price)
-        return PriceLevel(price, queue.size, len(queue.orders)) if queue else PriceLevel(price, 0, 0)
+        return (queue.size, len(queue.orders)) if queue else (0, 0)
+
+    def best(self) -> tuple[int, int]:
+        """Best price and its size; 0 and 0 on an empty side."""
+        if not self.ranked:
+            return 0, 0
+        price = self.ranked[0 if self.sell else -1]
+        return price, self.queues[price].size
 
 
 class Book:
-    """One instrument. With `orders` subscribed it holds every order; with `levels` or `bbo` alone, what those say."""
+    """One instrument. With `orders` subscribed it holds every order;
+    with `levels` or `bbo` alone, what those say."""
 
     def __init__(self, instrument: int) -> None:
         self.instrument = instrument
@@ -99,11 +117,13 @@ class Book:
         #: The newest trust event or the snapshot's says that the book is exact.
         self.live = False
         self.stale_reason = "no snapshot"
-        #: The state was taken from a snapshot, or the instrument was seen from its definition on, without a hole since.
+        #: The state was taken from a snapshot, or the instrument was seen from its definition on, without a
+        #: hole since.
         self.complete = False
         #: (sequence, index) of the newest event that is in the book; a snapshot counts as all of its message.
         self.position = (0, -1)
-        #: Order events are subscribed. Without that, executions (channel `trades`) say nothing about the book.
+        #: Order events are subscribed. Without that, executions (channel `trades`) say nothing about the
+        #: book.
         self.tracks_orders = True
         #: Events that did not fit while the book was stale.
         self.stale_mismatches = 0
@@ -135,7 +155,7 @@ class Book:
         """One side from the best price on, at most `depth` levels."""
         if self.has_orders:
             side = self._asks if sell else self._bids
-            return [side.level(price) for price in islice(side.prices(), depth)]
+            return [PriceLevel(price, *side.total(price)) for price in islice(side.prices(), depth)]
         levels = self._levels[sell]
         return [levels[price] for price in sorted(levels, reverse=not sell)[:depth]]
 
@@ -146,11 +166,14 @@ class Book:
         return self.levels(True, depth)
 
     def best(self) -> Best:
-        """Best bid and ask. `orders` is 0 where only `bbo` is subscribed: that channel does not count them."""
+        """Best bid and ask. `orders` is 0 where only `bbo` is subscribed:
+        that channel does not count them."""
         if not self.has_orders and not self._levels[0] and not self._levels[1] and self._best is not None:
             seen = self._best
-            return Best(PriceLevel(seen.bid_price, seen.bid_size, 0) if seen.bid_size else None,
-                        PriceLevel(seen.ask_price, seen.ask_size, 0) if seen.ask_size else None)
+            return Best(
+                PriceLevel(seen.bid_price, seen.bid_size, 0) if seen.bid_size else None,
+                PriceLevel(seen.ask_price, seen.ask_size, 0) if seen.ask_size else None,
+            )
         bids, asks = self.levels(False, 1), self.levels(True, 1)
         return Best(bids[0] if bids else None, asks[0] if asks else None)
 
@@ -174,7 +197,8 @@ class Book:
         self.live, self.stale_reason, self.complete = False, why, False
 
     def apply(self, event: Event) -> None:
-        """Applies an event of this instrument. Raises BookMismatch when it does not fit and the book was exact."""
+        """Applies an event of this instrument.
+        Raises BookMismatch when it does not fit and the book was exact."""
         if not event.snapshot:
             here = (event.sequence, event.index)
             if here <= self.position:
@@ -232,8 +256,8 @@ class Book:
         """Levels and best prices are kept where there are no orders, and are a check where there are."""
         if isinstance(event, Level):
             if self.has_orders:
-                found = (self._asks if event.sell else self._bids).level(event.price)
-                if (found.size, found.orders) != (event.size, event.orders):
+                found = (self._asks if event.sell else self._bids).total(event.price)
+                if found != (event.size, event.orders):
                     self._misfit(event, f"level {event}, the orders make {found}")
                 return
             levels = self._levels[event.sell]
@@ -244,8 +268,6 @@ class Book:
             return
         self._best = event
         if self.has_orders and not event.snapshot:
-            best = self.best()
-            prices = (best.bid.price if best.bid else 0, best.bid.size if best.bid else 0,
-                      best.ask.price if best.ask else 0, best.ask.size if best.ask else 0)
+            prices = self._bids.best() + self._asks.best()
             if prices != (event.bid_price, event.bid_size, event.ask_price, event.ask_size):
                 self._misfit(event, f"best prices {event}, the orders make {prices}")

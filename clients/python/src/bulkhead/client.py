@@ -16,7 +16,8 @@ from .books import Book
 from .cursor import CursorFile
 from .errors import BulkheadError, ClientClosed, ConnectError, ConnectionLost, RequestError
 from .records import EndOfSession, Event, Record
-from .session import Backoff, Mark, Refill, Session, Start, Subscription, Symbols, TrustReport
+from .session import Session
+from .subscription import Backoff, Mark, Refill, Start, Subscription, Symbols, TrustReport
 from .websocket import BINARY, CLOSE, PING, TEXT, Address, Handshake, Receiver
 
 _CHUNK = 1 << 18
@@ -65,7 +66,9 @@ class Link:
         return data
 
     def deadline(self) -> float:
-        return self.opened + self._session.timeout if self._handshake is not None else self._session.deadline()
+        return (
+            self.opened + self._session.timeout if self._handshake is not None else self._session.deadline()
+        )
 
     def check(self, now: float) -> None:
         """To be called when nothing could be read. Raises when the server is taken for lost."""
@@ -79,10 +82,19 @@ class BaseClient:
     """What both clients are but for the socket. Not thread-safe."""
 
     def __init__(
-        self, url: str | Sequence[str], *, cursor: str | os.PathLike[str] | None = None, since: int | None = None,
-        refill: Refill | None = None, on_missed: Literal["record", "raise"] = "record",
-        backoff: Backoff | None = None, timeout: float = 10.0, lag: int = 0, books: bool = True,
-        stop_at_end: bool = False, cursor_interval: float = 1.0,
+        self,
+        url: str | Sequence[str],
+        *,
+        cursor: str | os.PathLike[str] | None = None,
+        since: int | None = None,
+        refill: Refill | None = None,
+        on_missed: Literal["record", "raise"] = "record",
+        backoff: Backoff | None = None,
+        timeout: float = 10.0,
+        lag: int = 0,
+        books: bool = True,
+        stop_at_end: bool = False,
+        cursor_interval: float = 1.0,
     ) -> None:
         """Nothing is connected before the first record is asked for; so subscribe first.
 
@@ -105,8 +117,15 @@ class BaseClient:
             Address.parse(each)
         self._file = None if cursor is None else CursorFile(cursor)
         self.session = Session(
-            cursor=self._file.load() if self._file else None, since=since, refill=refill, on_missed=on_missed,
-            backoff=backoff, timeout=timeout, lag=lag, books=books)
+            cursor=self._file.load() if self._file else None,
+            since=since,
+            refill=refill,
+            on_missed=on_missed,
+            backoff=backoff,
+            timeout=timeout,
+            lag=lag,
+            books=books,
+        )
         self._stop_at_end = stop_at_end
         self._ended = False
         self._cursor_interval = cursor_interval
@@ -126,8 +145,8 @@ class BaseClient:
         channels: of "orders", "levels", "bbo", "trades", "status", "defs"
         start: "snapshot": the state first; "live": from now on
 
-        With a cursor, subscriptions that are made before the first record is asked for go on behind it; a later one
-        begins when it is made. A refused request raises RequestError from the iteration.
+        With a cursor, subscriptions that are made before the first record is asked for go on behind it; a
+        later one begins when it is made. A refused request raises RequestError from the iteration.
         """
         return self.session.subscribe(symbols, channels, start)
 
@@ -135,8 +154,8 @@ class BaseClient:
         self.session.unsubscribe(subscription)
 
     def book(self, symbol: str | int) -> Book | None:
-        """The book of a symbol, or of an instrument number. It is as new as what was received, which may be newer than
-        the record that was handed out last."""
+        """The book of a symbol, or of an instrument number. It is as new as what was received, which may be
+        newer than the record that was handed out last."""
         return self.session.book(symbol)
 
     @property
@@ -158,7 +177,8 @@ class BaseClient:
         return self._processed.complete if self._processed else 0
 
     def commit(self) -> None:
-        """Writes the cursor file now. What was handed out counts as processed once the next record is asked for."""
+        """Writes the cursor file now. What was handed out counts as
+        processed once the next record is asked for."""
         self._next_cursor = time.monotonic() + self._cursor_interval
         if self._file is None or self._processed is None or self._processed == self._saved:
             return
@@ -199,7 +219,8 @@ class BaseClient:
 
 
 class Client(BaseClient):
-    """Iterate over it: it connects, connects again, and hands out records. See `BaseClient` for the options."""
+    """Iterate over it: it connects, connects again, and hands out records.
+    See `BaseClient` for the options."""
 
     _socket: socket.socket | None = None
     _link: Link | None = None
@@ -224,7 +245,8 @@ class Client(BaseClient):
         return record
 
     def read(self, timeout: float | None = None) -> Record | None:
-        """The next record; None when the session has ended (with `stop_at_end`) or after `timeout` seconds."""
+        """The next record; None when the session has ended (with
+        `stop_at_end`) or after `timeout` seconds."""
         limit = None if timeout is None else time.monotonic() + timeout
         turned = False
         while True:
@@ -287,7 +309,8 @@ class Client(BaseClient):
             # Looked at in any case: whoever was away for a while finds here what came meanwhile.
             wait = [connection]
             readable, writable, _ = select.select(
-                wait, wait if self._is_connecting else [], [], max(0.0, until - time.monotonic()))
+                wait, wait if self._is_connecting else [], [], max(0.0, until - time.monotonic())
+            )
             now = time.monotonic()
             if writable:
                 error = connection.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)

@@ -14,8 +14,8 @@ _FORMAT = "bulkhead-cursor-1"
 
 @dataclass(frozen=True, slots=True)
 class Cursor:
-    """A place in the stream: every message up to `sequence` was processed, and of later ones (a message that came in
-    part) the events up to (`last_sequence`, `last_index`)."""
+    """A place in the stream: every message up to `sequence` was processed, and of later ones (a message that
+    came in part) the events up to (`last_sequence`, `last_index`)."""
 
     instance: str
     channel: int
@@ -27,7 +27,8 @@ class Cursor:
 
 
 class CursorFile:
-    """A file that holds one cursor. Whoever reads it after a crash finds the old cursor or the new one, whole."""
+    """A file that holds one cursor. Whoever reads it after a crash finds the old cursor or the new one,
+    whole."""
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self.path = Path(path)

@@ -1,6 +1,7 @@
 """The digests by which two parties find that they hold the same (docs/DIGESTS.md): XXH64, seed 0.
 
-The PyPI package `xxhash` is used when it is there; without it the digest is computed in Python, a few MB a second.
+The PyPI package `xxhash` is used when it is there; without it the digest is computed in Python, a few MB a
+second.
 """
 
 from __future__ import annotations
@@ -54,7 +55,10 @@ class XXH64:
 
     def hexdigest(self) -> str:
         if self._length >= 32:
-            value = sum(_rotate(lane, bits) for lane, bits in zip(self._lanes, (1, 7, 12, 18))) & _MASK
+            value = (
+                sum(_rotate(lane, bits) for lane, bits in zip(self._lanes, (1, 7, 12, 18), strict=True))
+                & _MASK
+            )
             for lane in self._lanes:
                 value = ((value ^ _round(0, lane)) * _P1 + _P4) & _MASK
         else:
@@ -63,11 +67,11 @@ class XXH64:
         rest = self._rest
         at = 0
         while at + 8 <= len(rest):
-            word = int.from_bytes(rest[at:at + 8], "little")
+            word = int.from_bytes(rest[at : at + 8], "little")
             value = (_rotate(value ^ _round(0, word), 27) * _P1 + _P4) & _MASK
             at += 8
         if at + 4 <= len(rest):
-            word = int.from_bytes(rest[at:at + 4], "little")
+            word = int.from_bytes(rest[at : at + 4], "little")
             value = (_rotate(value ^ (word * _P1 & _MASK), 23) * _P2 + _P3) & _MASK
             at += 4
         for byte in rest[at:]:
@@ -88,7 +92,8 @@ def new_digest() -> Digest:
 
 
 def book_digest(books: Iterable[Book]) -> str:
-    """The digest over all live orders of these books; `bulkhead book FILE --digest` prints the same for a file."""
+    """The digest over all live orders of these books;
+    `bulkhead book FILE --digest` prints the same for a file."""
     digest = new_digest()
     for book in sorted(books, key=lambda book: book.instrument):
         for sell in (False, True):
@@ -103,8 +108,9 @@ def book_digest(books: Iterable[Book]) -> str:
 
 
 class StreamDigest:
-    """The digest over all events of a session, in order: the same for all servers, runs and restarts. Feed it every live
-    event of every channel, from the first on; `bulkhead run` and `bulkhead book` print it as the stream digest."""
+    """The digest over all events of a session, in order: the same for all servers, runs and restarts. Feed it
+    every live event of every channel, from the first on; `bulkhead run` and `bulkhead book` print it as the
+    stream digest."""
 
     def __init__(self) -> None:
         self._digest = new_digest()
@@ -114,9 +120,19 @@ class StreamDigest:
     def update(self, event: Event) -> None:
         kind, body = encode_body(event)
         self.events += 1
-        self._pending.append(_EVENT.pack(
-            event.sequence, event.venue_time, kind, len(body), event.instrument, event.index, event.channel,
-            event.flags) + body)
+        self._pending.append(
+            _EVENT.pack(
+                event.sequence,
+                event.venue_time,
+                kind,
+                len(body),
+                event.instrument,
+                event.index,
+                event.channel,
+                event.flags,
+            )
+            + body
+        )
         if len(self._pending) >= 4096:
             self._flush()
 

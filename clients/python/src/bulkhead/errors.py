@@ -3,8 +3,15 @@
 from __future__ import annotations
 
 CLOSE_NAMES = {
-    1000: "normal", 1001: "going_away", 1003: "unsupported_data", 1006: "cut", 1009: "message_too_big",
-    4002: "no_subscription", 4004: "consumer_too_slow", 4005: "superseded_epoch", 4007: "continuity_lost",
+    1000: "normal",
+    1001: "going_away",
+    1003: "unsupported_data",
+    1006: "cut",
+    1009: "message_too_big",
+    4002: "no_subscription",
+    4004: "consumer_too_slow",
+    4005: "superseded_epoch",
+    4007: "continuity_lost",
 }
 
 
@@ -74,7 +81,8 @@ class UnsupportedVersion(BulkheadError):
 
 
 class RequestError(BulkheadError):
-    """The server refused a request. `code`, `field` and `nearest` are those of the protocol's error message."""
+    """The server refused a request. `code`,
+    `field` and `nearest` are those of the protocol's error message."""
 
     def __init__(self, code: str, message: str, field: str | None = None, nearest: str | None = None) -> None:
         super().__init__(f"{code}: {message}")
@@ -92,7 +100,9 @@ class MissedEvents(ResumeError):
     """Raised in place of a `Missed` record when the client was made with `on_missed="raise"`."""
 
     def __init__(self, first: int, last: int) -> None:
-        super().__init__(f"events of the messages {first} to {last} were not received and cannot be had any more")
+        super().__init__(
+            f"events of the messages {first} to {last} were not received and cannot be had any more"
+        )
         self.first = first
         self.last = last
 

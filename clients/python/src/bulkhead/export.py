@@ -19,8 +19,22 @@ PriceType = Literal["fixed", "float", "decimal"]
 _HEADER = ("sequence", "index", "channel", "instrument", "venue_time", "receive_time", "flags")
 #: Columns behind those of the header; an event has the ones that its kind has.
 _BODY = (
-    "reference", "price", "quantity", "remaining", "reduced", "executed", "match", "size", "orders", "bid_price",
-    "bid_size", "ask_price", "ask_size", "symbol", "state", "reason",
+    "reference",
+    "price",
+    "quantity",
+    "remaining",
+    "reduced",
+    "executed",
+    "match",
+    "size",
+    "orders",
+    "bid_price",
+    "bid_size",
+    "ask_price",
+    "ask_size",
+    "symbol",
+    "state",
+    "reason",
 )
 _PRICES = frozenset({"price", "bid_price", "ask_price"})
 _TEXTS = frozenset({"kind", "symbol", "state", "reason"})
@@ -51,8 +65,10 @@ def ladder(book: Book, depth: int | None = None, price_type: PriceType = "fixed"
     """A book's levels: side, price, size, orders; bids first, each side from its best price."""
     rows = [("bid", level) for level in book.bids(depth)] + [("ask", level) for level in book.asks(depth)]
     return {
-        "side": [side for side, _ in rows], "price": [_price(level.price, price_type) for _, level in rows],
-        "size": [level.size for _, level in rows], "orders": [level.orders for _, level in rows],
+        "side": [side for side, _ in rows],
+        "price": [_price(level.price, price_type) for _, level in rows],
+        "size": [level.size for _, level in rows],
+        "orders": [level.orders for _, level in rows],
     }
 
 
@@ -61,18 +77,31 @@ def to_pandas(records: Iterable[Record], price_type: PriceType = "fixed") -> pan
     import pandas as pd
 
     data = columns(records, price_type)
-    return pd.DataFrame({
-        name: values if name in _TEXTS or (name in _PRICES and price_type != "fixed")
-        else pd.array(values, dtype=_width(name, "Int64", "UInt64")) for name, values in data.items()})
+    return pd.DataFrame(
+        {
+            name: values
+            if name in _TEXTS or (name in _PRICES and price_type != "fixed")
+            else pd.array(values, dtype=_width(name, "Int64", "UInt64"))
+            for name, values in data.items()
+        }
+    )
 
 
 def to_polars(records: Iterable[Record], price_type: PriceType = "fixed") -> polars.DataFrame:
     import polars as pl
 
     types = {"fixed": pl.Int64, "float": pl.Float64, "decimal": pl.Decimal(18, 4)}
-    return pl.DataFrame(columns(records, price_type), schema={
-        name: pl.String if name in _TEXTS else types[price_type] if name in _PRICES
-        else _width(name, pl.Int64, pl.UInt64) for name in ("kind", *_HEADER, *_BODY)})
+    return pl.DataFrame(
+        columns(records, price_type),
+        schema={
+            name: pl.String
+            if name in _TEXTS
+            else types[price_type]
+            if name in _PRICES
+            else _width(name, pl.Int64, pl.UInt64)
+            for name in ("kind", *_HEADER, *_BODY)
+        },
+    )
 
 
 def to_arrow(records: Iterable[Record], price_type: PriceType = "fixed") -> pyarrow.Table:
@@ -80,9 +109,19 @@ def to_arrow(records: Iterable[Record], price_type: PriceType = "fixed") -> pyar
     import pyarrow as pa
 
     types = {"fixed": pa.int64(), "float": pa.float64(), "decimal": pa.decimal128(18, 4)}
-    schema = pa.schema([
-        (name, pa.string() if name in _TEXTS else types[price_type] if name in _PRICES
-         else _width(name, pa.int64(), pa.uint64())) for name in ("kind", *_HEADER, *_BODY)])
+    schema = pa.schema(
+        [
+            (
+                name,
+                pa.string()
+                if name in _TEXTS
+                else types[price_type]
+                if name in _PRICES
+                else _width(name, pa.int64(), pa.uint64()),
+            )
+            for name in ("kind", *_HEADER, *_BODY)
+        ]
+    )
     return pa.table(columns(records, price_type), schema=schema)
 
 

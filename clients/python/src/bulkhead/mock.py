@@ -1,12 +1,14 @@
-"""A server for tests: speaks the protocol on a port of its own, publishes what the test tells it, and fails on demand.
+"""A server for tests: speaks the protocol on a port of its own, publishes what the test tells it, and fails
+on demand.
 
     with MockServer() as server:
         server.define("AAPL", 13)
         server.add(13, reference=1, sell=False, price=1_000_000, quantity=200)
         client = bulkhead.Client(server.url)
 
-Every call publishes one venue message and returns its sequence number; it comes to every client that subscribed to it,
-in order, before the call returns. Books, levels and best prices follow as from the real publisher.
+Every call publishes one venue message and returns its sequence number; it comes to every client that
+subscribed to it, in order, before the call returns. Books, levels and best prices follow as from the real
+publisher.
 """
 
 from __future__ import annotations
@@ -21,14 +23,8 @@ from types import TracebackType
 from typing import Any
 
 from . import websocket, wire
-from .books import Book
-from .records import (
-    ALWAYS, CHANNELS, EVENT_HEADER, LAST, REPLACE, SELL, STALE, Event, OrderAdd, OrderDelete, OrderExecute,
-    OrderReduce, make_event,
-)
-
-_THREE, _ORDER = struct.Struct("<QQQ"), struct.Struct("<QqQ")
-Part = tuple[int, int, int, bytes]  # kind, instrument, flags, body
+from .mockmarket import Market, Part
+from .records import ALWAYS, CHANNELS, EVENT_HEADER, LAST, make_event
 
 
 class _Connection:
@@ -49,7 +45,7 @@ class _Connection:
             pieces = self.server.piece_bytes
             if pieces:
                 for at in range(0, len(data), pieces):
-                    self.stream.sendall(data[at:at + pieces])
+                    self.stream.sendall(data[at : at + pieces])
             else:
                 self.stream.sendall(data)
         except OSError:
@@ -59,7 +55,12 @@ class _Connection:
         self.send(websocket.encode(websocket.TEXT, json.dumps(message).encode(), mask=False))
 
     def frame(
-        self, template: int, sequence: int, block: bytes = b"", entries: tuple[bytes, ...] = (), flags: int = 0
+        self,
+        template: int,
+        sequence: int,
+        block: bytes = b"",
+        entries: tuple[bytes, ...] = (),
+        flags: int = 0,
     ) -> None:
         server = self.server
         data = wire.encode_frame(template, server.epoch, sequence, self.chain, block, entries, flags)
@@ -85,25 +86,30 @@ class _Connection:
         return False
 
 
-class MockServer:
+class MockServer(Market):
     """See the module. Give it to `with`, or call `start` and `stop`."""
 
     def __init__(
-        self, *, instance: str = "mock", channel: int = 1, epoch: int = 1, heartbeat_ms: int = 1000, port: int = 0,
+        self,
+        *,
+        instance: str = "mock",
+        channel: int = 1,
+        epoch: int = 1,
+        heartbeat_ms: int = 1000,
+        port: int = 0,
         sequence: int = 0,
     ) -> None:
         """
         heartbeat_ms: as in the hello; heartbeats come by themselves at that rate
         sequence: number of the last message that was published before
         """
+        super().__init__(sequence)
         self.instance, self.channel, self.epoch, self.heartbeat_ms = instance, channel, epoch, heartbeat_ms
-        self.sequence = sequence
         self.port = port
         #: All requests of all clients, in order.
         self.requests: list[dict[str, Any]] = []
         self.handshakes = 0  #: that were accepted
         self.pongs = 0  #: answers to pings
-        self.books: dict[int, Book] = {}
         self.muted = False  #: while set, nothing is sent at all
         self.fragment = False  #: while set, frames come in two fragments with a ping between
         self.piece_bytes = 0  #: while set, bytes are written in pieces of that size
@@ -111,12 +117,8 @@ class MockServer:
         self.corrupt_frames = 0  #: that many next frames are damaged
         self.protocol = 1  #: version that the hello names
         self.input = 0  #: state of the publisher's input in heartbeats: 0 live, 1 stale, 2 catching up
-        self._lock = threading.RLock()
         self._changed = threading.Condition(self._lock)
         self._connections: list[_Connection] = []
-        self._symbols: dict[str, tuple[int, bytes]] = {}
-        self._states: dict[int, bytes] = {}
-        self._trust: dict[int, tuple[bool, int]] = {}
         self._refusals: list[int] = []
         self._rejections: list[tuple[str, str]] = []
         self._listener: socket.socket | None = None
@@ -174,7 +176,9 @@ class MockServer:
         """Waits until `what(server)`; TimeoutError if it does not become true."""
         with self._changed:
             if not self._changed.wait_for(lambda: what(self), seconds):
-                raise TimeoutError(f"the mock server waited {seconds} s in vain; requests so far: {self.requests}")
+                raise TimeoutError(
+                    f"the mock server waited {seconds} s in vain; requests so far: {self.requests}"
+                )
 
     @property
     def clients(self) -> int:
@@ -243,74 +247,6 @@ class MockServer:
             for connection in self._connections:
                 connection.send(data)
 
-    # -- the market ------------------------------------------------------------------------------------------
-
-    def define(self, symbol: str, instrument: int) -> int:
-        body = symbol.encode().ljust(8) + struct.pack("<I", 100) + b"QNCP1N" + bytes(6)
-        with self._lock:
-            self._resolve(symbol, instrument)
-            self._symbols[symbol] = (instrument, body)
-            return self.message((1, instrument, 0, body))
-
-    def add(self, instrument: int, reference: int, sell: bool, price: int, quantity: int) -> int:
-        return self._order(instrument, (2, instrument, SELL if sell else 0, _ORDER.pack(reference, price, quantity)))
-
-    def delete(self, instrument: int, reference: int) -> int:
-        with self._lock:
-            return self._order(instrument, self._delete(instrument, reference))
-
-    def reduce(self, instrument: int, reference: int, by: int) -> int:
-        with self._lock:
-            sell, _, left = self._held(instrument, reference)
-            return self._order(instrument, (3, instrument, sell, _THREE.pack(reference, left - by, by)))
-
-    def execute(self, instrument: int, reference: int, quantity: int, match: int = 1, price: int | None = None) -> int:
-        with self._lock:
-            sell, at, left = self._held(instrument, reference)
-            body = struct.pack("<QqQQQ", reference, at if price is None else price, quantity, left - quantity, match)
-            return self._order(instrument, (5, instrument, sell, body))
-
-    def replace(self, instrument: int, old: int, new: int, price: int, quantity: int) -> int:
-        with self._lock:
-            kind, _, flags, body = self._delete(instrument, old)
-            add = (2, instrument, flags & SELL | REPLACE, _ORDER.pack(new, price, quantity))
-            return self._order(instrument, (kind, instrument, flags | REPLACE, body), add)
-
-    def trade(self, instrument: int, price: int, quantity: int, match: int = 1, type: str = "P") -> int:
-        return self.message((8, instrument, 0, struct.pack("<qQQBB6x", price, quantity, match, ord(type), 1)))
-
-    def trading_state(self, instrument: int, state: str = "H", reason: str = "T1") -> int:
-        body = b"H" + state.encode() + bytes(2) + reason.encode().ljust(4)
-        with self._lock:
-            self._states[instrument] = body
-            return self.message((10, instrument, 0, body))
-
-    def trust(self, instrument: int, live: bool, reason: int = 2) -> int:
-        """A trust event; instrument 0 is the whole channel."""
-        with self._lock:
-            self._trust[instrument] = (live, reason)
-            here = self.sequence + 1
-            return self.message((12, instrument, 0, struct.pack("<BB6xQQ", not live, reason, here, here)))
-
-    def gap(self, count: int) -> int:
-        """`count` messages are lost for good: the channel is stale from here on. Returns the last lost one."""
-        with self._lock:
-            self._trust[0] = (False, 1)
-            first, last = self.sequence + 1, self.sequence + count
-            self.message(
-                (13, 0, STALE, _THREE.pack(first, last, 2)),
-                (12, 0, STALE, struct.pack("<BB6xQQ", 1, 1, first, last)))
-            self.sequence = last
-            return last
-
-    def end(self) -> int:
-        return self.message((14, 0, 0, struct.pack("<QQ", self.sequence, 0)))
-
-    def skip(self, count: int = 1) -> int:
-        """Messages that make no event."""
-        self.sequence += count
-        return self.sequence
-
     def message(self, *parts: Part, split: bool = False, sequence: int | None = None, index: int = 0) -> int:
         """One venue message of any events (kind, instrument, flags, body).
 
@@ -333,7 +269,9 @@ class MockServer:
                 if chosen and split:
                     for place, entry in enumerate(chosen):
                         last = place == len(chosen) - 1
-                        connection.frame(wire.EVENTS, here, b"", (entry,), 0 if last else wire.MESSAGE_CONTINUES)
+                        connection.frame(
+                            wire.EVENTS, here, b"", (entry,), 0 if last else wire.MESSAGE_CONTINUES
+                        )
                 elif chosen:
                     connection.frame(wire.EVENTS, here, b"", chosen)
             self._changed.notify_all()
@@ -344,80 +282,16 @@ class MockServer:
             for connection in self._connections:
                 if connection.open:
                     connection.frame(
-                        wire.HEARTBEAT, max(self.sequence, connection.chain),
-                        wire.BLOCK_HEARTBEAT.pack(time.time_ns(), self.input))
+                        wire.HEARTBEAT,
+                        max(self.sequence, connection.chain),
+                        wire.BLOCK_HEARTBEAT.pack(time.time_ns(), self.input),
+                    )
 
     def set_input(self, state: int) -> None:
         """Another state of the publisher's input: 0 live, 1 stale, 2 catching up."""
         with self._lock:
             self.input = state
             self.send_frame(wire.STATUS, wire.BLOCK_STATUS.pack(state, time.time_ns()))
-
-    def _book(self, instrument: int) -> Book:
-        book = self.books.get(instrument)
-        if book is None:
-            book = self.books[instrument] = Book(instrument)
-            book.live = book.complete = True
-        return book
-
-    def _held(self, instrument: int, reference: int) -> tuple[int, int, int]:
-        order = self._book(instrument).order(reference)
-        if order is None:
-            raise ValueError(f"instrument {instrument} has no order {reference}")
-        return SELL if order.sell else 0, order.price, order.quantity
-
-    def _delete(self, instrument: int, reference: int) -> Part:
-        sell, price, left = self._held(instrument, reference)
-        return 4, instrument, sell, _ORDER.pack(reference, price, left)
-
-    def _order(self, instrument: int, *parts: Part) -> int:
-        """An order's events with the levels and best prices that follow from them."""
-        with self._lock:
-            book = self._book(instrument)
-            before = book.best()
-            trial = self._book_after(book, parts)
-            rows = list(parts)
-            touched: list[tuple[bool, int]] = []
-            for kind, _, flags, body in parts:
-                price = self._price(book, kind, body)
-                if (bool(flags & SELL), price) not in touched:
-                    touched.append((bool(flags & SELL), price))
-            for sell, price in touched:
-                level = next((each for each in trial.levels(sell) if each.price == price), None)
-                rows.append((6, instrument, SELL if sell else 0, struct.pack(
-                    "<qQI4x", price, level.size if level else 0, level.orders if level else 0)))
-            best = trial.best()
-            prices = [value for side in (best.bid, best.ask) for value in ((side.price, side.size) if side else (0, 0))]
-            was = [value for side in (before.bid, before.ask)
-                   for value in ((side.price, side.size) if side else (0, 0))]
-            if prices != was:
-                rows.append((7, instrument, 0, struct.pack("<qQqQ", *prices)))
-            return self.message(*rows)
-
-    @staticmethod
-    def _price(book: Book, kind: int, body: bytes) -> int:
-        if kind in (2, 4):
-            price: int = _ORDER.unpack_from(body)[1]
-            return price
-        order = book.order(int.from_bytes(body[:8], "little"))
-        return order.price if order else 0
-
-    @staticmethod
-    def _book_after(book: Book, parts: tuple[Part, ...]) -> Book:
-        """A copy of the book with these events applied."""
-        copy = Book(book.instrument)
-        copy.live = copy.complete = True
-        number = 0
-        for sell in (False, True):
-            for order in book.orders(sell):
-                number += 1
-                copy.apply(OrderAdd(0, number, 0, book.instrument, 0, 0, SELL if sell else 0, False,
-                                    order.reference, order.price, order.quantity))
-        for place, (kind, instrument, flags, body) in enumerate(parts):
-            event: Event = make_event(kind, (1, 0, 0, instrument, place, 0, flags), body, 0, len(body), False)
-            assert isinstance(event, (OrderAdd, OrderDelete, OrderExecute, OrderReduce))
-            copy.apply(event)
-        return copy
 
     # -- connections -----------------------------------------------------------------------------------------
 
@@ -486,18 +360,31 @@ class MockServer:
             if status != 101:
                 connection.stream.sendall(f"HTTP/1.1 {status} refused\r\nContent-Length: 0\r\n\r\n".encode())
                 return False
-            connection.stream.sendall((
-                "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-                f"Sec-WebSocket-Accept: {websocket.accept_key(headers.get('sec-websocket-key', ''))}\r\n"
-                f"Sec-WebSocket-Protocol: {websocket.SUBPROTOCOL}\r\n\r\n").encode())
+            connection.stream.sendall(
+                (
+                    "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+                    f"Sec-WebSocket-Accept: {websocket.accept_key(headers.get('sec-websocket-key', ''))}\r\n"
+                    f"Sec-WebSocket-Protocol: {websocket.SUBPROTOCOL}\r\n\r\n"
+                ).encode()
+            )
             self.handshakes += 1
             connection.open = True
             self._connections.append(connection)
-            connection.text({
-                "type": "hello", "proto": self.protocol, "schema": {"id": 1, "version": 1, "hash": "0" * 16}, "server": "mock",
-                "instance": self.instance, "channel": self.channel, "epoch": str(self.epoch),
-                "config_hash": "00000000", "heartbeat_ms": self.heartbeat_ms, "channels": list(CHANNELS),
-                "max_subscriptions": 16})
+            connection.text(
+                {
+                    "type": "hello",
+                    "proto": self.protocol,
+                    "schema": {"id": 1, "version": 1, "hash": "0" * 16},
+                    "server": "mock",
+                    "instance": self.instance,
+                    "channel": self.channel,
+                    "epoch": str(self.epoch),
+                    "config_hash": "00000000",
+                    "heartbeat_ms": self.heartbeat_ms,
+                    "channels": list(CHANNELS),
+                    "max_subscriptions": 16,
+                }
+            )
             self._changed.notify_all()
             return True
 
@@ -517,25 +404,43 @@ class MockServer:
 
     def _subscribe(self, connection: _Connection, request: dict[str, Any]) -> None:
         symbols = request["symbols"]
-        known = {} if symbols == "*" else {
-            symbol: self._symbols[symbol][0] for symbol in symbols if symbol in self._symbols}
+        known = (
+            {}
+            if symbols == "*"
+            else {symbol: self._symbols[symbol][0] for symbol in symbols if symbol in self._symbols}
+        )
         unresolved = [] if symbols == "*" else [symbol for symbol in symbols if symbol not in known]
         kinds = ALWAYS.union(*(CHANNELS[channel] for channel in request["channels"]))
         sub = connection.next_number
         connection.next_number += 1
         snapshot = request["start"] == "snapshot"
         connection.subscriptions[sub] = (symbols, kinds, set(known.values()), set(unresolved), snapshot)
-        connection.text({
-            "type": "subscribed", "id": request["id"], "sub": sub, "first_seq": self.sequence + 1,
-            "instruments": known, "unresolved": unresolved})
+        connection.text(
+            {
+                "type": "subscribed",
+                "id": request["id"],
+                "sub": sub,
+                "first_seq": self.sequence + 1,
+                "instruments": known,
+                "unresolved": unresolved,
+            }
+        )
         if snapshot:
-            numbers = sorted(
-                {number for number, _ in self._symbols.values()} | set(self.books)) if symbols == "*" else list(
-                known.values())
+            numbers = (
+                sorted({number for number, _ in self._symbols.values()} | set(self.books))
+                if symbols == "*"
+                else list(known.values())
+            )
             orders = sum(self._snapshot(connection, sub, number, kinds) for number in numbers)
-            connection.text({
-                "type": "caught_up", "sub": sub, "instruments": len(numbers), "orders": orders,
-                "seq": max(self.sequence, connection.chain)})
+            connection.text(
+                {
+                    "type": "caught_up",
+                    "sub": sub,
+                    "instruments": len(numbers),
+                    "orders": orders,
+                    "seq": max(self.sequence, connection.chain),
+                }
+            )
 
     def _resolve(self, symbol: str, instrument: int) -> None:
         """A symbol that some wait for is about to be defined."""
@@ -544,40 +449,29 @@ class MockServer:
                 if symbol in unresolved:
                     unresolved.remove(symbol)
                     instruments.add(instrument)
-                    connection.text({"type": "resolved", "sub": sub, "symbol": symbol, "instrument": instrument})
+                    connection.text(
+                        {"type": "resolved", "sub": sub, "symbol": symbol, "instrument": instrument}
+                    )
                     if snapshot:
                         self._snapshot(connection, sub, instrument, kinds)
-                        connection.text({"type": "caught_up", "sub": sub, "instruments": 1, "orders": 0,
-                                         "seq": max(self.sequence, connection.chain)})
+                        connection.text(
+                            {
+                                "type": "caught_up",
+                                "sub": sub,
+                                "instruments": 1,
+                                "orders": 0,
+                                "seq": max(self.sequence, connection.chain),
+                            }
+                        )
 
     def _snapshot(self, connection: _Connection, sub: int, instrument: int, kinds: frozenset[int]) -> int:
-        book = self._book(instrument)
-        live, reason = self._trust.get(0, (True, 0))
-        if live:
-            live, reason = self._trust.get(instrument, (True, 0))
-        flags = 0 if live else STALE
-        rows: list[tuple[int, int, bytes]] = [
-            (1, 0, body) for number, body in self._symbols.values() if number == instrument]
-        if 10 in kinds and instrument in self._states:
-            rows.append((10, 0, self._states[instrument]))
-        rows.append((12, 0, struct.pack("<BB6xQQ", not live, 0 if live else reason, 0, 0)))
-        count = book.order_count if 2 in kinds else 0
-        for sell in (False, True):
-            if 2 in kinds:
-                rows += [(2, SELL if sell else 0, _ORDER.pack(order.reference, order.price, order.quantity))
-                         for order in book.orders(sell)]
-        for sell in (False, True):
-            if 6 in kinds:
-                rows += [(6, SELL if sell else 0, struct.pack("<qQI4x", level.price, level.size, level.orders))
-                         for level in book.levels(sell)]
-        if 7 in kinds:
-            best = book.best()
-            rows.append((7, 0, struct.pack("<qQqQ", *(
-                value for side in (best.bid, best.ask) for value in ((side.price, side.size) if side else (0, 0))))))
+        rows = self._state(instrument, kinds)
+        count = sum(kind == 2 for kind, _, _ in rows)
         here = max(self.sequence, connection.chain)
         entries = tuple(
-            wire.encode_entry(kind, EVENT_HEADER.pack(here, 0, 0, instrument, place, 0, flags | own) + body)
-            for place, (kind, own, body) in enumerate(rows))
+            wire.encode_entry(kind, EVENT_HEADER.pack(here, 0, 0, instrument, place, 0, flags) + body)
+            for place, (kind, flags, body) in enumerate(rows)
+        )
         connection.frame(wire.SNAPSHOT_BEGIN, here, wire.BLOCK_BEGIN.pack(sub, instrument, count))
         connection.frame(wire.SNAPSHOT_ORDERS, here, b"", entries)
         connection.frame(wire.SNAPSHOT_END, here, wire.BLOCK_END.pack(sub, instrument, count, len(entries)))

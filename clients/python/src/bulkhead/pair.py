@@ -1,7 +1,8 @@
 """Two servers, one stream: each event is handed out once, from whichever server it comes first.
 
-The stream is a function of the venue's messages, so two servers of one channel publish the same events under the same
-identities (channel, sequence, index). As long as either of them is there, nothing is missed when the other dies.
+The stream is a function of the venue's messages, so two servers of one channel publish the same events under
+the same identities (channel, sequence, index). As long as either of them is there, nothing is missed when the
+other dies.
 """
 
 from __future__ import annotations
@@ -20,10 +21,27 @@ from .books import Book
 from .client import BaseClient, Client
 from .errors import BulkheadError, ClientClosed, MissedEvents
 from .records import (
-    RESTART_NOTICE_INDEX, CaughtUp, Connected, Disconnected, EndOfSession, Event, FromSide, Gap, InputChanged, Missed, Record, RequestFailed,
-    Resumed, Shutdown, SideChanged, SnapshotBegin, SnapshotEnd, Subscribed, Trust,
+    RESTART_NOTICE_INDEX,
+    CaughtUp,
+    Connected,
+    Disconnected,
+    EndOfSession,
+    Event,
+    FromSide,
+    Gap,
+    InputChanged,
+    Missed,
+    Record,
+    RequestFailed,
+    Resumed,
+    Shutdown,
+    SideChanged,
+    SnapshotBegin,
+    SnapshotEnd,
+    Subscribed,
+    Trust,
 )
-from .session import Start, Subscription, Symbols, TrustReport
+from .subscription import Start, Subscription, Symbols, TrustReport
 
 _HELD = 1 << 18
 # What is owed begins behind a message, and what a restarted book stage adds to that message is owed as well.
@@ -57,7 +75,9 @@ class Arbiter:
         self.complete: int | None = None
         self.last = (0, -1)
         self.duplicates = 0
-        self.current: str | None = None  #: the side whose snapshots were handed out, or that gave the last event
+        self.current: str | None = (
+            None  #: the side whose snapshots were handed out, or that gave the last event
+        )
 
     def offer(self, name: str, record: Record) -> None:
         """A record of a side, in its order."""
@@ -112,7 +132,8 @@ class Arbiter:
         return side.ready and not (side.is_stale and other.ready and not other.is_stale)
 
     def _counts(self, side: _Side) -> bool:
-        """Its events continue what was handed out, without a hole. What it delivered counts also after it has died."""
+        """Its events continue what was handed out, without a hole.
+        What it delivered counts also after it has died."""
         if self.complete is None or side.start is None or side.start > self.complete:
             return False
         return not side.is_stale or self._may_serve(side)
@@ -157,7 +178,8 @@ class Arbiter:
         """Releases what may be handed out by now; crosses a hole that nobody can fill."""
         serving = [side for side in self.sides.values() if self._may_serve(side)]
         if self.complete is None:
-            # The side whose snapshots were handed out has died over it, and the other one has caught up meanwhile.
+            # The side whose snapshots were handed out has died over it, and the other one has caught up
+            # meanwhile.
             if self.current is None and serving:
                 self.current, self.complete = serving[0].name, serving[0].start
                 self.last = max(self.last, (serving[0].start or 0, _WHOLE))
@@ -183,7 +205,6 @@ class Arbiter:
                     self.current = side.name
                     self.out.append(SideChanged(side.name, f"{current.name}: {reason}"))
                     break
-
 
     def _release(self) -> None:
         """Hands out what was held of sides that count, and lets them say how far everything is."""
@@ -225,7 +246,9 @@ class _BasePair(Generic[AnyClient]):
     ) -> None:
         """As `Client.subscribe`, on both servers; before the first record is asked for."""
         if self._started:
-            raise ValueError("a pair is subscribed before it is read: later the two servers would begin at different places")
+            raise ValueError(
+                "subscribe a pair before reading it: later, its servers would begin at different places"
+            )
         for name, client in self.clients.items():
             subscription = client.subscribe(symbols, channels, start)
             self._subscriptions[name].append(subscription)
@@ -243,9 +266,14 @@ class _BasePair(Generic[AnyClient]):
         return self._best(symbol).book(symbol)
 
     def _best(self, symbol: str | int) -> AnyClient:
-        return max(self.clients.values(), key=lambda client: (
-            client.trustworthy(symbol), client.session.complete or 0,
-            self.arbiter.current is not None and client is self.clients[self.arbiter.current]))
+        return max(
+            self.clients.values(),
+            key=lambda client: (
+                client.trustworthy(symbol),
+                client.session.complete or 0,
+                self.arbiter.current is not None and client is self.clients[self.arbiter.current],
+            ),
+        )
 
     def _take(self) -> Record | None:
         """Moves what the clients have into the arbiter; the next record of that."""
@@ -257,7 +285,11 @@ class _BasePair(Generic[AnyClient]):
                     self.arbiter.offer(name, record)
                     self._note(name, client, record)
                 # Only now: all that this says to be complete has been offered.
-                if name not in self._dead and client.session.complete is not None and not client.session._resuming:
+                if (
+                    name not in self._dead
+                    and client.session.complete is not None
+                    and not client.session._resuming
+                ):
                     self.arbiter.progress(name, client.session.complete)
                 else:
                     self.arbiter.settle()
@@ -271,7 +303,8 @@ class _BasePair(Generic[AnyClient]):
         return record
 
     def _note(self, name: str, client: AnyClient, record: Record) -> None:
-        """A side delivers everything from the moment on at which all its subscriptions have begun and caught up."""
+        """A side delivers everything from the moment on at which all its
+        subscriptions have begun and caught up."""
         if self.arbiter.sides[name].start is not None or not isinstance(record, (Subscribed, CaughtUp)):
             return
         # The records tell, in their order; the subscriptions themselves are as far as what was received.
@@ -306,7 +339,12 @@ class Pair(_BasePair[Client]):
     """Two servers of one channel, as one client. `url_a` and `url_b` are called "a" and "b" in records."""
 
     def __init__(
-        self, url_a: str, url_b: str, *, on_missed: Literal["record", "raise"] = "record", stop_at_end: bool = False,
+        self,
+        url_a: str,
+        url_b: str,
+        *,
+        on_missed: Literal["record", "raise"] = "record",
+        stop_at_end: bool = False,
         **options: Any,
     ) -> None:
         """options: those of `Client`, for both connections"""
@@ -331,7 +369,8 @@ class Pair(_BasePair[Client]):
         return record
 
     def read(self, timeout: float | None = None) -> Record | None:
-        """The next record; None when the session has ended (with `stop_at_end`) or after `timeout` seconds."""
+        """The next record; None when the session has ended (with
+        `stop_at_end`) or after `timeout` seconds."""
         limit = None if timeout is None else time.monotonic() + timeout
         turned = False
         while True:
@@ -385,7 +424,12 @@ class AsyncPair(_BasePair[AsyncClient]):
     """`Pair` for `async for`."""
 
     def __init__(
-        self, url_a: str, url_b: str, *, on_missed: Literal["record", "raise"] = "record", stop_at_end: bool = False,
+        self,
+        url_a: str,
+        url_b: str,
+        *,
+        on_missed: Literal["record", "raise"] = "record",
+        stop_at_end: bool = False,
         **options: Any,
     ) -> None:
         made = {name: AsyncClient(url, **_options(options)) for name, url in (("a", url_a), ("b", url_b))}
@@ -410,7 +454,8 @@ class AsyncPair(_BasePair[AsyncClient]):
         return record
 
     async def read(self, timeout: float | None = None) -> Record | None:
-        """The next record; None when the session has ended (with `stop_at_end`) or after `timeout` seconds."""
+        """The next record; None when the session has ended (with
+        `stop_at_end`) or after `timeout` seconds."""
         limit = None if timeout is None else time.monotonic() + timeout
         while True:
             if self._closed:
@@ -426,8 +471,10 @@ class AsyncPair(_BasePair[AsyncClient]):
                 if name not in self._dead and name not in self._turns:
                     self._turns[name] = asyncio.ensure_future(client._turn(None))
             done, _ = await asyncio.wait(
-                self._turns.values(), timeout=None if limit is None else max(0.0, limit - time.monotonic()),
-                return_when=asyncio.FIRST_COMPLETED)
+                self._turns.values(),
+                timeout=None if limit is None else max(0.0, limit - time.monotonic()),
+                return_when=asyncio.FIRST_COMPLETED,
+            )
             for name in [name for name, turn in self._turns.items() if turn in done]:
                 error = self._turns.pop(name).exception()
                 if isinstance(error, BulkheadError):

@@ -19,11 +19,21 @@ SELL, LAST, STALE, REPLACE, NOT_PRINTABLE = 0x01, 0x02, 0x04, 0x08, 0x10
 RESTART_NOTICE_INDEX = 0xFF00
 
 TRUST_REASONS = (
-    "none", "gap", "unknown reference", "duplicate reference", "quantity exceeded", "wrong instrument", "capacity",
+    "none",
+    "gap",
+    "unknown reference",
+    "duplicate reference",
+    "quantity exceeded",
+    "wrong instrument",
+    "capacity",
     "malformed message",
 )
 GAP_REASONS = (
-    "none", "retransmission off", "retransmission exhausted", "window exceeded", "ring overrun",
+    "none",
+    "retransmission off",
+    "retransmission exhausted",
+    "window exceeded",
+    "ring overrun",
     "restart without state",
 )
 
@@ -34,7 +44,8 @@ def _named(names: tuple[str, ...], number: int) -> str:
 
 @dataclass(slots=True)
 class Event:
-    """The part that all events share. (`channel`, `sequence`, `index`) is its identity, the same on every server."""
+    """The part that all events share. (`channel`, `sequence`,
+    `index`) is its identity, the same on every server."""
 
     sequence: int  #: venue sequence number of the message that caused the event
     index: int  #: position among the events of that message
@@ -215,7 +226,8 @@ class Disconnected:
 
 @dataclass(slots=True)
 class Subscribed:
-    """From `first_sequence` on, every event of the subscription is delivered (snapshot: behind its snapshot)."""
+    """From `first_sequence` on, every event of the subscription is delivered (snapshot:
+    behind its snapshot)."""
 
     key: int
     first_sequence: int
@@ -261,7 +273,8 @@ class CaughtUp:
 class Resumed:
     """The stream goes on after an interruption.
 
-    `exact`: proven that no event is missing or repeated. Else a `Missed` came just before, or the client began anew.
+    `exact`: proven that no event is missing or repeated. Else a `Missed` came just before, or the client
+    began anew.
     """
 
     exact: bool
@@ -272,8 +285,8 @@ class Resumed:
 
 @dataclass(slots=True)
 class Missed:
-    """Events of the messages `first` ... `last` that this client asked for did not reach it. Books are replaced by
-    snapshots; trades and states of that time are unknown."""
+    """Events of the messages `first` ... `last` that this client asked for did not reach it. Books are
+    replaced by snapshots; trades and states of that time are unknown."""
 
     first: int
     last: int
@@ -322,12 +335,28 @@ class FromSide:
     """`Pair` only: what happened to the connection to one of the servers."""
 
     side: str
-    record: Connected | Disconnected | Subscribed | Resumed | CaughtUp | InputChanged | RequestFailed | Shutdown
+    record: (
+        Connected | Disconnected | Subscribed | Resumed | CaughtUp | InputChanged | RequestFailed | Shutdown
+    )
 
 
 Record = Union[
-    Event, Connected, Disconnected, Subscribed, Resolved, SnapshotBegin, SnapshotEnd, CaughtUp, Resumed, Missed,
-    InputChanged, Heartbeat, RequestFailed, Shutdown, SideChanged, FromSide,
+    Event,
+    Connected,
+    Disconnected,
+    Subscribed,
+    Resolved,
+    SnapshotBegin,
+    SnapshotEnd,
+    CaughtUp,
+    Resumed,
+    Missed,
+    InputChanged,
+    Heartbeat,
+    RequestFailed,
+    Shutdown,
+    SideChanged,
+    FromSide,
 ]
 
 # -- bytes ---------------------------------------------------------------------------------------------------
@@ -351,10 +380,15 @@ def _text(field: bytes) -> str:
 
 
 def make_event(
-    kind: int, header: tuple[int, int, int, int, int, int, int], data: bytes | memoryview, at: int, end: int,
+    kind: int,
+    header: tuple[int, int, int, int, int, int, int],
+    data: bytes | memoryview,
+    at: int,
+    end: int,
     snapshot: bool,
 ) -> Event:
-    """The event whose body is `data[at:end]`. Bodies may be longer than they are known to be, never shorter."""
+    """The event whose body is `data[at:end]`.
+    Bodies may be longer than they are known to be, never shorter."""
     sequence, venue, receive, instrument, index, channel, flags = header
     common = (sequence, index, channel, instrument, venue, receive, flags, snapshot)
     size = end - at
@@ -382,7 +416,11 @@ def make_event(
 
 
 def _make_rare(
-    kind: int, common: tuple[int, int, int, int, int, int, int, bool], data: bytes | memoryview, at: int, end: int
+    kind: int,
+    common: tuple[int, int, int, int, int, int, int, bool],
+    data: bytes | memoryview,
+    at: int,
+    end: int,
 ) -> Event:
     if kind == 1:
         symbol, lot, letters = _DEFINITION.unpack_from(data, at)
@@ -392,9 +430,10 @@ def _make_rare(
     if kind == 10:
         source, state, market, reason = _STATE.unpack_from(data, at)
         return TradingState(
-            *common, _letter(source), _letter(state), _letter(market), reason.decode("latin-1").rstrip("\0"))
+            *common, _letter(source), _letter(state), _letter(market), reason.decode("latin-1").rstrip("\0")
+        )
     if kind == 11:
-        return Notice(*common, _letter(data[at]), bytes(data[at + 8:end]))
+        return Notice(*common, _letter(data[at]), bytes(data[at + 8 : end]))
     if kind == 12:
         state, code, first, last = _TRUST.unpack_from(data, at)
         return Trust(*common, state == 0, _named(TRUST_REASONS, code), first, last)
@@ -407,6 +446,7 @@ def _make_rare(
 #: Smallest body of each kind that is known.
 _SIZES = {1: 24, 2: 24, 3: 24, 4: 24, 5: 40, 6: 24, 7: 32, 8: 32, 9: 8, 10: 8, 11: 8, 12: 24, 13: 24, 14: 16}
 
+
 def _codes(names: tuple[str, ...], name: str) -> int:
     return names.index(name) if name in names else int(name.removeprefix("reason "))
 
@@ -418,7 +458,9 @@ def _byte(letter: str) -> int:
 def encode_body(event: Event) -> tuple[int, bytes]:
     """Kind and body of an event as the server made them, as far as this version knows them."""
     if isinstance(event, (OrderAdd, OrderDelete)):
-        return 2 if isinstance(event, OrderAdd) else 4, _ORDER.pack(event.reference, event.price, event.quantity)
+        return 2 if isinstance(event, OrderAdd) else 4, _ORDER.pack(
+            event.reference, event.price, event.quantity
+        )
     if isinstance(event, Level):
         return 6, _LEVEL.pack(event.price, event.size, event.orders) + bytes(4)
     if isinstance(event, BestPrices):
@@ -428,21 +470,36 @@ def encode_body(event: Event) -> tuple[int, bytes]:
     if isinstance(event, OrderReduce):
         return 3, _THREE.pack(event.reference, event.remaining, event.reduced)
     if isinstance(event, Trade):
-        return 8, _TRADE.pack(event.price, event.quantity, event.match, _byte(event.type), event.printable) + bytes(6)
+        return 8, _TRADE.pack(
+            event.price, event.quantity, event.match, _byte(event.type), event.printable
+        ) + bytes(6)
     if isinstance(event, Definition):
-        letters = bytes(_byte(letter) for letter in (
-            event.market_category, event.financial_status, event.issue_class, event.authenticity, event.luld_tier,
-            event.etp_flag))
-        return 1, _DEFINITION.pack(event.symbol.encode("latin-1").ljust(8), event.round_lot, letters) + bytes(6)
+        letters = bytes(
+            _byte(letter)
+            for letter in (
+                event.market_category,
+                event.financial_status,
+                event.issue_class,
+                event.authenticity,
+                event.luld_tier,
+                event.etp_flag,
+            )
+        )
+        return 1, _DEFINITION.pack(event.symbol.encode("latin-1").ljust(8), event.round_lot, letters) + bytes(
+            6
+        )
     if isinstance(event, TradeBroken):
         return 9, _ONE.pack(event.match)
     if isinstance(event, TradingState):
         return 10, _STATE.pack(
-            _byte(event.source), _byte(event.state), _byte(event.market), event.reason.encode("latin-1"))
+            _byte(event.source), _byte(event.state), _byte(event.market), event.reason.encode("latin-1")
+        )
     if isinstance(event, Notice):
         return 11, event.type.encode("latin-1").ljust(8, b"\0") + event.message
     if isinstance(event, Trust):
-        return 12, _TRUST.pack(not event.live, _codes(TRUST_REASONS, event.reason), event.first, event.last_lost)
+        return 12, _TRUST.pack(
+            not event.live, _codes(TRUST_REASONS, event.reason), event.first, event.last_lost
+        )
     if isinstance(event, Gap):
         return 13, _THREE.pack(event.first, event.last_lost, _codes(GAP_REASONS, event.reason))
     if isinstance(event, EndOfSession):
@@ -452,14 +509,29 @@ def encode_body(event: Event) -> tuple[int, bytes]:
 
 
 KINDS: dict[str, int] = {
-    "Definition": 1, "OrderAdd": 2, "OrderReduce": 3, "OrderDelete": 4, "OrderExecute": 5, "Level": 6,
-    "BestPrices": 7, "Trade": 8, "TradeBroken": 9, "TradingState": 10, "Notice": 11, "Trust": 12, "Gap": 13,
+    "Definition": 1,
+    "OrderAdd": 2,
+    "OrderReduce": 3,
+    "OrderDelete": 4,
+    "OrderExecute": 5,
+    "Level": 6,
+    "BestPrices": 7,
+    "Trade": 8,
+    "TradeBroken": 9,
+    "TradingState": 10,
+    "Notice": 11,
+    "Trust": 12,
+    "Gap": 13,
     "EndOfSession": 14,
 }
 
 #: Which kinds each channel of the protocol carries; trust, gap and endOfSession come with every channel.
 CHANNELS: dict[str, frozenset[int]] = {
-    "orders": frozenset({2, 3, 4, 5}), "levels": frozenset({6}), "bbo": frozenset({7}),
-    "trades": frozenset({5, 8, 9}), "status": frozenset({10, 11}), "defs": frozenset({1}),
+    "orders": frozenset({2, 3, 4, 5}),
+    "levels": frozenset({6}),
+    "bbo": frozenset({7}),
+    "trades": frozenset({5, 8, 9}),
+    "status": frozenset({10, 11}),
+    "defs": frozenset({1}),
 }
 ALWAYS = frozenset({12, 13, 14})

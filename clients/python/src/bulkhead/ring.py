@@ -1,7 +1,8 @@
-"""Rings and tables in shared memory, read on the same host without a server, through bulkhead.h (docs/C_READER.md).
+"""Rings and tables in shared memory, read on the same host without a server, through bulkhead.h
+(docs/C_READER.md).
 
-The header is compiled once with the machine's C compiler and kept in a cache folder. `BULKHEAD_LIBRARY` names a library
-that is used instead, where there is no compiler.
+The header is compiled once with the machine's C compiler and kept in a cache folder. `BULKHEAD_LIBRARY` names
+a library that is used instead, where there is no compiler.
 """
 
 from __future__ import annotations
@@ -56,9 +57,14 @@ class _Record(ctypes.Structure):
     """bulkhead_record."""
 
     _fields_ = [
-        ("position", ctypes.c_uint64), ("lost_from", ctypes.c_uint64), ("lost_to", ctypes.c_uint64),
-        ("epoch_from", ctypes.c_uint64), ("epoch", ctypes.c_uint64), ("bytes", ctypes.c_uint32),
-        ("kind", ctypes.c_uint8), ("zero", ctypes.c_uint8 * 3),
+        ("position", ctypes.c_uint64),
+        ("lost_from", ctypes.c_uint64),
+        ("lost_to", ctypes.c_uint64),
+        ("epoch_from", ctypes.c_uint64),
+        ("epoch", ctypes.c_uint64),
+        ("bytes", ctypes.c_uint32),
+        ("kind", ctypes.c_uint8),
+        ("zero", ctypes.c_uint8 * 3),
     ]
 
 
@@ -82,11 +88,23 @@ def library_path() -> Path:
         return library
     compiler = os.environ.get("CC") or shutil.which("cc") or shutil.which("gcc") or shutil.which("clang")
     if not compiler:
-        raise CompilerMissing("no C compiler for bulkhead.h: install one, or name a built library in BULKHEAD_LIBRARY")
+        raise CompilerMissing(
+            "no C compiler for bulkhead.h: install one, or name a built library in BULKHEAD_LIBRARY"
+        )
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder) as work:
         made = Path(work) / "made.so"
-        command = [*compiler.split(), "-std=gnu11", "-O2", "-shared", "-fPIC", f"-I{header.parent}", str(source), "-o", str(made)]
+        command = [
+            *compiler.split(),
+            "-std=gnu11",
+            "-O2",
+            "-shared",
+            "-fPIC",
+            f"-I{header.parent}",
+            str(source),
+            "-o",
+            str(made),
+        ]
         result = subprocess.run(command, capture_output=True, text=True)
         if result.returncode != 0:
             raise CompilerMissing(f"{' '.join(command)} failed: {result.stderr.strip()[-1000:]}")
@@ -101,21 +119,43 @@ def load_library() -> ctypes.CDLL:
         return _library
     library = ctypes.CDLL(str(library_path()))
     pointer, text, word, size, number = (
-        ctypes.c_void_p, ctypes.c_char_p, ctypes.c_uint64, ctypes.c_size_t, ctypes.c_int)
+        ctypes.c_void_p,
+        ctypes.c_char_p,
+        ctypes.c_uint64,
+        ctypes.c_size_t,
+        ctypes.c_int,
+    )
     signatures: list[tuple[str, Any, list[Any]]] = [
-        ("ring_bytes", size, []), ("table_bytes", size, []), ("status_name", text, [number]),
-        ("explain", number, [pointer, pointer, size]), ("why", pointer, [pointer]), ("table_why", pointer, [pointer]),
-        ("attach", number, [pointer, text, ctypes.POINTER(word)]), ("detach", None, [pointer]),
+        ("ring_bytes", size, []),
+        ("table_bytes", size, []),
+        ("status_name", text, [number]),
+        ("explain", number, [pointer, pointer, size]),
+        ("why", pointer, [pointer]),
+        ("table_why", pointer, [pointer]),
+        ("attach", number, [pointer, text, ctypes.POINTER(word)]),
+        ("detach", None, [pointer]),
         ("start", number, [pointer, number, word]),
-        ("poll_many", size, [pointer, pointer, size, size, pointer, pointer, ctypes.POINTER(number),
-                             ctypes.POINTER(_Record)]),
-        ("position", word, [pointer]), ("published", word, [pointer]), ("oldest", word, [pointer]),
-        ("epoch", word, [pointer]), ("producer_pid", word, [pointer]), ("name", text, [pointer]),
-        ("configuration", word, [pointer]), ("is_replaced", number, [pointer, text]),
-        ("report_position", None, [pointer]), ("open_cursor", number, [pointer, text, text]),
-        ("park", number, [pointer, ctypes.c_int64]), ("record_bytes_limit", ctypes.c_uint32, [pointer]),
-        ("table_attach", number, [pointer, text, ctypes.POINTER(word)]), ("table_detach", None, [pointer]),
-        ("table_entries", word, [pointer]), ("table_read", number, [pointer, word, pointer]),
+        (
+            "poll_many",
+            size,
+            [pointer, pointer, size, size, pointer, pointer, ctypes.POINTER(number), ctypes.POINTER(_Record)],
+        ),
+        ("position", word, [pointer]),
+        ("published", word, [pointer]),
+        ("oldest", word, [pointer]),
+        ("epoch", word, [pointer]),
+        ("producer_pid", word, [pointer]),
+        ("name", text, [pointer]),
+        ("configuration", word, [pointer]),
+        ("is_replaced", number, [pointer, text]),
+        ("report_position", None, [pointer]),
+        ("open_cursor", number, [pointer, text, text]),
+        ("park", number, [pointer, ctypes.c_int64]),
+        ("record_bytes_limit", ctypes.c_uint32, [pointer]),
+        ("table_attach", number, [pointer, text, ctypes.POINTER(word)]),
+        ("table_detach", None, [pointer]),
+        ("table_entries", word, [pointer]),
+        ("table_read", number, [pointer, word, pointer]),
     ]
     for name, result, arguments in signatures:
         function = getattr(library, "bulkhead_" + name)
@@ -141,13 +181,17 @@ class RingReader:
     """
 
     def __init__(
-        self, path: str | os.PathLike[str], *, start: Literal["oldest", "newest"] = "newest",
-        reader: str | None = None, configuration: int | None = None,
+        self,
+        path: str | os.PathLike[str],
+        *,
+        start: Literal["oldest", "newest"] = "newest",
+        reader: str | None = None,
+        configuration: int | None = None,
     ) -> None:
         """
         path: such as /dev/shm/bulkhead/live/book.ring
-        reader: a name for which the topology has a cursor page: goes on where that reader was, can sleep, is seen by
-            `bulkhead rings`. Without one this is a pure observer.
+        reader: a name for which the topology has a cursor page: goes on where that reader was,
+            can sleep, is seen by `bulkhead rings`. Without one this is a pure observer.
         configuration: the hash that the ring must carry
 
         Raises RingError.
@@ -169,7 +213,9 @@ class RingReader:
         self.name = library.bulkhead_name(self._ring).decode()
         self.configuration: int = library.bulkhead_configuration(self._ring)
         self._is_book = self.name == "book"
-        self._buffer = ctypes.create_string_buffer(max(_BUFFER, library.bulkhead_record_bytes_limit(self._ring)))
+        self._buffer = ctypes.create_string_buffer(
+            max(_BUFFER, library.bulkhead_record_bytes_limit(self._ring))
+        )
         self._view = memoryview(self._buffer).cast("B")
         self._offsets = (ctypes.c_uint32 * (_BATCH + 1))()
         self._kinds = (ctypes.c_uint8 * _BATCH)()
@@ -221,7 +267,8 @@ class RingReader:
         return pid
 
     def is_replaced(self) -> bool:
-        """The path names another file by now: the set was started anew, and nothing more comes on this one."""
+        """The path names another file by now: the set was started anew,
+        and nothing more comes on this one."""
         return bool(self._library.bulkhead_is_replaced(self._ring, self._path))
 
     def go_to(self, where: Literal["oldest", "newest"] | int) -> None:
@@ -236,16 +283,23 @@ class RingReader:
         self._library.bulkhead_report_position(self._ring)
 
     def read(self, most: int = _BATCH) -> list[Outcome]:
-        """What is there now, at most `most` records: empty when nothing is new. Lapped and EpochChanged stand where
-        they happened. Raises RingError: DAMAGED and RETIRED end a reader."""
+        """What is there now, at most `most` records: empty when nothing is new. Lapped and EpochChanged stand
+        where they happened. Raises RingError: DAMAGED and RETIRED end a reader."""
         return list(self._read(most))
 
     def _read(self, most: int) -> Iterator[Outcome]:
         count = self._library.bulkhead_poll_many(
-            self._ring, self._buffer, len(self._buffer), min(most, _BATCH), self._offsets, self._kinds,
-            ctypes.byref(self._status), ctypes.byref(self._record))
+            self._ring,
+            self._buffer,
+            len(self._buffer),
+            min(most, _BATCH),
+            self._offsets,
+            self._kinds,
+            ctypes.byref(self._status),
+            ctypes.byref(self._record),
+        )
         view, kinds = self._view, self._kinds
-        offsets = self._offsets[:count + 1]
+        offsets = self._offsets[: count + 1]
         for place in range(count):
             begin, end = offsets[place], offsets[place + 1]
             if self._is_book and end - begin >= EVENT_HEADER.size:
@@ -262,14 +316,16 @@ class RingReader:
             self._check(status)
 
     def wait(self, seconds: float) -> None:
-        """Until something may be there, at most so long. Sleeps in the kernel with a cursor page, else in small naps."""
+        """Until something may be there, at most so long.
+        Sleeps in the kernel with a cursor page, else in small naps."""
         if self.is_parking:
             self._check(self._library.bulkhead_park(self._ring, int(seconds * 1e9)))
         else:
             time.sleep(min(seconds, 0.0005))
 
     def follow(self, idle: float | None = None) -> Iterator[Outcome]:
-        """Records for ever; ends when nothing came for `idle` seconds, or the ring was replaced by another."""
+        """Records for ever; ends when nothing came for `idle` seconds,
+        or the ring was replaced by another."""
         quiet_since = time.monotonic()
         while True:
             batch = self.read()
@@ -284,8 +340,8 @@ class RingReader:
 
 
 class RingRefill:
-    """Fetches from the ring `book` of this host what no server sends any more: a client with it goes on exactly, event
-    by event, for as long as the ring holds what it missed."""
+    """Fetches from the ring `book` of this host what no server sends any more: a client with it goes on
+    exactly, event by event, for as long as the ring holds what it missed."""
 
     def __init__(self, path: str | os.PathLike[str], seconds: float = 5.0) -> None:
         """seconds: how long to wait for the ring to have the last event that is wanted"""
@@ -313,7 +369,9 @@ class RingRefill:
             batch = reader.read()
             for event in batch:
                 if isinstance(event, Lapped):
-                    raise RefillUnavailable(f"the ring has lost the cells {event.lost_from} to {event.lost_to}")
+                    raise RefillUnavailable(
+                        f"the ring has lost the cells {event.lost_from} to {event.lost_to}"
+                    )
                 if not isinstance(event, Event):
                     continue
                 here = (event.sequence, event.index)
@@ -321,14 +379,17 @@ class RingRefill:
                     first = here
                     # Something at or before the wanted range shows that the ring goes back far enough.
                     if not starts_the_stream and event.sequence > complete:
-                        raise RefillUnavailable(f"the ring goes back to message {event.sequence}, wanted is {complete + 1}")
+                        raise RefillUnavailable(
+                            f"the ring goes back to message {event.sequence}, wanted is {complete + 1}"
+                        )
                 if event.channel != channel:
                     raise RefillUnavailable(f"the ring is of channel {event.channel}, wanted is {channel}")
                 if here[0] >= before:
                     return found
                 if here > after:
                     found.append(event)
-            # The server has published up to `before`, from this ring: its published position was beyond that already.
+            # The server has published up to `before`, from this ring: its published position was beyond that
+            # already.
             if not batch and reader.position >= target:
                 return found
             if time.monotonic() > limit:
@@ -336,13 +397,17 @@ class RingRefill:
 
 
 def _seek(reader: RingReader, complete: int) -> None:
-    """Moves to a record whose message is at or before `complete`, or to the oldest: by halving, since records are in
-    the order of their sequence numbers. A ring of millions of records takes some twenty looks."""
+    """Moves to a record whose message is at or before `complete`, or to the oldest: by halving, since records
+    are in the order of their sequence numbers. A ring of millions of records takes some twenty looks."""
     low, high = reader.position, reader.published
     best = low
     while high - low > 8192:
         middle = _record_at_or_after(reader, (low + high) // 2, high)
-        event = next((each for each in reader.read(1) if isinstance(each, Event)), None) if middle is not None else None
+        event = (
+            next((each for each in reader.read(1) if isinstance(each, Event)), None)
+            if middle is not None
+            else None
+        )
         if middle is None or event is None or event.sequence > complete:
             high = (low + high) // 2
         else:
@@ -418,4 +483,13 @@ class Table:
         return BestPricesRow(*words)
 
 
-__all__ = ["BestPricesRow", "EpochChanged", "Lapped", "RingReader", "RingRecord", "RingRefill", "Table", "library_path"]
+__all__ = [
+    "BestPricesRow",
+    "EpochChanged",
+    "Lapped",
+    "RingReader",
+    "RingRecord",
+    "RingRefill",
+    "Table",
+    "library_path",
+]

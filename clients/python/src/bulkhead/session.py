@@ -1,124 +1,83 @@
 """What the protocol means, without sockets and clocks: messages and instants in, requests and records out.
 
-The clients in `client` and `aio` carry its bytes. One session outlives its connections. After an interruption at
-message C it subscribes from now on, is told the first message F that comes, and then either has the events between C and
-F from a refill source, or knows that there are none, or says which messages it missed; in no case does it guess.
+The clients in `client` and `aio` carry its bytes. One session outlives its connections. After an interruption
+at message C it subscribes from now on, is told the first message F that comes, and then either has the events
+between C and F from a refill source, or knows that there are none, or says which messages it missed; in no
+case does it guess.
 """
 
 from __future__ import annotations
 
 import json
-import random
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
-from typing import Any, Literal, NamedTuple, Protocol
+from collections.abc import Callable, Sequence
+from typing import Any, Literal
 
 from . import wire
 from .books import Book
 from .cursor import Cursor
 from .errors import (
-    BulkheadError, ConnectError, ContinuityError, FutureCursor, HeartbeatTimeout, MissedEvents,
-    ProtocolError, RefillUnavailable, RequestError, RetriesExhausted, StreamChanged, UnsupportedVersion,
+    BulkheadError,
+    ConnectError,
+    ContinuityError,
+    FutureCursor,
+    HeartbeatTimeout,
+    MissedEvents,
+    ProtocolError,
+    RefillUnavailable,
+    RequestError,
+    RetriesExhausted,
+    StreamChanged,
+    UnsupportedVersion,
 )
 from .records import (
-    ALWAYS, CHANNELS, KINDS, RESTART_NOTICE_INDEX, CaughtUp, Connected, Definition, Disconnected, Event, Gap,
-    Heartbeat, InputChanged, Missed, Record, RequestFailed, Resolved, Resumed, Shutdown, SnapshotBegin, SnapshotEnd, Subscribed, Trust,
+    CHANNELS,
+    RESTART_NOTICE_INDEX,
+    CaughtUp,
+    Connected,
+    Definition,
+    Disconnected,
+    Event,
+    Gap,
+    Heartbeat,
+    InputChanged,
+    Missed,
+    Record,
+    RequestFailed,
+    Resolved,
+    Resumed,
+    Shutdown,
+    SnapshotBegin,
+    SnapshotEnd,
+    Subscribed,
+    Trust,
 )
+from .subscription import Backoff, Mark, Refill, Start, Subscription, Symbols, TrustReport
 
-Start = Literal["live", "snapshot"]
-Symbols = Literal["*"] | Sequence[str]
-_WHOLE = RESTART_NOTICE_INDEX - 1  # the last index of a message, before what a restarted book stage adds to it
+# The last index of a message, before what a restarted book stage adds to it.
+_WHOLE = RESTART_NOTICE_INDEX - 1
 _HEARTBEATS = 2.5
-
-
-class Mark(NamedTuple):
-    """Stands in the row of records where everything up to message `complete` is in front of it."""
-
-    complete: int
-    last: tuple[int, int]
-
-
-class Refill(Protocol):
-    """Where events come from that no server sends any more, for instance the ring on the same host."""
-
-    def fetch(self, channel: int, complete: int, after: tuple[int, int], before: int) -> Iterable[Event]:
-        """All events with `after < (sequence, index)` and `sequence < before`, in order. Everything up to
-        message `complete` was received. Raises RefillUnavailable before the first event unless all are there."""
-
-
-@dataclass
-class Backoff:
-    """How long to wait before attempt n: a random part of `initial` x 2^n, at most `maximum` seconds, so that clients
-    which lost the same server do not come back as one. The count starts anew once a connection delivers."""
-
-    initial: float = 0.1
-    maximum: float = 10.0
-    attempts: int | None = None  #: in a row that may fail; None: no limit
-    random: random.Random = field(default_factory=random.Random)
-
-    def delay(self, failures: int) -> float | None:
-        """Seconds before the next attempt after this many failures in a row (1...), None: give up."""
-        if self.attempts is not None and failures >= self.attempts:
-            return None
-        bound = min(self.maximum, self.initial * float(1 << min(failures - 1, 32)))
-        # Never at once: a server that refuses everybody must not be asked in a tight loop.
-        return bound * (0.1 + 0.9 * self.random.random())
-
-
-@dataclass
-class Subscription:
-    """A subscription of this client. It outlives connections."""
-
-    key: int
-    symbols: Symbols
-    channels: tuple[str, ...]
-    start: Start
-    instruments: dict[str, int] = field(default_factory=dict)
-    unresolved: list[str] = field(default_factory=list)
-    active: bool = False  #: events are coming
-    was_active: bool = field(default=False, repr=False)
-    caught_up: bool = False  #: all snapshots have come, or none was asked for
-    error: RequestError | None = None  #: why it has ended
-    number: int | None = field(default=None, repr=False)  # `sub` on this connection
-    state_number: int | None = field(default=None, repr=False)  # `sub` that only brings snapshots after a resume
-    first: int = field(default=0, repr=False)
-
-    def __post_init__(self) -> None:
-        self._kinds = ALWAYS.union(*(CHANNELS[channel] for channel in self.channels))
-
-    def concerns(self, instrument: int) -> bool:
-        """Whether it asks for this instrument."""
-        return self.symbols == "*" or instrument in self.instruments.values()
-
-    def filter(self) -> Callable[[Event], bool]:
-        """Whether the server would send an event for this subscription."""
-        kinds, numbers = self._kinds, None if self.symbols == "*" else {0, *self.instruments.values()}
-        return lambda event: KINDS.get(type(event).__name__, 0) in kinds and (
-            numbers is None or event.instrument in numbers)
-
-
-@dataclass(frozen=True)
-class TrustReport:
-    """Whether a book can be believed, and if not, every reason why."""
-
-    trustworthy: bool
-    reasons: tuple[str, ...]
-    age: float | None  #: seconds since anything came from the server
 
 
 class Session:
     """One client's view of one stream, over any number of connections. Not thread-safe."""
 
     def __init__(
-        self, *, cursor: Cursor | None = None, since: int | None = None, refill: Refill | None = None,
-        on_missed: Literal["record", "raise"] = "record", backoff: Backoff | None = None, timeout: float = 10.0,
-        lag: int = 0, books: bool = True,
+        self,
+        *,
+        cursor: Cursor | None = None,
+        since: int | None = None,
+        refill: Refill | None = None,
+        on_missed: Literal["record", "raise"] = "record",
+        backoff: Backoff | None = None,
+        timeout: float = 10.0,
+        lag: int = 0,
+        books: bool = True,
     ) -> None:
         """
         cursor, since: where to go on: a cursor, or everything behind message `since` (0: the whole session)
-        lag: messages that a server may be behind this client and still be taken for one of the same stream. 0 is
-            right for one server; between servers that run side by side a little is normal.
+        lag: messages that a server may be behind this client and still be taken for one of the same stream.
+            0 is right for one server; between servers that run side by side a little is normal.
         books: whether to keep books from the events
         """
         self.refill = refill
@@ -186,8 +145,12 @@ class Session:
         if start not in ("live", "snapshot"):
             raise ValueError('start is "live" or "snapshot"')
         subscription = Subscription(
-            self._id(), "*" if symbols == "*" else tuple(symbols), tuple(channels), start,
-            caught_up=start == "live")
+            self._id(),
+            "*" if symbols == "*" else tuple(symbols),
+            tuple(channels),
+            start,
+            caught_up=start == "live",
+        )
         self.subscriptions[subscription.key] = subscription
         if self.connected:
             self._request_subscription(subscription)
@@ -208,7 +171,8 @@ class Session:
 
     def _tracks_orders(self, instrument: int) -> bool:
         return any(
-            "orders" in each.channels and each.concerns(instrument) for each in self.subscriptions.values())
+            "orders" in each.channels and each.concerns(instrument) for each in self.subscriptions.values()
+        )
 
     def _id(self) -> int:
         self._next_id += 1
@@ -223,9 +187,16 @@ class Session:
         """purpose: first = new; resume = goes on behind a hole; state = only for its snapshots."""
         start = {"first": subscription.start, "resume": "live", "state": "snapshot"}[purpose]
         symbols = subscription.symbols
-        self._request(purpose, subscription, {
-            "op": "subscribe", "symbols": symbols if symbols == "*" else list(symbols),
-            "channels": list(subscription.channels), "start": start})
+        self._request(
+            purpose,
+            subscription,
+            {
+                "op": "subscribe",
+                "symbols": symbols if symbols == "*" else list(symbols),
+                "channels": list(subscription.channels),
+                "start": start,
+            },
+        )
 
     # -- connection ------------------------------------------------------------------------------------------
 
@@ -236,7 +207,8 @@ class Session:
         self._last_message, self._silence = now, self.timeout
 
     def lost(self, error: Exception) -> float:
-        """The connection ended, or was never made. Returns the seconds to wait before the next attempt, or raises."""
+        """The connection ended, or was never made.
+        Returns the seconds to wait before the next attempt, or raises."""
         if self._snapshot is not None:
             self._book(self._snapshot[1]).void("disconnected within its snapshot")
         if isinstance(error, ProtocolError):
@@ -257,7 +229,8 @@ class Session:
         return min([self._last_message + self._silence, *(retry[0] for retry in self._retries)])
 
     def check(self, now: float) -> None:
-        """To be called when nothing is there to be read. Raises HeartbeatTimeout when the server is taken for lost."""
+        """To be called when nothing is there to be read.
+        Raises HeartbeatTimeout when the server is taken for lost."""
         if now >= self._last_message + self._silence:
             if not self.connected:
                 raise ConnectError(f"no hello within {self.timeout} s")
@@ -285,8 +258,13 @@ class Session:
     def _on_hello(self, message: dict[str, Any], now: float) -> None:
         if message["proto"] != 1 or message["schema"]["id"] != 1:
             raise UnsupportedVersion(
-                f"protocol {message['proto']}, schema {message['schema']}; this package speaks protocol 1, schema 1")
-        channel, epoch, place = int(message["channel"]), int(message["epoch"]), (message["server"], message["instance"])
+                f"protocol {message['proto']}, schema {message['schema']}; this package speaks 1 and 1"
+            )
+        channel, epoch, place = (
+            int(message["channel"]),
+            int(message["epoch"]),
+            (message["server"], message["instance"]),
+        )
         if self.channel is not None and channel != self.channel:
             raise StreamChanged(f"the server serves channel {channel}, this client was on {self.channel}")
         if epoch < self._epochs.get(place, 0):
@@ -295,15 +273,25 @@ class Session:
         self.channel, self.hello = channel, message
         self._silence = _HEARTBEATS * int(message["heartbeat_ms"]) / 1000
         self.connected = True
-        self._emit(Connected(
-            self._url, message["server"], message["instance"], epoch, message.get("config_hash", ""), message))
+        self._emit(
+            Connected(
+                self._url,
+                message["server"],
+                message["instance"],
+                epoch,
+                message.get("config_hash", ""),
+                message,
+            )
+        )
         self._resuming = self.complete is not None and bool(self.subscriptions)
         for subscription in self.subscriptions.values():
             self._request_subscription(subscription, "resume" if self._resuming else "first")
 
     def _on_subscribed(self, message: dict[str, Any], now: float) -> None:
         purpose, subscription = self._pending.pop(message["id"])
-        subscription.instruments = {str(symbol): int(number) for symbol, number in message["instruments"].items()}
+        subscription.instruments = {
+            str(symbol): int(number) for symbol, number in message["instruments"].items()
+        }
         subscription.unresolved = list(message["unresolved"])
         self.symbols.update(subscription.instruments)
         number, first = int(message["sub"]), int(message["first_seq"])
@@ -314,8 +302,9 @@ class Session:
         subscription.active = subscription.was_active = True
         if subscription.key not in self.subscriptions:  # ended while the answer was on its way
             return self.unsubscribe(subscription)
-        self._emit(Subscribed(
-            subscription.key, first, dict(subscription.instruments), list(subscription.unresolved)))
+        self._emit(
+            Subscribed(subscription.key, first, dict(subscription.instruments), list(subscription.unresolved))
+        )
         if purpose == "resume":
             return self._finish_resume_when_ready()
         if self.complete is None:
@@ -346,8 +335,11 @@ class Session:
         if subscription is None:
             return
         subscription.caught_up = True
-        self._emit(CaughtUp(
-            subscription.key, int(message["seq"]), int(message["instruments"]), int(message["orders"])))
+        self._emit(
+            CaughtUp(
+                subscription.key, int(message["seq"]), int(message["instruments"]), int(message["orders"])
+            )
+        )
         if number == subscription.state_number:
             # The events come through the other subscription: this one has done its work.
             subscription.state_number = None
@@ -426,7 +418,8 @@ class Session:
             self._deliver(event)
         self.failures = 0
         for subscription in subscriptions:
-            # Without the refill a notice of a restarted book stage may have gone by, which has no number of its own.
+            # Without the refill a notice of a restarted book stage may have gone by, which has no number of
+            # its own.
             if subscription.start == "snapshot" and (refilled is None or not subscription.caught_up):
                 subscription.caught_up = False
                 self._request_subscription(subscription, "state")
@@ -534,7 +527,9 @@ class Session:
     def _on_snapshot_end(self, frame: wire.Frame) -> None:
         _, instrument, orders, entries = wire.BLOCK_END.unpack_from(frame.data, frame.block)
         if self._snapshot != [frame.sequence, instrument, orders, orders, entries]:
-            raise ProtocolError(f"the end of a snapshot: {orders} orders, {entries} entries; there were {self._snapshot}")
+            raise ProtocolError(
+                f"the end of a snapshot: {orders} orders, {entries} entries; there were {self._snapshot}"
+            )
         self._snapshot = None
         if self.keeps_books:
             self._book(instrument).end()
@@ -601,13 +596,16 @@ class Session:
         if self._resuming:
             reasons.append("resuming")
         if self.connected and self._input != "live":
-            reasons.append("no heartbeat yet" if self._input is None else f"the server's input is {self._input}")
+            reasons.append(
+                "no heartbeat yet" if self._input is None else f"the server's input is {self._input}"
+            )
         book = self.book(symbol)
         if book is None:
             reasons.append("no such book")
         else:
             if self.connected and not any(
-                    each.active and each.concerns(book.instrument) for each in self.subscriptions.values()):
+                each.active and each.concerns(book.instrument) for each in self.subscriptions.values()
+            ):
                 reasons.append("not subscribed")
             tick, live, why = self._channel_trust
             if not live and tick > self._book_ticks.get(book.instrument, 0):
@@ -621,11 +619,21 @@ class Session:
         if self.channel is None:
             return None
         return Cursor(
-            self.hello.get("instance", ""), self.channel, self.epoch, self.hello.get("config_hash", ""), complete, *last)
+            self.hello.get("instance", ""),
+            self.channel,
+            self.epoch,
+            self.hello.get("config_hash", ""),
+            complete,
+            *last,
+        )
 
 
 _HANDLERS: dict[str, Callable[[Session, dict[str, Any], float], None]] = {
-    "hello": Session._on_hello, "subscribed": Session._on_subscribed, "resolved": Session._on_resolved,
-    "caught_up": Session._on_caught_up, "error": Session._on_error, "unsubscribed": Session._on_unsubscribed,
+    "hello": Session._on_hello,
+    "subscribed": Session._on_subscribed,
+    "resolved": Session._on_resolved,
+    "caught_up": Session._on_caught_up,
+    "error": Session._on_error,
+    "unsubscribed": Session._on_unsubscribed,
     "shutdown": Session._on_shutdown,
 }

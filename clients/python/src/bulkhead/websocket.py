@@ -34,8 +34,14 @@ class Address:
         """`ws://host[:port][/path]`; the path is /v1/stream unless given."""
         parts = urlsplit(url)
         if parts.scheme != "ws" or not parts.hostname:
-            raise ValueError(f"{url!r} is not of the form ws://host:port/v1/stream (the protocol has no TLS yet)")
-        return cls(parts.hostname, parts.port or DEFAULT_PORT, parts.path if parts.path not in ("", "/") else "/v1/stream")
+            raise ValueError(
+                f"{url!r} is not of the form ws://host:port/v1/stream (the protocol has no TLS yet)"
+            )
+        return cls(
+            parts.hostname,
+            parts.port or DEFAULT_PORT,
+            parts.path if parts.path not in ("", "/") else "/v1/stream",
+        )
 
 
 def accept_key(key: str) -> str:
@@ -46,7 +52,9 @@ def accept_key(key: str) -> str:
 def apply_mask(payload: bytes, mask: bytes) -> bytes:
     """XOR with the repeated mask, as one operation on two long integers."""
     repeated = (mask * (len(payload) // 4 + 1))[: len(payload)]
-    return (int.from_bytes(payload, "little") ^ int.from_bytes(repeated, "little")).to_bytes(len(payload), "little")
+    return (int.from_bytes(payload, "little") ^ int.from_bytes(repeated, "little")).to_bytes(
+        len(payload), "little"
+    )
 
 
 def encode(opcode: int, payload: bytes, mask: bool, final: bool = True) -> bytes:
@@ -78,7 +86,8 @@ class Handshake:
         self.request = (
             f"GET {address.path} HTTP/1.1\r\nHost: {host}:{address.port}\r\nUpgrade: websocket\r\n"
             f"Connection: Upgrade\r\nSec-WebSocket-Key: {self.key}\r\nSec-WebSocket-Version: 13\r\n"
-            f"Sec-WebSocket-Protocol: {SUBPROTOCOL}\r\n\r\n").encode()
+            f"Sec-WebSocket-Protocol: {SUBPROTOCOL}\r\n\r\n"
+        ).encode()
         self._received = b""
 
     def feed(self, data: bytes) -> bytes | None:
@@ -100,7 +109,10 @@ class Handshake:
             raise HandshakeRefused(int(words[1]), words[2] if len(words) > 2 else "")
         if headers.get("sec-websocket-accept") != accept_key(self.key):
             raise ProtocolError("the answer to the handshake does not belong to the request")
-        if headers.get("sec-websocket-protocol", SUBPROTOCOL) != SUBPROTOCOL or "sec-websocket-extensions" in headers:
+        if (
+            headers.get("sec-websocket-protocol", SUBPROTOCOL) != SUBPROTOCOL
+            or "sec-websocket-extensions" in headers
+        ):
             raise ProtocolError("the server chose a subprotocol or an extension that was not offered")
         return rest
 
@@ -154,21 +166,21 @@ class Receiver:
         if length == 126:
             if len(buffer) < at + 4:
                 return None
-            length, start = int.from_bytes(buffer[at + 2:at + 4], "big"), at + 4
+            length, start = int.from_bytes(buffer[at + 2 : at + 4], "big"), at + 4
         elif length == 127:
             if len(buffer) < at + 10:
                 return None
-            length, start = int.from_bytes(buffer[at + 2:at + 10], "big"), at + 10
+            length, start = int.from_bytes(buffer[at + 2 : at + 10], "big"), at + 10
         if length + self._bytes > self._limit:
             raise ProtocolError(f"a WebSocket message of more than {self._limit} bytes")
         if bool(second & 0x80) != self._masked:
             raise ProtocolError("a WebSocket frame that is masked, or is not, against the rules")
         mask = b""
         if self._masked:
-            mask, start = bytes(buffer[start:start + 4]), start + 4
+            mask, start = bytes(buffer[start : start + 4]), start + 4
         if len(buffer) < start + length:
             return None
-        payload = bytes(memoryview(buffer)[start:start + length])
+        payload = bytes(memoryview(buffer)[start : start + length])
         if self._masked:
             payload = apply_mask(payload, mask)
         return bool(first & 0x80), first & 0x0F, payload, start + length

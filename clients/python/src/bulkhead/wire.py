@@ -20,7 +20,9 @@ BLOCK_BEGIN, BLOCK_END = Struct("<IIQ"), Struct("<IIQQ")
 BLOCK_HEARTBEAT, BLOCK_STATUS = Struct("<QB7x"), Struct("<B7xQ")
 #: Blocks of the templates that this version knows; they may be longer than that.
 BLOCKS = {
-    SNAPSHOT_BEGIN: BLOCK_BEGIN.size, SNAPSHOT_END: BLOCK_END.size, HEARTBEAT: BLOCK_HEARTBEAT.size,
+    SNAPSHOT_BEGIN: BLOCK_BEGIN.size,
+    SNAPSHOT_END: BLOCK_END.size,
+    HEARTBEAT: BLOCK_HEARTBEAT.size,
     STATUS: BLOCK_STATUS.size,
 }
 
@@ -70,12 +72,18 @@ def decode_frame(data: bytes) -> Frame:
 
 
 def encode_frame(
-    template: int, epoch: int, sequence: int, previous: int, block: bytes = b"", entries: tuple[bytes, ...] = (),
+    template: int,
+    epoch: int,
+    sequence: int,
+    previous: int,
+    block: bytes = b"",
+    entries: tuple[bytes, ...] = (),
     flags: int = 0,
 ) -> bytes:
     """A frame as a server makes it."""
     head = HEADER.pack(
-        MAGIC, len(block), template, SCHEMA_VERSION, epoch, flags, len(entries), sequence, previous)
+        MAGIC, len(block), template, SCHEMA_VERSION, epoch, flags, len(entries), sequence, previous
+    )
     return head + block + b"".join(entries)
 
 
