@@ -103,12 +103,16 @@ class SetRun:
         raise AssertionError(f"the set never applied {count} messages: {self._transcript()}")
 
     def kill(self, stage: str) -> int:
-        """kill -9; returns which process it was."""
-        status = self.status()
-        assert status is not None
-        pid = next(each["pid"] for each in status["stages"] if each["name"] == stage)
-        os.kill(pid, signal.SIGKILL)
-        return int(pid)
+        """kill -9, once the stage is alive; returns which process it was."""
+        limit = time.monotonic() + 30
+        while time.monotonic() < limit:
+            status = self.status()
+            for each in status["stages"] if status else []:
+                if each["name"] == stage and each["alive"] and each["pid"] > 1:
+                    os.kill(each["pid"], signal.SIGKILL)
+                    return int(each["pid"])
+            time.sleep(0.01)
+        raise AssertionError(f"{stage} is not alive: {self._transcript()}")
 
     def report(self) -> dict[str, Any]:
         """The end of the run, and its verdict."""

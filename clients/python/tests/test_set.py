@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import os
+import random
 import tempfile
 import unittest
 from pathlib import Path
@@ -165,6 +166,26 @@ class DeathTests(SetCase):
         for event in of(records, Event):
             digest.update(event)
         self.assertEqual(digest.hexdigest(), self.expected["streamDigest"])
+        self.assert_books(client)
+
+    def test_a_storm_of_deaths_amid_loss(self) -> None:
+        """Six stages die at places that a seed gives, while both lines lose packets."""
+        generator = random.Random(2_026)
+        stages = ("pubd", "bookd", "merged")
+        limits = [word for stage in stages for word in ("--set", f"stage.{stage}.restart_limit=1000")]
+        run = self.run_set(12_000, "--impair", "A:loss=2%,dup=1%;B:loss=2%", *limits)
+        run.wait_for_messages(MESSAGES // 30)
+        client = self.client(run, start="live", since=0, refill=RingRefill(run.folder / "book.ring"))
+        places = sorted(generator.sample(range(MESSAGES // 20, MESSAGES * 9 // 10), 6))
+        records = self.follow(run, client, {place: generator.choice(stages) for place in places})
+        run.report()
+        digest = StreamDigest()
+        for event in of(records, Event):
+            digest.update(event)
+        self.assertEqual(
+            (digest.hexdigest(), digest.events), (self.expected["streamDigest"], self.expected["events"])
+        )
+        self.assertEqual(of(records, Missed), [])
         self.assert_books(client)
 
     def test_publisher_dies_without_a_refill(self) -> None:
