@@ -281,6 +281,14 @@ class TrustTests(StreamCase):
         self.assertEqual(late.trust("AAPL").reasons, ("gap",))
         self.assertEqual(self.reasons_after(self.server.trust(0, True)), ())
 
+    def test_a_channel_that_recovered_while_nobody_listened(self) -> None:
+        """The newer word counts: the snapshot's."""
+        self.assertEqual(self.reasons_after(self.server.gap(10)), ("the channel is stale: gap",))
+        self.server.cut()
+        self.server.trust(0, True)
+        read_until(self.reader, CaughtUp)
+        self.assertEqual(self.reasons_after(self.server.sequence), ())
+
     def test_the_server_s_input(self) -> None:
         self.beat(self.reader)
         self.server.set_input(1)
