@@ -33,6 +33,7 @@ from bulkhead import (
     Trade,
 )
 from bulkhead.mock import MockServer
+from bulkhead.records import STALE
 
 
 class DeliveryTests(StreamCase):
@@ -280,6 +281,38 @@ class TrustTests(StreamCase):
         self.beat(late)
         self.assertEqual(late.trust("AAPL").reasons, ("gap",))
         self.assertEqual(self.reasons_after(self.server.trust(0, True)), ())
+
+    def test_quarantine_and_its_end(self) -> None:
+        """The book is empty, then said anew behind the newest message, under that message's number."""
+        last = self.server.message((12, AAPL, STALE, b"\1\6\1" + bytes(21)))
+        self.assertEqual(self.reasons_after(last), ("capacity",))
+        book = self.reader.book("AAPL")
+        self.assertEqual((book.quarantined, book.order_count, book.bids()), (True, 0, []))
+        order = b"".join(word.to_bytes(8, "little") for word in (77, 990, 5))
+        self.server.message(
+            (2, AAPL, STALE, order),
+            (12, AAPL, 0, bytes(24)),
+            sequence=last,
+            index=bulkhead.records.ADDED_INDEX,
+        )
+        self.assertEqual(self.reasons_after(last), ())
+        self.assertEqual((book.quarantined, [each.reference for each in book.orders(False)]), (False, [77]))
+
+    def test_without_a_refill_only_a_snapshot_restores_trust(self) -> None:
+        """What the book stage said behind the last message has no number of its own: it may have gone by
+        unseen."""
+        client = self.client(start="live", since=self.server.sequence)
+        read_until(client, Resumed)
+        client.session.books.update({AAPL: bulkhead.Book(AAPL)})
+        client.book(AAPL).live = client.book(AAPL).complete = True
+        self.beat(client)
+        self.assertTrue(client.trustworthy(AAPL))
+        self.server.cut()
+        read_until(client, Resumed)
+        self.beat(client)
+        self.assertEqual(client.trust(AAPL).reasons, ("no snapshot since the stream was resumed",))
+        # With a snapshot, trust comes back with it.
+        self.assertEqual(self.reasons_after(self.server.sequence), ())
 
     def test_a_channel_that_recovered_while_nobody_listened(self) -> None:
         """The newer word counts: the snapshot's."""

@@ -88,8 +88,8 @@ BODIES = [
     (11, b"S" + bytes(7) + b"payload", Notice(**COMMON, type="S", message=b"payload")),
     (
         12,
-        b"\1\2" + bytes(6) + q(3, 4),
-        Trust(**COMMON, live=False, reason="unknown reference", first=3, last_lost=4),
+        b"\1\2\1" + bytes(5) + q(3, 4),
+        Trust(**COMMON, live=False, reason="unknown reference", quarantined=True, first=3, last_lost=4),
     ),
     (13, q(3, 4, 2), Gap(**COMMON, first=3, last_lost=4, reason="retransmission exhausted")),
     (14, q(1000, 2), EndOfSession(**COMMON, applied=1000, lost=2)),

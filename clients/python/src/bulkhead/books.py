@@ -120,6 +120,10 @@ class Book:
         #: The state was taken from a snapshot, or the instrument was seen from its definition on, without a
         #: hole since.
         self.complete = False
+        #: The stream was resumed since, and the trust in the book may be out of date until its next snapshot.
+        self.suspended = False
+        #: Given up by the server: empty, until a trust event says live.
+        self.quarantined = False
         #: (sequence, index) of the newest event that is in the book; a snapshot counts as all of its message.
         self.position = (0, -1)
         #: Order events are subscribed. Without that, executions (channel `trades`) say nothing about the
@@ -183,6 +187,7 @@ class Book:
         """A snapshot as of `sequence` follows."""
         self._clear()
         self.live, self.stale_reason, self.complete = False, "snapshot under way", False
+        self.suspended = self.quarantined = False
         self.position = (sequence, 0xFFFF_FFFF)
 
     def end(self) -> None:
@@ -217,6 +222,9 @@ class Book:
         elif isinstance(event, Trust):
             if self.complete or event.snapshot:
                 self.live, self.stale_reason = event.live, "" if event.live else event.reason
+                self.quarantined = event.quarantined
+                if event.quarantined:
+                    self._clear()
 
     def _misfit(self, event: Event, text: str) -> None:
         if not self.live or event.stale:

@@ -21,7 +21,7 @@ from .books import Book
 from .client import BaseClient, Client
 from .errors import BulkheadError, ClientClosed, MissedEvents
 from .records import (
-    RESTART_NOTICE_INDEX,
+    ADDED_INDEX,
     CaughtUp,
     Connected,
     Disconnected,
@@ -44,8 +44,8 @@ from .records import (
 from .subscription import Start, Subscription, Symbols, TrustReport
 
 _HELD = 1 << 18
-# What is owed begins behind a message, and what a restarted book stage adds to that message is owed as well.
-_WHOLE = RESTART_NOTICE_INDEX - 1
+# What is owed begins behind a message's own events; what the book stage adds to it later is owed as well.
+_WHOLE = ADDED_INDEX - 1
 _NOTICES = (Connected, Disconnected, Subscribed, Resumed, CaughtUp, InputChanged, RequestFailed, Shutdown)
 
 

@@ -15,8 +15,9 @@ from .errors import ProtocolError, RequestError
 PRICE_UNITS = 10_000
 
 SELL, LAST, STALE, REPLACE, NOT_PRINTABLE = 0x01, 0x02, 0x04, 0x08, 0x10
-#: Index of the first event that a restarted book stage adds behind a message that was out already.
-RESTART_NOTICE_INDEX = 0xFF00
+#: The events of a message have indices below this. From here on come those that the book stage adds behind a
+#: message that is out already: the end of a quarantine, and from 0xFF00 on what a restart has to say.
+ADDED_INDEX = 0x8000
 
 TRUST_REASONS = (
     "none",
@@ -174,6 +175,7 @@ class Notice(Event):
 class Trust(Event):
     live: bool
     reason: str
+    quarantined: bool  #: the book is empty from here on; nothing of its orders follows until it is live again
     first: int
     last_lost: int
 
@@ -368,7 +370,7 @@ ENTRY = Struct("<HB5xQQQIHBB")
 
 _DEFINITION, _THREE, _ORDER, _EXECUTE = Struct("<8sI6s"), Struct("<QQQ"), Struct("<QqQ"), Struct("<QqQQQ")
 _LEVEL, _BEST, _TRADE, _STATE = Struct("<qQI"), Struct("<qQqQ"), Struct("<qQQBB"), Struct("<BBBx4s")
-_TRUST, _ONE, _TWO = Struct("<BB6xQQ"), Struct("<Q"), Struct("<QQ")
+_TRUST, _ONE, _TWO = Struct("<BBB5xQQ"), Struct("<Q"), Struct("<QQ")
 
 
 def _letter(byte: int) -> str:
@@ -435,8 +437,8 @@ def _make_rare(
     if kind == 11:
         return Notice(*common, _letter(data[at]), bytes(data[at + 8 : end]))
     if kind == 12:
-        state, code, first, last = _TRUST.unpack_from(data, at)
-        return Trust(*common, state == 0, _named(TRUST_REASONS, code), first, last)
+        state, code, quarantined, first, last = _TRUST.unpack_from(data, at)
+        return Trust(*common, state == 0, _named(TRUST_REASONS, code), quarantined == 1, first, last)
     if kind == 13:
         first, last, code = _THREE.unpack_from(data, at)
         return Gap(*common, first, last, _named(GAP_REASONS, code))
@@ -498,7 +500,11 @@ def encode_body(event: Event) -> tuple[int, bytes]:
         return 11, event.type.encode("latin-1").ljust(8, b"\0") + event.message
     if isinstance(event, Trust):
         return 12, _TRUST.pack(
-            not event.live, _codes(TRUST_REASONS, event.reason), event.first, event.last_lost
+            not event.live,
+            _codes(TRUST_REASONS, event.reason),
+            event.quarantined,
+            event.first,
+            event.last_lost,
         )
     if isinstance(event, Gap):
         return 13, _THREE.pack(event.first, event.last_lost, _codes(GAP_REASONS, event.reason))

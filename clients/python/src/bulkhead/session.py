@@ -31,8 +31,8 @@ from .errors import (
     UnsupportedVersion,
 )
 from .records import (
+    ADDED_INDEX,
     CHANNELS,
-    RESTART_NOTICE_INDEX,
     CaughtUp,
     Connected,
     Definition,
@@ -54,8 +54,8 @@ from .records import (
 )
 from .subscription import Backoff, Mark, Refill, Start, Subscription, Symbols, TrustReport
 
-# The last index of a message, before what a restarted book stage adds to it.
-_WHOLE = RESTART_NOTICE_INDEX - 1
+# The last index that a message's own events can have: what the book stage adds to it later is behind that.
+_WHOLE = ADDED_INDEX - 1
 _HEARTBEATS = 2.5
 
 
@@ -417,9 +417,9 @@ class Session:
         for event in held:
             self._deliver(event)
         self.failures = 0
+        if refilled is None and complete > 0:
+            self._suspend_books()
         for subscription in subscriptions:
-            # Without the refill a notice of a restarted book stage may have gone by, which has no number of
-            # its own.
             if subscription.start == "snapshot" and (refilled is None or not subscription.caught_up):
                 subscription.caught_up = False
                 self._request_subscription(subscription, "state")
@@ -433,6 +433,13 @@ class Session:
         except RefillUnavailable as error:
             self._emit(RequestFailed(None, RequestError("refill_unavailable", str(error)), None))
             return None
+
+    def _suspend_books(self) -> None:
+        """Events that the book stage added behind the last message may have gone by, which have no number of
+        their own: what they said of a book's trust is in its snapshot only."""
+        self._whole = False
+        for book in self.books.values():
+            book.suspended = True
 
     def _void_books(self, why: str) -> None:
         self._whole = False
@@ -610,6 +617,8 @@ class Session:
             tick, live, why = self._channel_trust
             if not live and tick > self._book_ticks.get(book.instrument, 0):
                 reasons.append(f"the channel is stale: {why}")
+            if book.suspended and book.complete:
+                reasons.append("no snapshot since the stream was resumed")
             if not book.live or not book.complete:
                 reasons.append(book.stale_reason or "no snapshot")
         return TrustReport(not reasons, tuple(dict.fromkeys(reasons)), age)
