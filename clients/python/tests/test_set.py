@@ -117,6 +117,24 @@ class BookTests(SetCase):
         run.report()
         self.assert_books(client)
 
+    def test_an_instrument_in_quarantine(self) -> None:
+        """A full table gives one instrument up; every client says so, and has the other books exactly."""
+        expected = json.loads(output("bulkhead", "book", self.file, "--json", "--orders", "2500"))
+        run = self.run_set(12_000, "--set", "capacity.orders=2500")
+        run.wait_for_messages(MESSAGES // 30)
+        client = self.client(run, start="live", since=0, refill=RingRefill(run.folder / "book.ring"))
+        digest = StreamDigest()
+        for record in client:
+            if isinstance(record, Event):
+                digest.update(record)
+        run.report()
+        self.assertEqual(digest.hexdigest(), expected["streamDigest"])
+        self.assertEqual(book_digest(client.books.values()), expected["bookDigest"])
+        given_up = [book.symbol for book in client.books.values() if book.quarantined]
+        self.assertTrue(given_up, "nothing was given up")
+        for symbol in given_up:
+            self.assertIn("capacity", client.trust(symbol).reasons)
+
 
 class DeathTests(SetCase):
     def follow(self, run: SetRun, client: bulkhead.Client, deaths: dict[int, str]) -> list[bulkhead.Record]:
