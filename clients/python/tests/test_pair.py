@@ -257,6 +257,17 @@ class ArbiterTests(unittest.TestCase):
     def event(self, sequence: int, index: int) -> OrderAdd:
         return OrderAdd(sequence, index, 1, AAPL, 0, 0, 0, False, sequence, 1, 1)
 
+    def test_what_is_added_behind_the_first_message_is_owed(self) -> None:
+        """The end of a quarantine and a restart's notices carry the number of a message that was out
+        before."""
+        arbiter = Arbiter(["a", "b"])
+        arbiter.offer("a", bulkhead.Connected("", "", "a", 1, "", {}))
+        arbiter.caught_up("a", 10)
+        arbiter.progress("a", 10)
+        for index in (0, bulkhead.records.ADDED_INDEX, 0xFF00):
+            arbiter.offer("a", self.event(10, index))
+        self.assertEqual([event.index for event in of(list(arbiter.out), OrderAdd)], [0x8000, 0xFF00])
+
     def test_random_interleavings(self) -> None:
         for seed in range(400):
             generator = random.Random(seed)
