@@ -28,9 +28,9 @@ final class MarketImageTests: XCTestCase {
 
   /// A builder, a replica of its events, and what was told.
   private struct Run: ~Copyable {
-    var builder = BookBuilder(capacity: ImageTests.capacity, channel: 1, takesImages: true)
-    var replica = BookReplica(capacity: ImageTests.capacity)
-    var loader = MarketImageLoader(orders: ImageTests.capacity.orders, instruments: 64)
+    var builder = BookBuilder(capacity: MarketImageTests.capacity, channel: 1, takesImages: true)
+    var replica = BookReplica(capacity: MarketImageTests.capacity)
+    var loader = MarketImageLoader(orders: MarketImageTests.capacity.orders, instruments: 64)
     var events = EventBatch()
     var imageEvents = EventBatch(capacityCells: MarketImageLoader.eventCells)
     var mismatches: [ReplicaMismatch] = []
