@@ -36,6 +36,30 @@ extension LineArbiter {
     isEnding = true
   }
 
+  /// Whether a second packet supports the new session that a first one has named: one of the other line, one of the same
+  /// line that brings what comes behind the first one, or one of the same line at least the hold time later. A single
+  /// datagram, however often it is copied, ends no session. Ask for each packet whose verdict is
+  /// ``SessionVerdict/changed``, once the current session may end; the packet of a claim is not to be used.
+  /// - Parameters:
+  ///   - first: its first number, or what it announces.
+  ///   - end: one past its last one; `first` for a heartbeat or an end of session.
+  public mutating func isSupported(
+    session identifier: SessionIdentifier, source: Source, first: UInt64, end: UInt64, now: UInt64
+  ) -> Bool {
+    let claim = sessionClaim
+    let (span, overflow) = settings.lineSilence.multipliedReportingOverflow(by: 4)
+    if claim.isMade, claim.front == identifier.front, claim.back == identifier.back,
+      overflow || now <= later(claim.madeAt, by: span)
+    {
+      if source.index != claim.line { return true }
+      if end > first, first >= claim.end, first &- claim.end <= settings.farAhead { return true }
+      return now > claim.madeAt && now >= later(claim.madeAt, by: settings.hold)
+    }
+    sessionClaim = SessionClaim(
+      isMade: true, front: identifier.front, back: identifier.back, line: source.index, end: end, madeAt: now)
+    return false
+  }
+
   /// From now on every missing range is given up at once by ``poll(now:)``, and nothing is asked for: the
   /// session is over and its retransmission with it. Ends with ``begin(session:firstSequence:)``.
   public mutating func abandonOpenGaps() {
@@ -50,6 +74,7 @@ extension LineArbiter {
   public mutating func begin(session: SessionIdentifier, firstSequence: UInt64 = 1) {
     precondition(firstSequence > 0, "sequence numbers start at 1")
     sessions.makeCurrent(session)
+    sessionClaim.isMade = false
     tally.heldDiscarded &+= UInt64(held.count)
     while gaps.count > 0 { _ = giveUpHead(through: .max, reason: .sessionOver, now: 0) }
     held.removeAll()
@@ -72,6 +97,19 @@ extension LineArbiter {
       watch.marks[source].sequence = 0
     }
   }
+}
+
+/// A new session that one packet has named.
+@frozen
+@usableFromInline
+struct SessionClaim {
+  @usableFromInline var isMade = false
+  @usableFromInline var front: UInt64 = 0
+  @usableFromInline var back: UInt16 = 0
+  @usableFromInline var line = 0
+  /// One past its last number.
+  @usableFromInline var end: UInt64 = 0
+  @usableFromInline var madeAt: UInt64 = 0
 }
 
 /// The current session and the few before it.

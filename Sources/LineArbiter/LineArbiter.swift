@@ -24,7 +24,8 @@
 ///   case .same:    break
 ///   case .first:   publish(sessionStart); arbiter.adopt(session: identifier)
 ///   case .foreign: continue
-///   case .changed: arbiter.abandonOpenGaps(); resolve()        // until .idle: everything old is out
+///   case .changed: if not arbiter.isSupported(session:source:first:end:now:) { continue }
+///                  arbiter.abandonOpenGaps(); resolve()        // until .idle: everything old is out
 ///                  publish(endOfSession, sessionStart)
 ///                  arbiter.begin(session: identifier, firstSequence: 1)
 ///   }
@@ -116,6 +117,7 @@ public struct LineArbiter: ~Copyable {
   public internal(set) var lastDisagreement: LineDisagreement?
   @usableFromInline let rejectionCounts: UnsafeMutablePointer<UInt64>
   @usableFromInline var sessions: SessionMemory
+  @usableFromInline var sessionClaim: SessionClaim
   @usableFromInline var isAbandoning = false
 
   /// - Parameters:
@@ -136,6 +138,7 @@ public struct LineArbiter: ~Copyable {
     rejectionCounts = .allocate(capacity: IgnoreReason.allCases.count)
     rejectionCounts.initialize(repeating: 0, count: IgnoreReason.allCases.count)
     sessions = SessionMemory()
+    sessionClaim = SessionClaim()
     retransmissionGate = RungGate(configuration.retransmission)
     snapshot = SnapshotRung(configuration.snapshot)
     watch = LineWatch()

@@ -358,7 +358,10 @@ public struct MergeStage: ~Copyable {
       output.publishSessionStart(identifier, first: arbiter.nextSequence)
       arbiter.adopt(session: identifier)
     case .foreign: return
-    case .changed where !mayChangeSession(now):
+    case .changed
+    where !mayChangeSession(now)
+      || !arbiter.isSupported(
+        session: identifier, source: source, first: packet.sequence, end: packet.nextSequence, now: now):
       foreignSessions += 1
       return
     case .changed:
@@ -379,7 +382,7 @@ public struct MergeStage: ~Copyable {
   }
 
   /// Whether a packet of a new session may end the current one: when that is over, or when neither line has carried it
-  /// for the time of a line's silence. One stray datagram of another session must not end a feed.
+  /// for the time of a line's silence. Even then one datagram alone does not: a second one has to support it.
   private func mayChangeSession(_ now: UInt64) -> Bool {
     if arbiter.isComplete { return true }
     guard now &- startedAt > silenceNanoseconds else { return false }

@@ -578,6 +578,50 @@ final class GapTests: XCTestCase {
     XCTAssertEqual(bytes, Array("A123456789".utf8))
   }
 
+  /// One datagram names no session, however often it is copied; a second one that goes on, comes later, or comes on the
+  /// other line does.
+  func testANewSessionIsBelievedWithASecondPacket() {
+    let tuesday = identifier("TUESDAY")
+    let forged = identifier("FORGED")
+    func claimed(
+      _ source: Source, _ first: UInt64, _ count: UInt64, _ now: UInt64, _ name: SessionIdentifier? = nil,
+      after: (inout LineArbiter) -> Void
+    ) -> Bool {
+      var configuration = ArbiterConfiguration()
+      configuration.holdNanoseconds = 100
+      configuration.lineSilenceNanoseconds = 1_000
+      configuration.farAheadMessages = 500
+      var arbiter = LineArbiter(configuration: configuration)
+      arbiter.adopt(session: identifier("MONDAY"))
+      after(&arbiter)
+      return arbiter.isSupported(
+        session: name ?? tuesday, source: source, first: first, end: first + count, now: now)
+    }
+    func data(_ arbiter: inout LineArbiter) {
+      XCTAssertFalse(arbiter.isSupported(session: tuesday, source: .lineA, first: 1, end: 6, now: 50))
+    }
+    func heartbeat(_ arbiter: inout LineArbiter) {
+      XCTAssertFalse(arbiter.isSupported(session: tuesday, source: .lineA, first: 1, end: 1, now: 50))
+    }
+    XCTAssertTrue(claimed(.lineB, 1, 5, 50, after: data), "the other line")
+    XCTAssertFalse(claimed(.lineA, 1, 5, 50, after: data), "a copy")
+    XCTAssertFalse(claimed(.lineA, 1, 5, 149, after: data), "a copy within the hold time")
+    XCTAssertTrue(claimed(.lineA, 1, 5, 150, after: data), "again, later")
+    XCTAssertTrue(claimed(.lineA, 6, 5, 51, after: data), "what comes behind")
+    XCTAssertFalse(claimed(.lineA, 507, 5, 51, after: data), "too far behind")
+    XCTAssertFalse(claimed(.lineA, 3, 5, 51, after: data), "cut otherwise")
+    XCTAssertTrue(claimed(.lineA, 1, 5, 51, after: heartbeat), "the first data behind a heartbeat")
+    XCTAssertFalse(claimed(.lineA, 1, 0, 51, after: heartbeat), "a copy of a heartbeat")
+    XCTAssertFalse(claimed(.lineB, 1, 5, 51, forged, after: data), "another session")
+    XCTAssertTrue(claimed(.lineB, 1, 5, 4_050, after: data), "as long as the claim stands")
+    XCTAssertFalse(claimed(.lineB, 1, 5, 4_051, after: data), "four times the silence")
+    XCTAssertFalse(
+      claimed(.lineB, 1, 5, 60) { arbiter in
+        data(&arbiter)
+        arbiter.begin(session: forged)
+      }, "a session that began meanwhile")
+  }
+
   func testANewSessionStartsAgainAndTheOldOneIsForeign() {
     let stage = StageHarness(online())
     let monday = identifier("MONDAY")

@@ -57,6 +57,8 @@ final class Oracle {
   var numbers: [Number] = []
   var lines = [Line(), Line()]
   var firstSignAt: UInt64?
+  /// A session that one packet has named.
+  var newSession: (name: [UInt8], line: Int, behind: UInt64, madeAt: UInt64)?
   var claims = Claims()
   var asking: Asking
   /// The packet that is being handled.
@@ -113,6 +115,7 @@ final class Oracle {
   private func beginNumbers(_ first: UInt64) {
     (next, known, base, end) = (first, first, first, 0)
     lastGivenUp = 0
+    newSession = nil
     numbers.removeAll(keepingCapacity: true)
     claims = Claims()
     asking.ranges.removeAll()
@@ -153,11 +156,25 @@ final class Oracle {
     guard packet != nil, let session, packetSession != session else { return }
     if origin == service || earlierSessions.suffix(8).contains(packetSession) {
       packet = nil
-    } else if mayChange() {
+    } else if mayChange(), isSessionSupported() {
       isChanging = true
     } else {
       packet = nil
     }
+  }
+
+  /// A new session is believed with a second packet: of the other line, of the same one behind the first, or later.
+  private func isSessionSupported() -> Bool {
+    guard let packet else { return false }
+    let behind = packet.first + UInt64(packet.kind == .data ? packet.messages.count : 0)
+    if let claim = newSession, claim.name == packetSession, now <= claim.madeAt + 4 * rules.silence {
+      if claim.line != packetOrigin { return true }
+      let distance = packet.first >= claim.behind ? packet.first - claim.behind : .max
+      if behind > packet.first, distance <= rules.farAhead { return true }
+      return now > claim.madeAt && now >= claim.madeAt + rules.hold
+    }
+    newSession = (packetSession, packetOrigin, behind, now)
+    return false
   }
 
   /// One stray datagram must not end a session: it is over, or neither line has carried it for the silence.

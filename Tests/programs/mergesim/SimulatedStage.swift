@@ -199,6 +199,10 @@ final class SimulatedStage {
       arbiter.adopt(session: identifier)
     case .foreign: return
     case .changed where !mayChangeSession(now): return
+    case .changed
+    where !arbiter.isSupported(
+      session: identifier, source: source, first: packet.sequence, end: packet.nextSequence, now: now):
+      return
     case .changed:
       arbiter.abandonOpenGaps()
       resolve(now)
