@@ -164,7 +164,7 @@ final class GapsCommandTests: XCTestCase {
     let page = try page(fixture)
     for tally in RecoveryTally.allCases { page.setTally(tally, UInt64(tally.rawValue) + 1) }
     let (text, _, _) = try gaps(fixture, "--json")
-    let object = try XCTUnwrap(try parseJSON(text) as? [String: Any])
+    let object = try parseJSON(text)
     let set = try XCTUnwrap((object["sets"] as? [[String: Any]])?.first)
     let totals = try XCTUnwrap(set["totals"] as? [String: Any])
     let states = try XCTUnwrap(set["states"] as? [String: Any])
