@@ -1,0 +1,105 @@
+/// What /proc said about a process at one moment.
+public struct ProcessSample: Sendable, Equatable {
+  /// The letter in /proc/PID/stat: R, S, D, T, t, Z, X, …; 0 when there is no such process.
+  public var state: UInt8
+  /// Time on a processor, ns (/proc/PID/schedstat).
+  public var processorTime: UInt64
+  /// Time in a run queue, runnable and waiting, ns. The kernel adds a wait when it is over.
+  public var runDelay: UInt64
+  /// For how long the process's control group was refused the processor by its quota, ns.
+  public var throttledTime: UInt64
+  /// CLOCK_MONOTONIC, ns.
+  public var instant: UInt64
+
+  public init(
+    state: UInt8, processorTime: UInt64 = 0, runDelay: UInt64 = 0, throttledTime: UInt64 = 0,
+    instant: UInt64 = 0
+  ) {
+    self.state = state
+    self.processorTime = processorTime
+    self.runDelay = runDelay
+    self.throttledTime = throttledTime
+    self.instant = instant
+  }
+}
+
+/// Why a component that lives does not work, read at the moment of its alarm. The raw value is the cause in a status
+/// record; those of deaths (``ExitCause/code``) are below 32.
+public enum StallCause: UInt8, Sendable, CaseIterable {
+  case unknown = 32
+  /// There is no such process, or only what is left to be waited for.
+  case dead = 33
+  /// Stopped by a signal, or frozen.
+  case stopped = 34
+  /// Stopped by a debugger.
+  case traced = 35
+  /// Its control group used up its quota.
+  case throttled = 36
+  /// It could run, and others did.
+  case starved = 37
+  /// In a system call that cannot be interrupted: a disk, a page fault.
+  case blocked = 38
+  /// Its loop comes round, and takes no input.
+  case livelocked = 39
+  /// It says that it takes its input, and hands nothing on.
+  case barren = 40
+  /// It runs, and its loop does not come round.
+  case looping = 41
+  /// It sleeps, and nothing wakes it.
+  case asleep = 42
+
+  public var name: String {
+    switch self {
+    case .unknown: "cause unknown"
+    case .dead: "dead"
+    case .stopped: "stopped"
+    case .traced: "stopped by a debugger"
+    case .throttled: "throttled by its quota"
+    case .starved: "starved: it could run, and others did"
+    case .blocked: "blocked in the kernel"
+    case .livelocked: "livelocked: beats, takes no input"
+    case .barren: "takes input, hands nothing on"
+    case .looping: "runs, does not come round"
+    case .asleep: "asleep"
+    }
+  }
+
+  /// Whether a successor would fare no better: it is not the process that fails.
+  public var isOfTheHost: Bool { self == .starved || self == .throttled }
+
+  /// Classifies.
+  /// - Parameters:
+  ///   - earlier: a sample from when it was marked; nil when there is none.
+  ///   - now: the present sample.
+  ///   - missing: what it fails to show.
+  public static func classify(
+    earlier: ProcessSample?, now: ProcessSample, missing: LivenessMeasure
+  ) -> StallCause {
+    switch now.state {
+    case 0, UInt8(ascii: "Z"), UInt8(ascii: "X"), UInt8(ascii: "x"): return .dead
+    case UInt8(ascii: "T"): return .stopped
+    case UInt8(ascii: "t"): return .traced
+    default: break
+    }
+    let elapsed = span(earlier?.instant ?? now.instant, now.instant)
+    let ran = span(earlier?.processorTime ?? now.processorTime, now.processorTime)
+    let waited = span(earlier?.runDelay ?? now.runDelay, now.runDelay)
+    let throttled = span(earlier?.throttledTime ?? now.throttledTime, now.throttledTime)
+    if elapsed > 0, throttled >= elapsed / 2 { return .throttled }
+    if elapsed > 0, waited >= elapsed / 2 { return .starved }
+    if now.state == UInt8(ascii: "R"), elapsed > 0 {
+      // A wait that is not over is not in the run delay yet.
+      if ran < elapsed / 4 { return .starved }
+      if missing == .beat || missing == .start { return .looping }
+    }
+    if missing == .progress { return .livelocked }
+    if missing == .output { return .barren }
+    switch now.state {
+    case UInt8(ascii: "D"): return .blocked
+    case UInt8(ascii: "S"), UInt8(ascii: "I"): return .asleep
+    default: return .unknown
+    }
+  }
+
+  private static func span(_ from: UInt64, _ to: UInt64) -> UInt64 { to > from ? to &- from : 0 }
+}
