@@ -15,11 +15,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/prctl.h>
 #include <sys/ptrace.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
+#include <sys/timerfd.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -102,6 +104,39 @@ int bulkhead_pin_to_cores(const int *cores, int count) {
     if (cores[i] >= 0 && cores[i] < CPU_SETSIZE) CPU_SET(cores[i], &set);
   if (sched_setaffinity(0, sizeof set, &set) != 0) return -errno;
   return 0;
+}
+
+#ifndef SYS_pidfd_send_signal
+#define SYS_pidfd_send_signal 424
+#endif
+int bulkhead_pidfd_signal(int pidfd, int signal) {
+  return syscall(SYS_pidfd_send_signal, pidfd, signal, NULL, 0) < 0 ? -errno : 0;
+}
+
+int bulkhead_become_realtime(int priority) {
+  struct sched_param parameter = {.sched_priority = priority};
+  return sched_setscheduler(0, SCHED_FIFO | SCHED_RESET_ON_FORK, &parameter) != 0 ? -errno : 0;
+}
+
+int bulkhead_open_interval_timer(uint64_t nanoseconds) {
+  int fd = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC);
+  if (fd < 0) return -errno;
+  struct timespec interval = timespec_of((int64_t)nanoseconds);
+  struct itimerspec times = {.it_interval = interval, .it_value = interval};
+  if (timerfd_settime(fd, 0, &times, NULL) == 0) return fd;
+  int error = errno;
+  close(fd);
+  return -error;
+}
+
+uint64_t bulkhead_take_intervals(int timer) {
+  uint64_t count = 0;
+  return read(timer, &count, sizeof count) == (ssize_t)sizeof count ? count : 0;
+}
+
+int bulkhead_next_datagram_bytes(int socket) {
+  int bytes = 0;
+  return ioctl(socket, FIONREAD, &bytes) != 0 ? -errno : bytes;
 }
 
 int bulkhead_end_with_parent(void) { return prctl(PR_SET_PDEATHSIG, SIGTERM, 0, 0, 0) != 0 ? -errno : 0; }

@@ -74,6 +74,9 @@ public struct RingObserver: ~Copyable {
       expected: "\(published) (the published position) to \(published &+ cells)")
   }
 
+  /// The published word alone, unchecked: for those who look often and need no more than that it moves.
+  public var publishedPosition: UInt64 { reader.header.published.loadAcquiring() }
+
   /// The end of what is visible. A dead producer may have left the published word behind it; a batch shows
   /// with its first stamp, and the word follows.
   public func frontier() -> UInt64 {

@@ -15,9 +15,10 @@ public enum SupervisionEvent: UInt8, Sendable, CaseIterable {
   /// A tier of the liveness ladder was reached (`tier`), with the cause as it was read then; `value` is the age in
   /// nanoseconds of what is missing.
   case alarm = 7
-  /// The component beats and progresses again.
+  /// The component beats and progresses again; `tier` is the highest that it had reached.
   case cleared = 8
-  /// The supervisor ended a process that no longer answered.
+  /// The supervisor ended a process that no longer answered, and its death is confirmed; `value` is the time from the
+  /// signal to the confirmation in nanoseconds.
   case fenced = 9
   /// A safety action was fired; `value` is its number.
   case action = 10
@@ -62,11 +63,11 @@ public struct SupervisionRecord: Equatable, Sendable {
   /// As the event says.
   public var value: UInt64 = 0
   public var pid: Int32 = 0
-  /// Exit code or signal of a death.
+  /// Exit code or signal of a death; of an alarm, what is missing: 1 beat, 2 progress, 3 output, 4 start.
   public var code: Int32 = 0
   /// 1 mark, 2 alarm, 3 fence.
   public var tier: UInt8 = 0
-  /// A code of the supervision's causes; 0 for none.
+  /// A code of the supervision's causes: of a death below 32, of an alarm from 32 on; 0 for none.
   public var cause: UInt8 = 0
   /// At most ``nameBytes`` bytes are kept.
   public var component: String

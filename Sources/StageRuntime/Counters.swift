@@ -153,6 +153,12 @@ public enum SupervisorCounter: Int, StageCounter {
   case deaths
   case restarts
   case halted
+  /// Alarms of the liveness ladder, and processes that were ended because they no longer answered.
+  case alarms
+  case fences
+  /// Looks at the stages that came late, and the longest time between two, ns.
+  case lateScans
+  case longestScanGap
   case firstRestart = 16
 }
 

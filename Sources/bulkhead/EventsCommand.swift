@@ -105,8 +105,9 @@ struct EventsCommand {
         json.field("component", record.component)
         if record.pid != 0 { json.field("pid", Int(record.pid)) }
         if record.epoch != 0 { json.field("epoch", record.epoch) }
-        if record.tier != 0 { json.field("tier", Int(record.tier)) }
-        if let cause = ExitCause(code: record.cause, number: record.code) { json.field("cause", "\(cause)") }
+        if let tier = LivenessTier(rawValue: record.tier), tier != .clear { json.field("tier", tier.name) }
+        if record.event == .alarm, let missing = record.missing { json.field("missing", missing.name) }
+        if let cause = record.causeText { json.field("cause", cause) }
         if record.value != 0 { json.field("value", record.value) }
       }
       output.line(json.text)
@@ -116,14 +117,39 @@ struct EventsCommand {
     text += padded(record.event.name, 20)
     if record.pid != 0 { text += "process \(record.pid)" }
     if record.epoch != 0 { text += ", epoch \(record.epoch)" }
-    if let cause = ExitCause(code: record.cause, number: record.code), record.event == .died {
-      text += ": \(cause)"
-    }
+    text += record.particulars
     output.line(text)
   }
 
   private func padded(_ text: String, _ width: Int) -> String {
     text + String(repeating: " ", count: max(1, width - text.count))
+  }
+}
+
+extension SupervisionRecord {
+  /// What an alarm found missing.
+  fileprivate var missing: LivenessMeasure? { UInt8(exactly: code).flatMap(LivenessMeasure.init(rawValue:)) }
+
+  /// The cause of a death or of an alarm.
+  fileprivate var causeText: String? {
+    if let cause = ExitCause(code: cause, number: code) { return "\(cause)" }
+    return StallCause(rawValue: cause)?.name
+  }
+
+  /// What there is to say beside process and epoch.
+  fileprivate var particulars: String {
+    let tier = LivenessTier(rawValue: tier) ?? .clear
+    let milliseconds = "\(value / 1_000_000) ms"
+    switch event {
+    case .died: return causeText.map { ": \($0)" } ?? ""
+    case .alarm:
+      var text = ": \(tier.name)"
+      if let missing { text += ", no \(missing.name) for \(milliseconds)" }
+      return text + (causeText.map { ", \($0)" } ?? "")
+    case .cleared: return ": was at \(tier.name)"
+    case .fenced: return ": death confirmed after \(value / 1_000) us"
+    default: return ""
+    }
   }
 }
 

@@ -15,21 +15,24 @@ final class SupervisedComponent {
   /// Handed to each incarnation as descriptors 3, 4, …
   var sockets: [Int32] = []
   var supervision: ComponentSupervision
+  /// How it does, seen from outside.
+  let watch: ComponentWatch
+  /// When its process was sent SIGKILL because it no longer answered (CLOCK_MONOTONIC, ns); 0 otherwise.
+  private(set) var fencedAt: UInt64 = 0
+  var wasReminded = false
   private let control: ControlPage
   /// Epoch on the control page when the current process was started; READY counts only in a later one.
   private var epochBeforeStart: UInt64 = 0
   private var epochSeenReady: UInt64 = 0
 
-  init(stage: Topology.Stage, directory: String) {
+  init(stage: Topology.Stage, of topology: Topology) throws(RingError) {
     self.stage = stage
     supervision = ComponentSupervision(
       neverRestarts: stage.restart == .halt,
       budget: RestartBudget(limit: stage.restartLimit, windowNanoseconds: stage.restartWindowNanoseconds))
-    do {
-      control = try ControlPage.attach(directory: directory, component: stage.name, access: .readOnly)
-    } catch {
-      fail("watchdogd: \(error)", code: ExitCode.unavailable)
-    }
+    control = try ControlPage.attach(
+      directory: topology.host.directory, component: stage.name, access: .readOnly)
+    watch = try ComponentWatch(stage: stage, of: topology)
   }
 
   /// READY or further, said by the current incarnation.
@@ -95,10 +98,20 @@ final class SupervisedComponent {
     }
     pid = candidate
     pidDescriptor = descriptor
-    guard stage.line != nil else { return }
-    // The line's socket itself, so that a successor of this receiver finds what the kernel has queued in it.
-    let socket = bulkhead_copy_descriptor(descriptor, 3)
-    if socket >= 0 { sockets = [socket] }
+    if stage.line != nil {
+      // The line's socket itself, so that a successor of this receiver finds what the kernel has queued in it.
+      let socket = bulkhead_copy_descriptor(descriptor, 3)
+      if socket >= 0 { sockets = [socket] }
+    }
+    watch.adopt(socket: sockets.first)
+  }
+
+  /// Sends SIGKILL to this very process; its death shows on the pidfd.
+  func fence(_ now: UInt64) {
+    guard pidDescriptor >= 0 else { return }
+    fencedAt = now
+    wasReminded = false
+    _ = bulkhead_pidfd_signal(pidDescriptor, SIGKILL)
   }
 
   /// The cause of death if the process is dead, else nil. Reaps it.
@@ -115,6 +128,7 @@ final class SupervisedComponent {
     close(pidDescriptor)
     pid = 0
     pidDescriptor = -1
+    fencedAt = 0
     guard reaped > 0 else { return .unknown }
     let exited = bulkhead_wait_exited(status)
     return ExitCause(

@@ -7,26 +7,26 @@ import Supervision
 import Topology
 
 /// Runs one set: owns its lock, its files, its sockets and its processes. A thin loop around the decisions of
-/// ``Supervision``; sleeps in poll(2) until a process dies or a signal comes.
+/// ``Supervision``: sleeps until a process dies, a signal comes, or the next look at the stages is due.
 final class Supervisor {
-  /// How long a stage may take to become READY after its start.
-  private static let readyTimeoutNanoseconds: UInt64 = 20_000_000_000
-  /// How long a stage may take to hand on what it holds when it is asked to stop.
-  private static let drainTimeoutNanoseconds: UInt64 = 10_000_000_000
-  private static let pollMilliseconds: Int32 = 20
+  /// Below the interrupt threads of a real-time kernel, above everything ordinary.
+  private static let realTimePriority: Int32 = 40
+  /// What the time between two scans counts for at most (``WatchClock``).
+  private static let longestStepNanoseconds: UInt64 = 20_000_000
 
-  private let topology: Topology
-  private let options: DaemonArguments
-  private let directory: String
-  private let control: ControlPage
-  private let programDirectory: String
-  private let signals: Int32
+  let topology: Topology
+  let options: DaemonArguments
+  let directory: String
+  let control: ControlPage
+  let programDirectory: String
+  let signals: Int32
   /// Held, with its lock, as long as this process lives: one watchdogd an instance.
   private let lockDescriptor: Int32
   /// Stages of an earlier watchdogd run on; a stage that does not start must not take them down.
-  private let isAdopting: Bool
-  private var components: [SupervisedComponent] = []
-  private var journal: StatusJournal
+  let isAdopting: Bool
+  private(set) var components: [SupervisedComponent] = []
+  var journal: StatusJournal
+  private var clock = WatchClock(longestStep: longestStepNanoseconds)
 
   init(topology: Topology, options: DaemonArguments) {
     self.topology = topology
@@ -42,61 +42,13 @@ final class Supervisor {
       control = try ControlPage.attach(
         directory: directory, component: InstanceFiles.supervisor, access: .readWrite)
       journal = try StatusJournal(directory: directory, configurationHash: hash)
+      for stage in topology.stages { components.append(try SupervisedComponent(stage: stage, of: topology)) }
     } catch {
       fail("watchdogd: \(error)", code: ExitCode.unavailable)
     }
     control.beginIncarnation()
     journal.note(.supervisorStarted, InstanceFiles.supervisor, pid: getpid(), epoch: control.epoch)
-    for stage in topology.stages {
-      components.append(SupervisedComponent(stage: stage, directory: directory))
-    }
     if isAdopting { adopt() }
-  }
-
-  /// Takes the instance's lock, which the kernel drops with the process.
-  private static func lock(_ host: Topology.Host) -> Int32 {
-    mkdir(host.runDirectory, 0o755)
-    let path = "\(host.runDirectory)/\(host.instance).lock"
-    let descriptor = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0o644)
-    guard descriptor >= 0 else {
-      fail("watchdogd: cannot open \(path): \(String(cString: strerror(errno)))", code: ExitCode.unavailable)
-    }
-    guard flock(descriptor, LOCK_EX | LOCK_NB) == 0 else {
-      var holder = "another watchdogd"
-      if let page = try? ControlPage.attach(
-        directory: host.directory, component: InstanceFiles.supervisor, access: .readOnly)
-      {
-        holder = "process \(page.pid)"
-      }
-      fail(
-        "watchdogd: set \"\(host.instance)\" is already run by \(holder); stop it, or choose another host.instance",
-        code: ExitCode.failure)
-    }
-    return descriptor
-  }
-
-  /// True when an earlier watchdogd of the same configuration left running stages behind. Ends the process when
-  /// that watchdogd still lives, or when the stages run another configuration.
-  private static func isInherited(topology: Topology, directory: String, hash: UInt64) -> Bool {
-    guard
-      let page = try? ControlPage.attach(
-        directory: directory, component: InstanceFiles.supervisor, access: .readOnly)
-    else { return false }
-    var alive: [String] = []
-    for stage in topology.stages {
-      if let stagePage = try? ControlPage.attach(
-        directory: directory, component: stage.name, access: .readOnly), stagePage.isAlive
-      {
-        alive.append("\(stage.name) (\(stagePage.pid))")
-      }
-    }
-    guard !alive.isEmpty else { return false }
-    guard page.configurationHash == hash else {
-      fail(
-        "watchdogd: stages of another configuration still run in \(directory): \(alive.joined(separator: ", ")); end them first",
-        code: ExitCode.failure)
-    }
-    return true
   }
 
   private func adopt() {
@@ -117,167 +69,46 @@ final class Supervisor {
   func run() {
     narrate(
       "watchdogd: set \"\(topology.host.instance)\", configuration \(topology.hash), files in \(directory)")
-    openSockets()
-    for component in components where component.pid == 0 {
-      start(component)
-      awaitReady(component)
-    }
+    bringUp()
     control.setState(.ready)
-    narrate("watchdogd: all \(components.count) stages READY")
-    var stopping = false
-    while !stopping {
-      control.beat()
-      waitForNews()
-      while true {
-        let signal = bulkhead_next_signal(signals)
-        if signal == 0 { break }
-        if signal == SIGTERM || signal == SIGINT { stopping = true }
-      }
-      if !stopping {
-        for component in components {
-          reviveIfDead(component)
-          noteReady(component)
-        }
-      }
-    }
-    stopAll()
-  }
-
-  /// Opens the socket of every line once; it stays open here when a receiver dies, so that the kernel goes on
-  /// queueing its datagrams until the successor takes the same socket.
-  private func openSockets() {
-    for component in components {
-      guard component.sockets.isEmpty, let lineName = component.stage.line,
-        let line = topology.channel.line(named: lineName)
-      else { continue }
-      do throws(LineSocketError) {
-        let socket = try LineSocket.open(line)
-        component.sockets = [socket.descriptor]
-        if socket.grantedBytes < line.receiveBufferBytes {
-          narrate(
-            "watchdogd: line \(line.name): receive buffer \(socket.grantedBytes) of \(line.receiveBufferBytes) bytes granted; raise net.core.rmem_max"
-          )
-        }
-      } catch {
-        fail("watchdogd: \(error)", code: ExitCode.unavailable)
-      }
-    }
-  }
-
-  private func start(_ component: SupervisedComponent) {
-    var arguments = ["\(programDirectory)/\(component.stage.program)", "--component", component.name]
-    if let path = options.topologyPath { arguments += ["--topology", path] }
-    for override in options.overrides { arguments += ["--set", "\(override.keyPath)=\(override.value)"] }
-    let result = component.spawn(arguments: arguments)
-    control.add(SupervisorCounter.spawns)
-    if result > 0 { journal.note(.started, component.name, pid: result) }
+    if !isAdopting { narrate("watchdogd: all \(components.count) stages READY") }
+    let result = bulkhead_become_realtime(Self.realTimePriority)
     if result < 0 {
-      narrate("watchdogd: cannot start \(arguments[0]): \(String(cString: strerror(-result)))")
-      if !isAdopting { giveUp(ExitCode.unavailable) }
+      narrate(
+        "watchdogd: no real-time priority (\(String(cString: strerror(-result)))): under load it may look late"
+      )
     }
-  }
-
-  /// Waits until a new component says READY. A component that ends or hangs before that stops the set.
-  private func awaitReady(_ component: SupervisedComponent) {
-    let deadline = bulkhead_monotonic_nanoseconds() + Self.readyTimeoutNanoseconds
-    while !component.isReady {
-      control.beat()
-      let pid = component.pid
-      if let cause = component.reapIfDead() {
-        journal.noteDeath(of: component.name, cause, pid: pid, epoch: component.epoch)
-        narrate("watchdogd: \(component.name) did not become READY: \(cause)")
-        if isAdopting { return respond(to: cause, of: component) }
-        giveUp(
-          cause == .permanent(code: ExitCode.configuration) ? ExitCode.configuration : ExitCode.unavailable)
-      }
-      if bulkhead_monotonic_nanoseconds() > deadline {
-        narrate("watchdogd: \(component.name) is not READY after 20 s")
-        if isAdopting { return }
-        giveUp(ExitCode.unavailable)
-      }
-      let signal = bulkhead_next_signal(signals)
-      if signal == SIGTERM || signal == SIGINT { giveUp(ExitCode.failure) }
-      usleep(500)
-    }
-    noteReady(component)
-  }
-
-  /// Writes down that a component said READY, once for each incarnation.
-  private func noteReady(_ component: SupervisedComponent) {
-    guard let instant = component.takeReadiness() else { return }
-    var record = SupervisionRecord(.ready, component: component.name, instant: instant)
-    record.pid = component.pid
-    record.epoch = component.epoch
-    journal.note(record)
-  }
-
-  /// Stops what was started and ends, when the set cannot be brought up.
-  private func giveUp(_ code: Int32) -> Never {
+    keepRunning()
     stopAll()
-    exit(code)
   }
 
-  /// Sleeps until a process dies or a signal is pending.
-  private func waitForNews() {
-    var descriptors = components.filter { $0.pidDescriptor >= 0 }.map {
-      pollfd(fd: $0.pidDescriptor, events: Int16(POLLIN), revents: 0)
-    }
-    descriptors.append(pollfd(fd: signals, events: Int16(POLLIN), revents: 0))
-    poll(&descriptors, nfds_t(descriptors.count), Self.pollMilliseconds)
-  }
-
-  private func reviveIfDead(_ component: SupervisedComponent) {
-    let pid = component.pid
-    guard let cause = component.reapIfDead() else { return }
-    journal.noteDeath(of: component.name, cause, pid: pid, epoch: component.epoch)
-    respond(to: cause, of: component)
-  }
-
-  private func respond(to cause: ExitCause, of component: SupervisedComponent) {
-    control.add(SupervisorCounter.deaths)
-    switch component.supervision.died(cause, now: bulkhead_monotonic_nanoseconds()) {
-    case .restart:
-      start(component)
-      control.add(SupervisorCounter.restarts)
-      if let index = components.firstIndex(where: { $0 === component }) {
-        control.counter(SupervisorCounter.firstRestart.rawValue + index).addAsOnlyWriter(1)
+  /// Returns when the set is to be stopped.
+  private func keepRunning() {
+    let timer = ScanTimer(processCount: components.count, signals: signals)
+    while true {
+      control.beat()
+      for (index, component) in components.enumerated() { timer.watch(component.pidDescriptor, at: index) }
+      timer.wait()
+      if timer.hasSignal, isAskedToStop() { return }
+      let now = bulkhead_monotonic_nanoseconds()
+      let step = clock.step(to: now)
+      for (index, component) in components.enumerated() {
+        if timer.isDead(index) { respondToDeath(of: component) }
+        scan(component, step: step, now: now)
+        noteReady(component)
       }
-      narrate("watchdogd: \(component.name) \(cause); restarted as process \(component.pid)")
-    case .halt(let reason):
-      control.add(SupervisorCounter.halted)
-      journal.note(.leftDown, component.name)
-      narrate("watchdogd: \(component.name) \(cause); left down: \(reason)")
+      control.set(SupervisorCounter.lateScans, clock.lateScans)
+      control.set(SupervisorCounter.longestScanGap, clock.longestGap)
     }
   }
 
-  /// Stops the stages in the direction of the flow: each hands on what it still gets before the next is asked.
-  private func stopAll() {
-    control.setState(.draining)
-    journal.note(.stopping, InstanceFiles.supervisor, pid: getpid(), epoch: control.epoch)
-    for component in components where component.pid > 0 {
-      kill(component.pid, SIGTERM)
-      let deadline = bulkhead_monotonic_nanoseconds() + Self.drainTimeoutNanoseconds
-      while component.reapIfDead() == nil {
-        control.beat()
-        if bulkhead_monotonic_nanoseconds() > deadline {
-          narrate("watchdogd: \(component.name) did not stop within 10 s; killed")
-          kill(component.pid, SIGKILL)
-          _ = component.waitForDeath()
-          break
-        }
-        usleep(200)
-      }
+  /// Takes the signals that are pending.
+  func isAskedToStop() -> Bool {
+    var isAsked = false
+    while true {
+      let signal = bulkhead_next_signal(signals)
+      if signal == 0 { return isAsked }
+      if signal == SIGTERM || signal == SIGINT { isAsked = true }
     }
-    control.setState(.drained)
-    journal.note(.stopped, InstanceFiles.supervisor, pid: getpid(), epoch: control.epoch)
-    narrate("watchdogd: stopped")
-  }
-
-  private static func directoryOfThisProgram() -> String {
-    var buffer = [CChar](repeating: 0, count: 4096)
-    let length = readlink("/proc/self/exe", &buffer, buffer.count - 1)
-    guard length > 0 else { return "." }
-    let path = String(decoding: buffer[..<length].map { UInt8(bitPattern: $0) }, as: UTF8.self)
-    return String(path[..<(path.lastIndex(of: "/") ?? path.startIndex)])
   }
 }

@@ -57,6 +57,42 @@ final class EventsCommandTests: XCTestCase {
     XCTAssertTrue(json[5].contains("\"cause\":\"killed (SIGKILL)\""), json[5])
   }
 
+  /// What the ladder found is told with tier, measure, age and cause.
+  func testAlarmsAreToldWithWhatWasMissing() throws {
+    let fixture = try ToolFixture()
+    try fixture.makeRing("status", maximumRecordBytes: SupervisionRecord.bytes)
+    var producer = try fixture.producer("status")
+    var alarm = SupervisionRecord(.alarm, component: "merged", instant: 5_000_000_000)
+    (alarm.pid, alarm.epoch, alarm.tier, alarm.value) = (41, 3, LivenessTier.alarm.rawValue, 2_000_500_000)
+    alarm.code = Int32(LivenessMeasure.progress.rawValue)
+    alarm.cause = StallCause.livelocked.rawValue
+    var fenced = SupervisionRecord(.fenced, component: "merged", instant: 5_000_000_000)
+    fenced.value = 53_999
+    var cleared = SupervisionRecord(.cleared, component: "merged", instant: 5_000_000_000)
+    cleared.tier = LivenessTier.mark.rawValue
+    // Values that are none are left out.
+    var odd = alarm
+    (odd.tier, odd.code, odd.cause) = (200, -7, 255)
+    write([alarm, fenced, cleared, odd], to: &producer)
+    let lines = try events(fixture).lines.map { String($0.dropFirst(17)) }
+    XCTAssertEqual(
+      lines,
+      [
+        "merged      alarm               process 41, epoch 3: alarm, no progress for 2000 ms, livelocked: beats, takes no input",
+        "merged      fenced              : death confirmed after 53 us",
+        "merged      cleared             : was at mark",
+        "merged      alarm               process 41, epoch 3: clear",
+      ])
+    let json = try events(fixture, "--json").lines
+    XCTAssertTrue(
+      json[0].contains(
+        "\"tier\":\"alarm\",\"missing\":\"progress\",\"cause\":\"livelocked: beats, takes no input\",\"value\":2000500000"
+      ),
+      json[0])
+    XCTAssertFalse(
+      json[3].contains("tier") || json[3].contains("missing") || json[3].contains("cause"), json[3])
+  }
+
   /// The ring keeps the newest; the rest is not passed over in silence.
   func testWhatIsNotRetainedIsSaid() throws {
     let fixture = try ToolFixture()

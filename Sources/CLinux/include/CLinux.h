@@ -33,9 +33,19 @@ static inline void bulkhead_spin_hint(void) {
 int bulkhead_pidfd_open(pid_t pid);
 // A copy of a descriptor of another process (pidfd_getfd), or -errno.
 int bulkhead_copy_descriptor(int pidfd, int descriptor);
+// Sends a signal to the very process of a pidfd. Returns 0, or -errno.
+int bulkhead_pidfd_signal(int pidfd, int signal);
 // This process ends when its parent does.
 int bulkhead_end_with_parent(void);
 int bulkhead_pin_to_cores(const int *cores, int count);
+// This thread runs under SCHED_FIFO from here on, and none of its children do. Returns 0, or -errno.
+int bulkhead_become_realtime(int priority);
+// A non-blocking descriptor that becomes readable every so many nanoseconds of CLOCK_MONOTONIC, or -errno.
+int bulkhead_open_interval_timer(uint64_t nanoseconds);
+// Makes it unreadable again. Returns how many intervals have passed since the last time, 0 if none.
+uint64_t bulkhead_take_intervals(int timer);
+// Bytes of the next datagram in a socket's queue, 0 when it is empty, or -errno.
+int bulkhead_next_datagram_bytes(int socket);
 // Starts `path` with `arguments` and `environment`, in a process group of its own, so that a terminal's Ctrl-C reaches the
 // one who stops the others in order. `descriptors` become 3, 4, … in the child (the LISTEN_FDS
 // convention; LISTEN_PID is set to the child's pid). Standard output and error go to `log_descriptor` unless it is

@@ -1,0 +1,141 @@
+import CLinux
+import ShmRing
+import StageRuntime
+import Supervision
+import Topology
+
+/// What is seen of one stage from outside: its page, its place on the rings that it reads, the ring that it writes. A look
+/// is a few loads; nothing of it allocates.
+final class ComponentWatch {
+  /// How long a stage that starts may show no progress.
+  static let startLimitNanoseconds: UInt64 = 20_000_000_000
+  /// Cells of the merged ring after which the book stage must have published something. A message takes a cell or two and
+  /// makes at least one event.
+  private static let cellsThatOweEvents: UInt64 = 4_096
+  /// Fences that are put off because the host, not the process, was the cause.
+  private static let postponementLimit = 2
+
+  private let control: ControlPage
+  private let inputs: [RingInput]
+  private let output: RingOutput?
+  private let isReceiver: Bool
+  private(set) var ladder: LivenessLadder
+  /// From when the mark was reached: what the cause of an alarm is told by.
+  private var sampleAtMark: ProcessSample?
+  private var postponements = 0
+  private var lastTaken: UInt64 = 0
+
+  init(stage: Topology.Stage, of topology: Topology) throws(RingError) {
+    let directory = topology.host.directory
+    control = try ControlPage.attach(directory: directory, component: stage.name, access: .readOnly)
+    var inputs: [RingInput] = []
+    for ring in topology.rings where ring.readers.contains(stage.name) {
+      inputs.append(try RingInput(path: "\(directory)/\(ring.name).ring", reader: stage.name))
+    }
+    self.inputs = inputs
+    output = try topology.ring(writtenBy: stage.name).map { ring throws(RingError) in
+      try RingOutput(path: "\(directory)/\(ring.name).ring")
+    }
+    isReceiver = stage.line != nil
+    ladder = LivenessLadder(
+      thresholds: LivenessThresholds(
+        mark: stage.ladder.markNanoseconds, alarm: stage.ladder.alarmNanoseconds,
+        fence: stage.ladder.fenceNanoseconds),
+      startThresholds: .starting(limit: Self.startLimitNanoseconds),
+      progressThatOwesOutput: stage.program == "bookd" ? Self.cellsThatOweEvents : nil)
+  }
+
+  /// A process was started; the page still says what its predecessor said.
+  func begin() {
+    ladder.begin(after: control.epoch)
+    sampleAtMark = nil
+    postponements = 0
+  }
+
+  /// A running process was taken over.
+  func adopt(socket: Int32?) {
+    begin()
+    ladder.adopt(reading(socket: socket))
+  }
+
+  func end() { ladder.end() }
+
+  /// Looks once. `socket`: the descriptor of a receiver's line.
+  func scan(socket: Int32?, step: UInt64) -> LadderChange? {
+    ladder.scan(reading(socket: socket), step: step)
+  }
+
+  private func reading(socket: Int32?) -> LivenessReading {
+    let state = control.state
+    var reading = LivenessReading(epoch: control.epoch, beats: control.beats, progress: 0, backlog: 0)
+    switch state {
+    case .initializing, .warming, .catchingUp: reading.isReady = false
+    case .halted, .failed: reading.isHalted = true
+    case .ready, .draining, .drained: break
+    }
+    for input in inputs {
+      // The cursor first: what is published meanwhile is backlog, never the other way round.
+      let position = input.position
+      let published = input.published
+      reading.progress &+= position
+      if published > position { reading.backlog &+= published &- position }
+    }
+    if isReceiver { look(at: socket, &reading) }
+    reading.output = output?.published ?? 0
+    return reading
+  }
+
+  /// A receiver takes datagrams, kept or not; its input is the socket's queue.
+  private func look(at socket: Int32?, _ reading: inout LivenessReading) {
+    reading.progress =
+      control.value(ReceiverCounter.packets) &+ control.value(ReceiverCounter.oversized)
+      &+ control.value(ReceiverCounter.receiveErrors)
+    // Asked of the kernel only when nothing moves.
+    if reading.progress == lastTaken, let socket, bulkhead_next_datagram_bytes(socket) > 0 {
+      reading.backlog = 1
+    }
+    lastTaken = reading.progress
+  }
+
+  /// Why it does not work, read now. At the mark the sample is only kept, for the comparison.
+  func cause(of change: LadderChange, pid: Int32) -> StallCause {
+    let sample = ProcessProbe.sample(pid)
+    let earlier = change.tier == .mark ? nil : sampleAtMark
+    if change.tier == .mark { sampleAtMark = sample }
+    return StallCause.classify(earlier: earlier, now: sample, missing: change.missing)
+  }
+
+  /// Puts the fence off, when a successor would fare no better; not for ever, since a loop that makes no way looks like one
+  /// that gets no processor where there is little of it.
+  func mayPostpone(_ cause: StallCause) -> Bool {
+    guard cause.isOfTheHost, postponements < Self.postponementLimit else { return false }
+    postponements += 1
+    ladder.postponeFence()
+    return true
+  }
+
+  /// All that the stage's inputs hold at this moment, and how far it is with it: it has caught up once it is there.
+  var inputFrontier: UInt64 { inputs.reduce(0) { $0 &+ $1.published } }
+  var inputPosition: UInt64 { inputs.reduce(0) { $0 &+ $1.position } }
+}
+
+/// A ring that a stage reads, and its place on it.
+private final class RingInput {
+  private let ring: RingObserver
+  private let cursor: CursorObserver
+
+  init(path: String, reader: String) throws(RingError) {
+    ring = try RingObserver.attach(path: path)
+    cursor = try CursorObserver.attach(ring: path, reader: reader)
+  }
+
+  var published: UInt64 { ring.publishedPosition }
+  var position: UInt64 { cursor.words.position }
+}
+
+/// The ring that a stage writes.
+private final class RingOutput {
+  private let ring: RingObserver
+  init(path: String) throws(RingError) { ring = try RingObserver.attach(path: path) }
+  var published: UInt64 { ring.publishedPosition }
+}

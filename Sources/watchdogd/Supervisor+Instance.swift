@@ -1,0 +1,62 @@
+import CLinux
+import Glibc
+import ShmRing
+import StageRuntime
+import Topology
+
+/// Whose set this is: one supervisor an instance, and what an earlier one left running.
+extension Supervisor {
+  /// Takes the instance's lock, which the kernel drops with the process.
+  static func lock(_ host: Topology.Host) -> Int32 {
+    mkdir(host.runDirectory, 0o755)
+    let path = "\(host.runDirectory)/\(host.instance).lock"
+    let descriptor = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0o644)
+    guard descriptor >= 0 else {
+      fail("watchdogd: cannot open \(path): \(String(cString: strerror(errno)))", code: ExitCode.unavailable)
+    }
+    guard flock(descriptor, LOCK_EX | LOCK_NB) == 0 else {
+      var holder = "another watchdogd"
+      if let page = try? ControlPage.attach(
+        directory: host.directory, component: InstanceFiles.supervisor, access: .readOnly)
+      {
+        holder = "process \(page.pid)"
+      }
+      fail(
+        "watchdogd: set \"\(host.instance)\" is already run by \(holder); stop it, or choose another host.instance",
+        code: ExitCode.failure)
+    }
+    return descriptor
+  }
+
+  /// True when an earlier watchdogd of the same configuration left running stages behind. Ends the process when
+  /// that watchdogd still lives, or when the stages run another configuration.
+  static func isInherited(topology: Topology, directory: String, hash: UInt64) -> Bool {
+    guard
+      let page = try? ControlPage.attach(
+        directory: directory, component: InstanceFiles.supervisor, access: .readOnly)
+    else { return false }
+    var alive: [String] = []
+    for stage in topology.stages {
+      if let stagePage = try? ControlPage.attach(
+        directory: directory, component: stage.name, access: .readOnly), stagePage.isAlive
+      {
+        alive.append("\(stage.name) (\(stagePage.pid))")
+      }
+    }
+    guard !alive.isEmpty else { return false }
+    guard page.configurationHash == hash else {
+      fail(
+        "watchdogd: stages of another configuration still run in \(directory): \(alive.joined(separator: ", ")); end them first",
+        code: ExitCode.failure)
+    }
+    return true
+  }
+
+  static func directoryOfThisProgram() -> String {
+    var buffer = [CChar](repeating: 0, count: 4096)
+    let length = readlink("/proc/self/exe", &buffer, buffer.count - 1)
+    guard length > 0 else { return "." }
+    let path = String(decoding: buffer[..<length].map { UInt8(bitPattern: $0) }, as: UTF8.self)
+    return String(path[..<(path.lastIndex(of: "/") ?? path.startIndex)])
+  }
+}

@@ -1,0 +1,112 @@
+import CLinux
+import Glibc
+import ShmRing
+import StageRecords
+import StageRuntime
+import Supervision
+import Topology
+
+/// Bringing the set up, and down.
+extension Supervisor {
+  /// How long a stage may take to become READY after its start, when the set is brought up.
+  private static let readyTimeoutNanoseconds: UInt64 = 20_000_000_000
+  /// How long a stage may take to hand on what it holds when it is asked to stop.
+  private static let drainTimeoutNanoseconds: UInt64 = 10_000_000_000
+
+  /// Starts what does not run. Stages of a new set come up one after the other; beside stages that were taken over they are
+  /// held to the ladder, like any successor.
+  func bringUp() {
+    openSockets()
+    for component in components where component.pid == 0 {
+      start(component)
+      if !isAdopting { awaitReady(component) }
+    }
+  }
+
+  /// Opens the socket of every line once; it stays open here when a receiver dies, so that the kernel goes on
+  /// queueing its datagrams until the successor takes the same socket.
+  func openSockets() {
+    for component in components {
+      guard component.sockets.isEmpty, let lineName = component.stage.line,
+        let line = topology.channel.line(named: lineName)
+      else { continue }
+      do throws(LineSocketError) {
+        let socket = try LineSocket.open(line)
+        component.sockets = [socket.descriptor]
+        if socket.grantedBytes < line.receiveBufferBytes {
+          narrate(
+            "watchdogd: line \(line.name): receive buffer \(socket.grantedBytes) of \(line.receiveBufferBytes) bytes granted; raise net.core.rmem_max"
+          )
+        }
+      } catch {
+        fail("watchdogd: \(error)", code: ExitCode.unavailable)
+      }
+    }
+  }
+
+  func start(_ component: SupervisedComponent) {
+    var arguments = ["\(programDirectory)/\(component.stage.program)", "--component", component.name]
+    if let path = options.topologyPath { arguments += ["--topology", path] }
+    for override in options.overrides { arguments += ["--set", "\(override.keyPath)=\(override.value)"] }
+    component.watch.begin()
+    let result = component.spawn(arguments: arguments)
+    control.add(SupervisorCounter.spawns)
+    if result > 0 { journal.note(.started, component.name, pid: result) }
+    if result < 0 {
+      narrate("watchdogd: cannot start \(arguments[0]): \(String(cString: strerror(-result)))")
+      if !isAdopting { giveUp(ExitCode.unavailable) }
+    }
+  }
+
+  /// Waits until a component of a new set says READY. One that ends or hangs before that stops the set.
+  func awaitReady(_ component: SupervisedComponent) {
+    let deadline = bulkhead_monotonic_nanoseconds() + Self.readyTimeoutNanoseconds
+    while !component.isReady {
+      control.beat()
+      let pid = component.pid
+      if let cause = component.reapIfDead() {
+        journal.noteDeath(of: component.name, cause, pid: pid, epoch: component.epoch)
+        narrate("watchdogd: \(component.name) did not become READY: \(cause)")
+        giveUp(
+          cause == .permanent(code: ExitCode.configuration) ? ExitCode.configuration : ExitCode.unavailable)
+      }
+      if bulkhead_monotonic_nanoseconds() > deadline {
+        narrate("watchdogd: \(component.name) is not READY after 20 s")
+        giveUp(ExitCode.unavailable)
+      }
+      let signal = bulkhead_next_signal(signals)
+      if signal == SIGTERM || signal == SIGINT { giveUp(ExitCode.failure) }
+      usleep(500)
+    }
+    noteReady(component)
+  }
+
+  /// Stops what was started and ends, when the set cannot be brought up.
+  func giveUp(_ code: Int32) -> Never {
+    stopAll()
+    exit(code)
+  }
+
+  /// Stops the stages in the direction of the flow: each hands on what it still gets before the next is asked.
+  func stopAll() {
+    control.setState(.draining)
+    journal.note(.stopping, InstanceFiles.supervisor, pid: getpid(), epoch: control.epoch)
+    for component in components where component.pid > 0 {
+      kill(component.pid, SIGTERM)
+      let deadline = bulkhead_monotonic_nanoseconds() + Self.drainTimeoutNanoseconds
+      while component.reapIfDead() == nil {
+        control.beat()
+        if bulkhead_monotonic_nanoseconds() > deadline {
+          narrate("watchdogd: \(component.name) did not stop within 10 s; killed")
+          kill(component.pid, SIGKILL)
+          _ = component.waitForDeath()
+          break
+        }
+        usleep(200)
+      }
+    }
+    control.setState(.drained)
+    journal.note(.stopped, InstanceFiles.supervisor, pid: getpid(), epoch: control.epoch)
+    narrate("watchdogd: stopped")
+  }
+}
