@@ -118,6 +118,7 @@ let package = Package(
     testProgram("ringloops", ["ShmRing"]),
     // The books beside a naive reference, message by message.
     testProgram("bookoracle", ["FeedSim", "OrderBook", "BookBuilder", "StageRecords"]),
+    testProgram("standin", ["CLinux", "ShmRing", "StageRuntime"]),
     tests("ShmRingTests", ["CNuma", "CLinux", "ShmRing"]),
     tests("RingTortureTests", ["ShmRing", "ringtorture"]),
     tests("LatencyHistogramTests", ["LatencyHistogram"]),

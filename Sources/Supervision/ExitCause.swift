@@ -84,33 +84,3 @@ public enum ExitCause: Sendable, Equatable, CustomStringConvertible {
     }
   }
 }
-
-/// What the supervisor does about a death.
-public enum DeathDecision: Sendable, Equatable {
-  case restart
-  /// Leave it down, for the given reason.
-  case halt(reason: String)
-}
-
-/// Decides about one component's deaths.
-public struct ComponentSupervision: Sendable {
-  /// The component's restart policy is `halt`: any death is final.
-  public let neverRestarts: Bool
-  public private(set) var budget: RestartBudget
-
-  public init(neverRestarts: Bool, budget: RestartBudget) {
-    self.neverRestarts = neverRestarts
-    self.budget = budget
-  }
-
-  /// Decides about a death that nobody asked for.
-  public mutating func died(_ cause: ExitCause, now: UInt64) -> DeathDecision {
-    if case .permanent = cause { return .halt(reason: cause.description) }
-    if neverRestarts { return .halt(reason: "restart policy is halt") }
-    guard budget.allowsRestart(now: now) else {
-      return .halt(
-        reason: "\(budget.limit) restarts within \(budget.windowNanoseconds / 1_000_000_000) s are used up")
-    }
-    return .restart
-  }
-}

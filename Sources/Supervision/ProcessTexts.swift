@@ -12,6 +12,7 @@ extension ProcessSample {
     if times.count >= 2 {
       processorTime = times[0]
       runDelay = times[1]
+      slices = times.count > 2 ? times[2] : 0
     }
     if let nanoseconds = Self.value(of: "throttled_time", in: cpuStat) {
       throttledTime = nanoseconds

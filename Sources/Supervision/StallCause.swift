@@ -6,18 +6,22 @@ public struct ProcessSample: Sendable, Equatable {
   public var processorTime: UInt64
   /// Time in a run queue, runnable and waiting, ns. The kernel adds a wait when it is over.
   public var runDelay: UInt64
+  /// How often it was given a processor.
+  public var slices: UInt64
   /// For how long the process's control group was refused the processor by its quota, ns.
   public var throttledTime: UInt64
   /// CLOCK_MONOTONIC, ns.
   public var instant: UInt64
 
   public init(
-    state: UInt8, processorTime: UInt64 = 0, runDelay: UInt64 = 0, throttledTime: UInt64 = 0,
+    state: UInt8, processorTime: UInt64 = 0, runDelay: UInt64 = 0, slices: UInt64 = 0,
+    throttledTime: UInt64 = 0,
     instant: UInt64 = 0
   ) {
     self.state = state
     self.processorTime = processorTime
     self.runDelay = runDelay
+    self.slices = slices
     self.throttledTime = throttledTime
     self.instant = instant
   }
@@ -87,18 +91,20 @@ public enum StallCause: UInt8, Sendable, CaseIterable {
     let throttled = span(earlier?.throttledTime ?? now.throttledTime, now.throttledTime)
     if elapsed > 0, throttled >= elapsed / 2 { return .throttled }
     if elapsed > 0, waited >= elapsed / 2 { return .starved }
-    if now.state == UInt8(ascii: "R"), elapsed > 0 {
-      // A wait that is not over is not in the run delay yet.
-      if ran < elapsed / 4 { return .starved }
-      if missing == .beat || missing == .start { return .looping }
+    let isRunnable = now.state == UInt8(ascii: "R")
+    // A wait that is not over is not in the run delay yet; but no slice was given meanwhile.
+    if let earlier, isRunnable, elapsed > 0, now.slices == earlier.slices, ran < elapsed / 4 {
+      return .starved
     }
-    if missing == .progress { return .livelocked }
-    if missing == .output { return .barren }
-    switch now.state {
-    case UInt8(ascii: "D"): return .blocked
-    case UInt8(ascii: "S"), UInt8(ascii: "I"): return .asleep
-    default: return .unknown
+    switch missing {
+    case .progress: return .livelocked
+    case .output: return .barren
+    case .beat, .start: break
     }
+    if elapsed > 0, ran >= elapsed / 4 { return .looping }
+    if now.state == UInt8(ascii: "D") { return .blocked }
+    // Found awake, it may still have slept nearly all the time.
+    return isRunnable && earlier == nil ? .unknown : .asleep
   }
 
   private static func span(_ from: UInt64, _ to: UInt64) -> UInt64 { to > from ? to &- from : 0 }

@@ -127,9 +127,11 @@ struct CanonicalText {
     add("\(path).restart", stage.restart.rawValue)
     add("\(path).restart_limit", stage.restartLimit)
     add("\(path).restart_window", stage.restartWindowNanoseconds)
+    if stage.restartBackoffNanoseconds > 0 { add("\(path).restart_backoff", stage.restartBackoffNanoseconds) }
     add("\(path).ladder.mark", stage.ladder.markNanoseconds)
     add("\(path).ladder.alarm", stage.ladder.alarmNanoseconds)
     add("\(path).ladder.fence", stage.ladder.fenceNanoseconds)
+    add("\(path).ladder.start", stage.ladder.startNanoseconds)
   }
 
   // MARK: Values

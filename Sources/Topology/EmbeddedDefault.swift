@@ -300,10 +300,15 @@ extension Topology {
     # Default "60s".
     restart_window = "60s"
 
-    # How long without progress until the stage is marked, until the alarm and the prepared safety
-    # action, and until it is killed and replaced. mark < alarm < fence. Default: as here, for a shared
-    # machine, where a stage may wait for its core. With isolated cores: 10ms, 100ms, 1s.
-    ladder = { mark = "250ms", alarm = "2s", fence = "10s" }
+    # What the first restart of a window waits; each further one waits twice as long, each a quarter more
+    # or less by chance. Default: restarts do not wait.
+    # restart_backoff = "50ms"
+
+    # How long without a beat, or without progress while input waits, until the stage is marked, until the
+    # alarm, and until it is killed and replaced. mark < alarm < fence. start: how long a start may show no
+    # progress towards READY before it is killed. Default: as here, for a shared machine, where a stage may
+    # wait for its core. With isolated cores: 10ms, 100ms, 1s.
+    ladder = { mark = "250ms", alarm = "2s", fence = "10s", start = "20s" }
 
     [[stage]]
     name = "rxd@b"

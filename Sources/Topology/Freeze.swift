@@ -127,9 +127,10 @@ extension Topology.Stage {
     restart = settings.restart.value
     restartLimit = settings.restartLimit.value
     restartWindowNanoseconds = settings.restartWindow.value
+    restartBackoffNanoseconds = settings.restartBackoff.isGiven ? settings.restartBackoff.value : 0
     ladder = Ladder(
       markNanoseconds: settings.mark.value, alarmNanoseconds: settings.alarm.value,
-      fenceNanoseconds: settings.fence.value)
+      fenceNanoseconds: settings.fence.value, startNanoseconds: settings.start.value)
   }
 }
 

@@ -22,8 +22,11 @@ enum KeyHomes {
     ),
     ("[channel.snapshot]", ["username", "password", "end"]),
     ("[[ring]]", ["kind", "policy", "cells", "writer", "readers", "huge_pages"]),
-    ("[[stage]]", ["core", "idle", "restart", "restart_limit", "restart_window", "ladder"]),
-    ("a stage's ladder", ["mark", "alarm", "fence"]),
+    (
+      "[[stage]]",
+      ["core", "idle", "restart", "restart_limit", "restart_window", "restart_backoff", "ladder"]
+    ),
+    ("a stage's ladder", ["mark", "alarm", "fence", "start"]),
     ("[capacity]", ["instruments", "orders", "levels", "on_error"]),
     ("[publish]", ["listen", "clients", "client_queue", "heartbeat"]),
     ("the top of the file", ["schema", "host", "channel", "ring", "stage", "capacity", "publish"]),

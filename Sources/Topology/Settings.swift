@@ -312,9 +312,12 @@ struct StageSettings {
   let restart: Setting<Topology.Stage.RestartPolicy>
   let restartLimit: Setting<Int>
   let restartWindow: Setting<UInt64>
+  /// Not given: restarts do not wait.
+  let restartBackoff: Setting<UInt64>
   let mark: Setting<UInt64>
   let alarm: Setting<UInt64>
   let fence: Setting<UInt64>
+  let start: Setting<UInt64>
 
   init(_ table: TableReader) {
     header = table.header
@@ -324,10 +327,12 @@ struct StageSettings {
     restart = table.word("restart", default: StagePlan.named(name.value)?.defaultRestart ?? .restart)
     restartLimit = table.integer("restart_limit", in: 0...1000, default: 3)
     restartWindow = table.duration("restart_window", default: 60_000_000_000)
+    restartBackoff = table.duration("restart_backoff", default: 50_000_000)
     let ladder = table.subtable("ladder", title: table.title + " ladder")
     mark = ladder.duration("mark", default: 250_000_000)
     alarm = ladder.duration("alarm", default: 2_000_000_000)
     fence = ladder.duration("fence", default: 10_000_000_000)
+    start = ladder.duration("start", default: 20_000_000_000)
     ladder.finish()
     table.finish()
   }

@@ -286,6 +286,8 @@ extension Topology {
       public let alarmNanoseconds: UInt64
       /// The stage is killed and its successor started.
       public let fenceNanoseconds: UInt64
+      /// How long a start may show no progress before it is ended.
+      public let startNanoseconds: UInt64
     }
 
     /// The stage's name, for instance `rxd@a`.
@@ -303,6 +305,8 @@ extension Topology {
     public let restartLimit: Int
     /// The window in which restarts are counted.
     public let restartWindowNanoseconds: UInt64
+    /// What the first restart of a window waits; each further one waits twice as long. 0: none of them waits.
+    public let restartBackoffNanoseconds: UInt64
     /// How long without progress until each step.
     public let ladder: Ladder
 

@@ -7,8 +7,6 @@ import Topology
 /// What is seen of one stage from outside: its page, its place on the rings that it reads, the ring that it writes. A look
 /// is a few loads; nothing of it allocates.
 final class ComponentWatch {
-  /// How long a stage that starts may show no progress.
-  static let startLimitNanoseconds: UInt64 = 20_000_000_000
   /// Cells of the merged ring after which the book stage must have published something. A message takes a cell or two and
   /// makes at least one event.
   private static let cellsThatOweEvents: UInt64 = 4_096
@@ -41,7 +39,7 @@ final class ComponentWatch {
       thresholds: LivenessThresholds(
         mark: stage.ladder.markNanoseconds, alarm: stage.ladder.alarmNanoseconds,
         fence: stage.ladder.fenceNanoseconds),
-      startThresholds: .starting(limit: Self.startLimitNanoseconds),
+      startThresholds: .starting(limit: stage.ladder.startNanoseconds),
       progressThatOwesOutput: stage.program == "bookd" ? Self.cellsThatOweEvents : nil)
   }
 

@@ -20,16 +20,23 @@ final class SupervisedComponent {
   /// When its process was sent SIGKILL because it no longer answered (CLOCK_MONOTONIC, ns); 0 otherwise.
   private(set) var fencedAt: UInt64 = 0
   var wasReminded = false
+  /// When its successor is to be started (CLOCK_MONOTONIC, ns); nil when none is due.
+  var restartAt: UInt64?
   private let control: ControlPage
   /// Epoch on the control page when the current process was started; READY counts only in a later one.
   private var epochBeforeStart: UInt64 = 0
   private var epochSeenReady: UInt64 = 0
 
-  init(stage: Topology.Stage, of topology: Topology) throws(RingError) {
+  init(stage: Topology.Stage, of topology: Topology, history: RestartHistory) throws(RingError) {
     self.stage = stage
     supervision = ComponentSupervision(
       neverRestarts: stage.restart == .halt,
-      budget: RestartBudget(limit: stage.restartLimit, windowNanoseconds: stage.restartWindowNanoseconds))
+      budget: RestartBudget(
+        limit: stage.restartLimit, windowNanoseconds: stage.restartWindowNanoseconds,
+        earlier: history.restarts[stage.name] ?? []),
+      backoff: RestartBackoff(
+        first: stage.restartBackoffNanoseconds, seed: bulkhead_monotonic_nanoseconds()),
+      isDown: history.leftDown.contains(stage.name))
     control = try ControlPage.attach(
       directory: topology.host.directory, component: stage.name, access: .readOnly)
     watch = try ComponentWatch(stage: stage, of: topology)

@@ -26,21 +26,39 @@ extension Supervisor {
     respond(to: cause, of: component)
   }
 
-  private func respond(to cause: ExitCause, of component: SupervisedComponent) {
+  /// - Parameter atLeastAfter: nanoseconds that a restart waits whatever the policy says.
+  func respond(to cause: ExitCause, of component: SupervisedComponent, atLeastAfter wait: UInt64 = 0) {
     control.add(SupervisorCounter.deaths)
-    switch component.supervision.died(cause, now: bulkhead_monotonic_nanoseconds()) {
-    case .restart:
-      start(component)
-      control.add(SupervisorCounter.restarts)
-      if let index = components.firstIndex(where: { $0 === component }) {
-        control.counter(SupervisorCounter.firstRestart.rawValue + index).addAsOnlyWriter(1)
+    let now = bulkhead_monotonic_nanoseconds()
+    switch component.supervision.died(cause, now: now) {
+    case .restart(let delay):
+      let delay = max(delay, wait)
+      guard delay == 0 else {
+        component.restartAt = now + delay
+        return narrate("watchdogd: \(component.name) \(cause); a successor starts in \(delay / 1_000_000) ms")
       }
+      restart(component)
       narrate("watchdogd: \(component.name) \(cause); restarted as process \(component.pid)")
     case .halt(let reason):
       control.add(SupervisorCounter.halted)
       journal.note(.leftDown, component.name)
       narrate("watchdogd: \(component.name) \(cause); left down: \(reason)")
     }
+  }
+
+  private func restart(_ component: SupervisedComponent) {
+    start(component)
+    control.add(SupervisorCounter.restarts)
+    if let index = components.firstIndex(where: { $0 === component }) {
+      control.counter(SupervisorCounter.firstRestart.rawValue + index).addAsOnlyWriter(1)
+    }
+  }
+
+  /// Starts a successor whose wait is over.
+  func restartIfDue(_ component: SupervisedComponent, _ now: UInt64) {
+    guard let due = component.restartAt, now >= due else { return }
+    restart(component)
+    if component.pid > 0 { narrate("watchdogd: \(component.name) restarted as process \(component.pid)") }
   }
 
   /// Writes down that a component said READY, once for each incarnation.

@@ -8,19 +8,33 @@ import Topology
 
 /// Bringing the set up, and down.
 extension Supervisor {
-  /// How long a stage may take to become READY after its start, when the set is brought up.
-  private static let readyTimeoutNanoseconds: UInt64 = 20_000_000_000
   /// How long a stage may take to hand on what it holds when it is asked to stop.
   private static let drainTimeoutNanoseconds: UInt64 = 10_000_000_000
+  /// What a start waits after one that the system refused: it is short of something.
+  private static let failedStartNanoseconds: UInt64 = 100_000_000
 
   /// Starts what does not run. Stages of a new set come up one after the other; beside stages that were taken over they are
   /// held to the ladder, like any successor.
   func bringUp() {
     openSockets()
     for component in components where component.pid == 0 {
-      start(component)
-      if !isAdopting { awaitReady(component) }
+      if isAdopting {
+        replaceMissing(component)
+      } else {
+        start(component)
+        awaitReady(component)
+      }
     }
+    hasComeUp = true
+  }
+
+  /// A stage that is not there when its set is taken over: it died while nobody looked, or was left down.
+  private func replaceMissing(_ component: SupervisedComponent) {
+    if component.supervision.isDown {
+      return narrate("watchdogd: \(component.name) was left down by an earlier watchdogd, and stays down")
+    }
+    journal.noteDeath(of: component.name, .unknown, pid: 0, epoch: component.epoch)
+    respond(to: .unknown, of: component)
   }
 
   /// Opens the socket of every line once; it stays open here when a receiver dies, so that the kernel goes on
@@ -45,6 +59,7 @@ extension Supervisor {
   }
 
   func start(_ component: SupervisedComponent) {
+    component.restartAt = nil
     var arguments = ["\(programDirectory)/\(component.stage.program)", "--component", component.name]
     if let path = options.topologyPath { arguments += ["--topology", path] }
     for override in options.overrides { arguments += ["--set", "\(override.keyPath)=\(override.value)"] }
@@ -54,13 +69,15 @@ extension Supervisor {
     if result > 0 { journal.note(.started, component.name, pid: result) }
     if result < 0 {
       narrate("watchdogd: cannot start \(arguments[0]): \(String(cString: strerror(-result)))")
-      if !isAdopting { giveUp(ExitCode.unavailable) }
+      component.watch.end()
+      if !isAdopting && !hasComeUp { giveUp(ExitCode.unavailable) }
+      respond(to: .failed(code: 127), of: component, atLeastAfter: Self.failedStartNanoseconds)
     }
   }
 
   /// Waits until a component of a new set says READY. One that ends or hangs before that stops the set.
   func awaitReady(_ component: SupervisedComponent) {
-    let deadline = bulkhead_monotonic_nanoseconds() + Self.readyTimeoutNanoseconds
+    let deadline = bulkhead_monotonic_nanoseconds() + component.stage.ladder.startNanoseconds
     while !component.isReady {
       control.beat()
       let pid = component.pid
@@ -71,7 +88,9 @@ extension Supervisor {
           cause == .permanent(code: ExitCode.configuration) ? ExitCode.configuration : ExitCode.unavailable)
       }
       if bulkhead_monotonic_nanoseconds() > deadline {
-        narrate("watchdogd: \(component.name) is not READY after 20 s")
+        narrate(
+          "watchdogd: \(component.name) is not READY after \(component.stage.ladder.startNanoseconds / 1_000_000) ms"
+        )
         giveUp(ExitCode.unavailable)
       }
       let signal = bulkhead_next_signal(signals)

@@ -24,6 +24,8 @@ final class Supervisor {
   private let lockDescriptor: Int32
   /// Stages of an earlier watchdogd run on; a stage that does not start must not take them down.
   let isAdopting: Bool
+  /// The set was brought up: from here on nothing that one stage does ends the others.
+  var hasComeUp = false
   private(set) var components: [SupervisedComponent] = []
   var journal: StatusJournal
   private var clock = WatchClock(longestStep: longestStepNanoseconds)
@@ -42,7 +44,10 @@ final class Supervisor {
       control = try ControlPage.attach(
         directory: directory, component: InstanceFiles.supervisor, access: .readWrite)
       journal = try StatusJournal(directory: directory, configurationHash: hash)
-      for stage in topology.stages { components.append(try SupervisedComponent(stage: stage, of: topology)) }
+      let history = isAdopting ? RestartHistory(directory: directory) : RestartHistory()
+      for stage in topology.stages {
+        components.append(try SupervisedComponent(stage: stage, of: topology, history: history))
+      }
     } catch {
       fail("watchdogd: \(error)", code: ExitCode.unavailable)
     }
@@ -94,6 +99,7 @@ final class Supervisor {
       let step = clock.step(to: now)
       for (index, component) in components.enumerated() {
         if timer.isDead(index) { respondToDeath(of: component) }
+        restartIfDue(component, now)
         scan(component, step: step, now: now)
         noteReady(component)
       }

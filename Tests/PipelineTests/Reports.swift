@@ -54,6 +54,21 @@ struct RunReport: Decodable {
   let venue: Venue?
 }
 
+/// A line of `bulkhead events --json`.
+struct SetEvent: Decodable, CustomStringConvertible {
+  let monotonic: UInt64
+  let event, component: String
+  let pid: pid_t?
+  let epoch, value: UInt64?
+  let tier, missing, cause: String?
+
+  /// Without what differs from run to run.
+  var brief: String {
+    ([component, event] + [tier, missing].compactMap { $0 }).joined(separator: " ")
+  }
+  var description: String { "\(monotonic / 1_000_000) ms \(brief) \(cause ?? "")" }
+}
+
 /// What `bulkhead status --json` says about one set.
 struct SetStatus: Decodable {
   struct Supervisor: Decodable {

@@ -73,11 +73,16 @@ final class SetRun {
   /// - Parameters:
   ///   - arguments: of `bulkhead run`, besides `--json`, `--quiet` and the place
   ///   - settings: KEY=VALUE for `--set`, after those of the place and ``smallRings``
-  init(_ arguments: [String], settings: [String] = [], at place: Place = .next()) throws {
+  ///   - folder: where the programs lie, if not where they were built
+  init(
+    _ arguments: [String], settings: [String] = [], at place: Place = .next(),
+    programsIn folder: String? = nil
+  ) throws {
     try Binaries.require()
     instance = place.instance
     self.place = place
-    var command = [Binaries.path("bulkhead"), "run", "--json", "--quiet", "--timeout", "90"]
+    let program = folder.map { "\($0)/bulkhead" } ?? Binaries.path("bulkhead")
+    var command = [program, "run", "--json", "--quiet", "--timeout", "90"]
     for setting in place.overrides + Self.smallRings + settings { command += ["--set", setting] }
     process = try ProcessHandle(command + arguments)
   }
@@ -145,6 +150,28 @@ final class SetRun {
     let pid = name == "watchdogd" ? status.watchdogd.pid : status.stage(name)?.pid ?? 0
     guard pid > 0, kill(pid, SIGKILL) == 0 else {
       throw ProcessFailure(description: "cannot kill \(name) (process \(pid))\(process.transcript)")
+    }
+  }
+
+  /// What the supervisor wrote down so far, oldest first.
+  func events() throws -> [SetEvent] {
+    let command = try ProcessHandle.run("bulkhead", ["events", "--json", "--name", instance])
+    return command.output.split(separator: "\n").compactMap {
+      try? JSONDecoder().decode(SetEvent.self, from: Data($0.utf8))
+    }
+  }
+
+  /// Waits until the supervisor has written down what is wanted.
+  @discardableResult
+  func waitForEvents(
+    _ what: String, seconds: Double = 60, where isWanted: ([SetEvent]) -> Bool
+  ) throws -> [SetEvent] {
+    var last: [SetEvent] = []
+    return try waitUntil(
+      seconds: seconds, what, context: { "; events: \(last)\(self.process.transcript)" }
+    ) {
+      last = try events()
+      return isWanted(last) ? last : nil
     }
   }
 

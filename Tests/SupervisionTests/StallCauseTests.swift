@@ -4,11 +4,12 @@ import XCTest
 /// Why a component does not work, from what /proc says.
 final class StallCauseTests: XCTestCase {
   private func sample(
-    _ state: Character, ran: UInt64 = 0, waited: UInt64 = 0, throttled: UInt64 = 0, at instant: UInt64 = 0
+    _ state: Character, ran: UInt64 = 0, waited: UInt64 = 0, slices: UInt64 = 0, throttled: UInt64 = 0,
+    at instant: UInt64 = 0
   ) -> ProcessSample {
     ProcessSample(
-      state: state.asciiValue ?? 0, processorTime: ran, runDelay: waited, throttledTime: throttled,
-      instant: instant)
+      state: state.asciiValue ?? 0, processorTime: ran, runDelay: waited, slices: slices,
+      throttledTime: throttled, instant: instant)
   }
 
   private func cause(_ now: ProcessSample, _ missing: LivenessMeasure) -> StallCause {
@@ -32,6 +33,9 @@ final class StallCauseTests: XCTestCase {
     XCTAssertEqual(cause(sample("R", ran: 60, waited: 700, at: 2_000), .beat), .starved)
     XCTAssertEqual(cause(sample("R", ran: 60, waited: 50, at: 2_000), .beat), .starved)
     XCTAssertEqual(cause(sample("R", ran: 60, waited: 50, at: 2_000), .progress), .starved)
+    // Found awake, but it had its slices and waited for none of them: it slept.
+    XCTAssertEqual(cause(sample("R", ran: 60, waited: 50, slices: 9, at: 2_000), .beat), .asleep)
+    XCTAssertEqual(cause(sample("R", ran: 60, waited: 50, slices: 9, at: 2_000), .progress), .livelocked)
     XCTAssertEqual(cause(sample("R", ran: 60, waited: 900, throttled: 950, at: 2_000), .beat), .throttled)
     // Without an earlier sample only the state speaks.
     XCTAssertEqual(StallCause.classify(earlier: nil, now: sample("T"), missing: .beat), .stopped)
@@ -51,7 +55,7 @@ final class StallCauseTests: XCTestCase {
     let found = ProcessSample(
       stat: Array("4711 (a (b) R c) T 1 2 3".utf8), schedstat: Array("1234567 890 12\n".utf8),
       cpuStat: Array("nr_periods 7\nnr_throttled 3\nthrottled_time 4242\n".utf8), instant: 9)
-    XCTAssertEqual(found, sample("T", ran: 1_234_567, waited: 890, throttled: 4_242, at: 9))
+    XCTAssertEqual(found, sample("T", ran: 1_234_567, waited: 890, slices: 12, throttled: 4_242, at: 9))
     let second = ProcessSample(
       stat: [], schedstat: Array("x y z".utf8), cpuStat: Array("usage_usec 1\nthrottled_usec 5\n".utf8),
       instant: 9)

@@ -27,8 +27,8 @@ final class SupervisionTests: XCTestCase {
   func testDeathsAreRestartedUpToTheLimit() {
     var component = ComponentSupervision(
       neverRestarts: false, budget: RestartBudget(limit: 2, windowNanoseconds: 1_000_000_000))
-    XCTAssertEqual(component.died(.killed, now: 1), .restart)
-    XCTAssertEqual(component.died(.trap(signal: 4), now: 2), .restart)
+    XCTAssertEqual(component.died(.killed, now: 1), .restart(after: 0))
+    XCTAssertEqual(component.died(.trap(signal: 4), now: 2), .restart(after: 0))
     XCTAssertEqual(component.died(.killed, now: 3), .halt(reason: "2 restarts within 1 s are used up"))
     var never = ComponentSupervision(
       neverRestarts: true, budget: RestartBudget(limit: 2, windowNanoseconds: 1))
@@ -44,5 +44,75 @@ final class SupervisionTests: XCTestCase {
     XCTAssertEqual(ExitCause(exitCode: nil, signal: 9), .killed)
     XCTAssertEqual(ExitCause(exitCode: nil, signal: 11), .signalled(signal: 11))
     XCTAssertEqual(ExitCause(exitCode: nil, signal: 0), .unknown)
+  }
+
+  /// What an earlier supervisor granted counts on: budgets do not multiply by the deaths of supervisors.
+  func testABudgetIsHandedOn() {
+    var budget = RestartBudget(limit: 3, windowNanoseconds: 60, earlier: [10, 50])
+    XCTAssertTrue(budget.allowsRestart(now: 55))
+    XCTAssertFalse(budget.allowsRestart(now: 56))
+    XCTAssertTrue(budget.allowsRestart(now: 70), "the restart at 10 no longer counts")
+    XCTAssertFalse(budget.allowsRestart(now: 109))
+  }
+
+  func testWhatIsDownStaysDown() {
+    var component = ComponentSupervision(
+      neverRestarts: false, budget: RestartBudget(limit: 1, windowNanoseconds: 10))
+    XCTAssertFalse(component.isDown)
+    _ = component.died(.permanent(code: 78), now: 0)
+    XCTAssertTrue(component.isDown)
+  }
+
+  func testEachRestartWaitsLonger() {
+    for seed in 0..<200 as Range<UInt64> {
+      var backoff = RestartBackoff(first: 1_000, seed: seed)
+      var delays: [UInt64] = []
+      for attempt in 1...14 {
+        let plain = UInt64(1_000) * min(1 << UInt64(min(attempt - 1, 10)), 1_000)
+        let delay = backoff.delay(attempt: attempt)
+        delays.append(delay)
+        XCTAssertTrue((plain * 3 / 4...plain * 5 / 4).contains(delay), "seed \(seed): \(delays)")
+      }
+    }
+    var jitter: Set<UInt64> = []
+    for seed in 0..<50 as Range<UInt64> {
+      var backoff = RestartBackoff(first: 1_000_000, seed: seed)
+      jitter.insert(backoff.delay(attempt: 1))
+    }
+    XCTAssertGreaterThan(jitter.count, 40, "those that died together start apart")
+    var none = RestartBackoff(first: 0, seed: 9)
+    XCTAssertEqual(none.delay(attempt: 5), 0)
+    var huge = RestartBackoff(first: .max, seed: 9)
+    XCTAssertGreaterThan(huge.delay(attempt: .max), 0)
+    XCTAssertGreaterThan(huge.delay(attempt: .min), 0)
+  }
+
+  func testTheBoundCountsShorterWindowsAsOftenAsTheyFit() {
+    func component(_ limit: Int, _ window: UInt64) -> RestartBound.Component {
+      RestartBound.Component(name: "x", limit: limit, windowNanoseconds: window)
+    }
+    let same = RestartBound.total([component(3, 60), component(3, 60), component(0, 600)])
+    XCTAssertEqual(same.restarts, 6)
+    XCTAssertEqual(same.windowNanoseconds, 60, "who is never restarted sets no window")
+    XCTAssertEqual(RestartBound.total([component(3, 60), component(2, 25)]).restarts, 3 + 2 * 3)
+    XCTAssertEqual(RestartBound.total([]).restarts, 0)
+  }
+
+  /// The bound, tried: a component that dies as often as it may, over windows laid anywhere.
+  func testTheBoundIsNeverExceeded() {
+    let component = RestartBound.Component(name: "x", limit: 3, windowNanoseconds: 25)
+    let other = RestartBound.Component(name: "y", limit: 1, windowNanoseconds: 60)
+    let bound = RestartBound.total([component, other])
+    var budget = RestartBudget(limit: 3, windowNanoseconds: 25)
+    var second = RestartBudget(limit: 1, windowNanoseconds: 60)
+    var granted: [UInt64] = []
+    for now in 0..<1_000 as Range<UInt64> {
+      if budget.allowsRestart(now: now) { granted.append(now) }
+      if second.allowsRestart(now: now) { granted.append(now) }
+    }
+    for start in 0..<900 as Range<UInt64> {
+      let count = granted.count { $0 >= start && $0 < start + bound.windowNanoseconds }
+      XCTAssertLessThanOrEqual(count, bound.restarts, "from \(start)")
+    }
   }
 }

@@ -81,9 +81,10 @@ final class TopologyTests: XCTestCase {
     ) -> Topology.Stage {
       Topology.Stage(
         name: name, core: core, allowedCores: core.map { [$0] } ?? [0, 1], idle: .park, restart: restart,
-        restartLimit: 3, restartWindowNanoseconds: 60_000_000_000,
+        restartLimit: 3, restartWindowNanoseconds: 60_000_000_000, restartBackoffNanoseconds: 0,
         ladder: Topology.Stage.Ladder(
-          markNanoseconds: 250_000_000, alarmNanoseconds: 2_000_000_000, fenceNanoseconds: 10_000_000_000))
+          markNanoseconds: 250_000_000, alarmNanoseconds: 2_000_000_000, fenceNanoseconds: 10_000_000_000,
+          startNanoseconds: 20_000_000_000))
     }
     XCTAssertEqual(
       plan.stages,
@@ -144,7 +145,7 @@ final class TopologyTests: XCTestCase {
 
   func testTheHashIsThatOfTheCanonicalText() throws {
     let plan = try parse()
-    XCTAssertEqual(plan.hash, "23210ff7ab154cae")
+    XCTAssertEqual(plan.hash, "906b6509475ee116")
     XCTAssertEqual(CanonicalText.hash(""), "ef46db3751d8e999")  // XXH64's published value
     let lines = plan.canonicalText.split(separator: "\n")
     XCTAssertEqual(lines, lines.sorted { Array($0.utf8).lexicographicallyPrecedes(Array($1.utf8)) })
@@ -207,6 +208,7 @@ final class TopologyTests: XCTestCase {
       ("stage.pubd.idle", "yield"), ("stage.bookd.restart", "halt"), ("stage.rxd@a.restart_limit", "0"),
       ("stage.rxd@a.restart_window", "1h"), ("stage.merged.ladder.mark", "1ms"),
       ("stage.merged.ladder.alarm", "1s"), ("stage.merged.ladder.fence", "1m"),
+      ("stage.merged.ladder.start", "2m"), ("stage.merged.restart_backoff", "5ms"),
       ("capacity.instruments", "1"), ("capacity.orders", "1"), ("capacity.levels", "1"),
       ("capacity.on_error", "quarantine"),
       ("publish.listen", "0.0.0.0"), ("publish.port", "0"), ("publish.clients", "1"),

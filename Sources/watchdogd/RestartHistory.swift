@@ -1,0 +1,44 @@
+import ShmRing
+import StageRecords
+import StageRuntime
+
+/// What earlier supervisors of this set did, as the status ring still tells: restarts count on, so that budgets do not
+/// multiply by the deaths of supervisors, and what was left down stays down.
+struct RestartHistory {
+  /// Instants of the restarts of each component, oldest first.
+  private(set) var restarts: [String: [UInt64]] = [:]
+  private(set) var leftDown: Set<String> = []
+
+  /// An empty one: of a new set.
+  init() {}
+
+  /// Reads the ring of an instance. A ring that cannot be read is said, and tells nothing.
+  init(directory: String) {
+    do throws(RingError) { try read(directory) } catch { narrate("watchdogd: \(error)") }
+  }
+
+  private mutating func read(_ directory: String) throws(RingError) {
+    var ring = try RingObserver.attach(path: InstanceFiles.statusRingPath(directory: directory))
+    ring.moveToOldest()
+    // Without the beginning, the first start that is found may be a restart: it is counted as one.
+    var known: Set<String> = []
+    let isWhole = ring.nextPosition == 0
+    let buffer = UnsafeMutableRawPointer.allocate(byteCount: ring.bufferBytes, alignment: 64)
+    defer { buffer.deallocate() }
+    while case .record(_, let bytes) = ring.poll(into: buffer) {
+      guard let record = SupervisionRecord(UnsafeRawBufferPointer(start: buffer, count: bytes)) else {
+        continue
+      }
+      switch record.event {
+      case .started:
+        if !isWhole || known.contains(record.component) {
+          restarts[record.component, default: []].append(record.instant)
+        }
+        leftDown.remove(record.component)
+        known.insert(record.component)
+      case .leftDown: leftDown.insert(record.component)
+      default: break
+      }
+    }
+  }
+}

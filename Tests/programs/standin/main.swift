@@ -1,0 +1,84 @@
+import CLinux
+import Glibc
+import ShmRing
+import StageRuntime
+
+// Stands in the place of bookd and fails in its place, in ways that a signal cannot bring about; or becomes it.
+//
+//   BULKHEAD_STANDIN        what each start does: "2:exit=1,3:livelock"; a start that is not named, is the real program
+//   BULKHEAD_STANDIN_COUNT  a file that counts the starts, a byte each
+//
+// The real program lies beside this one, with ".real" behind its name.
+
+enum Failing {
+  /// Ends with this code, before it has said anything.
+  case exit(Int32)
+  /// Never takes its page.
+  case hang
+  /// Takes its page and beats, and never becomes READY.
+  case circle
+  /// READY, beats, takes none of its input.
+  case livelock
+  /// READY, beats, takes its input, hands nothing on.
+  case barren
+
+  init?(_ text: Substring) {
+    switch text {
+    case "hang": self = .hang
+    case "circle": self = .circle
+    case "livelock": self = .livelock
+    case "barren": self = .barren
+    default:
+      guard text.hasPrefix("exit="), let code = Int32(text.dropFirst(5)) else { return nil }
+      self = .exit(code)
+    }
+  }
+}
+
+func setting(_ name: String) -> String { getenv(name).map { String(cString: $0) } ?? "" }
+
+/// Which start this is, from 1.
+func countedStart() -> Int {
+  let descriptor = open(setting("BULKHEAD_STANDIN_COUNT"), O_WRONLY | O_CREAT | O_APPEND, 0o644)
+  guard descriptor >= 0, write(descriptor, "x", 1) == 1 else { return 0 }
+  return Int(lseek(descriptor, 0, SEEK_END))
+}
+
+func plan(_ start: Int) -> Failing? {
+  for item in setting("BULKHEAD_STANDIN").split(separator: ",") {
+    let parts = item.split(separator: ":")
+    if parts.count == 2, Int(parts[0]) == start || parts[0] == "*" && start > 1 { return Failing(parts[1]) }
+  }
+  return nil
+}
+
+/// Beats as bookd would, and does the rest not.
+func fail(as failing: Failing) {
+  let process = StageProcess.begin(program: "bookd", arguments: Array(CommandLine.arguments.dropFirst()))
+  var input = process.consumer("merged", start: .oldest)
+  let buffer = UnsafeMutableRawPointer.allocate(byteCount: input.maximumRecordBytes + 64, alignment: 64)
+  if case .circle = failing {
+    process.control.setState(.catchingUp)
+  } else {
+    process.control.setState(.ready)
+  }
+  while !bulkhead_stop_requested() {
+    if case .barren = failing {
+      while case .record = input.poll(into: buffer) {}
+      input.reportPosition()
+    }
+    process.control.beat()
+    usleep(5_000)
+  }
+}
+
+let failing = plan(countedStart())
+switch failing {
+case .exit(let code): exit(code)
+case .hang: while true { pause() }
+case .some(let other): fail(as: other)
+case nil:
+  var arguments: [UnsafeMutablePointer<CChar>?] = CommandLine.arguments.map { strdup($0) } + [nil]
+  execv(CommandLine.arguments[0] + ".real", &arguments)
+  exit(127)
+}
