@@ -274,6 +274,8 @@ public enum InputState: UInt8, Sendable, CaseIterable {
   case stale = 1
   /// The publisher is reading its way up to the present.
   case catchingUp = 2
+  /// A stage of the stream is down and will not come back: nothing follows.
+  case halted = 3
 
   /// The name used in every text and JSON output.
   public var name: String {
@@ -281,6 +283,7 @@ public enum InputState: UInt8, Sendable, CaseIterable {
     case .live: "live"
     case .stale: "stale"
     case .catchingUp: "catching up"
+    case .halted: "halted"
     }
   }
 }

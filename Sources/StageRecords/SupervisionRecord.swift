@@ -20,11 +20,14 @@ public enum SupervisionEvent: UInt8, Sendable, CaseIterable {
   /// The supervisor ended a process that no longer answered, and its death is confirmed; `value` is the time from the
   /// signal to the confirmation in nanoseconds.
   case fenced = 9
-  /// A safety action was fired; `value` is its number.
+  /// A safety action was fired; `value` is its number (``SafetyAction``), `code` how long it took from the decision to the last
+  /// store, in nanoseconds.
   case action = 10
   /// The set is being stopped.
   case stopping = 11
   case stopped = 12
+  /// The stream may be believed again: the component was the last that had to catch up.
+  case trusted = 13
 
   public var name: String {
     switch self {
@@ -40,6 +43,7 @@ public enum SupervisionEvent: UInt8, Sendable, CaseIterable {
     case .action: "action"
     case .stopping: "stopping"
     case .stopped: "stopped"
+    case .trusted: "trusted"
     }
   }
 }

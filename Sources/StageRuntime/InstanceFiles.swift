@@ -13,6 +13,9 @@ public enum InstanceFiles {
   public static let bestPricesTable = "best_prices"
   /// The ring on which the supervisor tells what it does and sees: see ``StageRecords/SupervisionRecord``.
   public static let statusRing = "status"
+  /// The conflated table in which the supervisor says whether the stream may be believed, and which actions are armed: see
+  /// ``StageRecords/TrustRecord``.
+  public static let trustTable = "trust"
   /// The supervisor's records fill two cells each.
   static let statusCells = 4_096
 
@@ -42,6 +45,9 @@ public enum InstanceFiles {
     try ConflatedTable.create(
       path: "\(directory)/\(bestPricesTable).table", name: bestPricesTable, entries: entries,
       configurationHash: configurationHash, placement: placement(topology, hugePages: false))
+    try ConflatedTable.create(
+      path: trustTablePath(directory: directory), name: trustTable, entries: ArmedAction.tableEntries,
+      configurationHash: configurationHash, placement: placement(topology, hugePages: false))
     try RecoveryPage.create(directory: directory)
     try RingProducer.create(
       path: statusRingPath(directory: directory), name: statusRing,
@@ -54,6 +60,8 @@ public enum InstanceFiles {
   }
 
   public static func statusRingPath(directory: String) -> String { "\(directory)/\(statusRing).ring" }
+
+  public static func trustTablePath(directory: String) -> String { "\(directory)/\(trustTable).table" }
 
   private static func placement(_ topology: Topology, hugePages: Bool) -> MemoryPlacement {
     MemoryPlacement(

@@ -52,6 +52,9 @@ public struct LivenessLadder: Sendable {
     self.progressThatOwesOutput = progressThatOwesOutput
   }
 
+  /// A READY process of ours is below the alarm.
+  public var isWell: Bool { isWatching && epoch != nil && wasReady && tier < .alarm }
+
   /// A process was started; the page still says `epoch`, which is its predecessor's.
   public mutating func begin(after epoch: UInt64) {
     self = LivenessLadder(

@@ -132,6 +132,8 @@ struct CanonicalText {
     add("\(path).ladder.alarm", stage.ladder.alarmNanoseconds)
     add("\(path).ladder.fence", stage.ladder.fenceNanoseconds)
     add("\(path).ladder.start", stage.ladder.startNanoseconds)
+    add("\(path).on_alarm", stage.onAlarm)
+    add("\(path).on_down", stage.onDown)
   }
 
   // MARK: Values
@@ -139,6 +141,10 @@ struct CanonicalText {
   private mutating func add(_ path: String, _ number: Int) { lines.append("\(path) = \(number)") }
 
   private mutating func add(_ path: String, _ flag: Bool) { lines.append("\(path) = \(flag)") }
+
+  private mutating func add(_ path: String, _ actions: [Topology.Stage.Action]) {
+    lines.append("\(path) = [\(actions.map { "\"\($0.rawValue)\"" }.joined(separator: ", "))]")
+  }
 
   private mutating func add(_ path: String, bytes: Int) { lines.append("\(path) = \"\(bytes)B\"") }
 

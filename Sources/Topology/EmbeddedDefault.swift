@@ -310,6 +310,13 @@ extension Topology {
     # wait for its core. With isolated cores: 10ms, 100ms, 1s.
     ladder = { mark = "250ms", alarm = "2s", fence = "10s", start = "20s" }
 
+    # What is done at once, and without the stage, when it reaches the alarm or dies; and what when no
+    # successor will come. "mark_stale": every reader learns that the stream may be out of date, until the
+    # successor has caught up. "halt_stream": every reader learns that it has ended here. Only for merged
+    # and bookd, with which the stream stands or falls. Defaults: merged and bookd as below, others [].
+    on_alarm = []
+    on_down = []
+
     [[stage]]
     name = "rxd@b"
     core = 1
@@ -321,6 +328,8 @@ extension Topology {
     core = 0
     idle = "park"
     restart = "resync"
+    on_alarm = ["mark_stale"]
+    on_down = ["halt_stream"]
 
     [[stage]]
     name = "bookd"

@@ -131,6 +131,8 @@ extension Topology.Stage {
     ladder = Ladder(
       markNanoseconds: settings.mark.value, alarmNanoseconds: settings.alarm.value,
       fenceNanoseconds: settings.fence.value, startNanoseconds: settings.start.value)
+    onAlarm = settings.onAlarm.value
+    onDown = settings.onDown.value
   }
 }
 

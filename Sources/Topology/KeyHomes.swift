@@ -24,7 +24,10 @@ enum KeyHomes {
     ("[[ring]]", ["kind", "policy", "cells", "writer", "readers", "huge_pages"]),
     (
       "[[stage]]",
-      ["core", "idle", "restart", "restart_limit", "restart_window", "restart_backoff", "ladder"]
+      [
+        "core", "idle", "restart", "restart_limit", "restart_window", "restart_backoff", "ladder", "on_alarm",
+        "on_down",
+      ]
     ),
     ("a stage's ladder", ["mark", "alarm", "fence", "start"]),
     ("[capacity]", ["instruments", "orders", "levels", "on_error"]),

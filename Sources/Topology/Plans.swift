@@ -27,6 +27,9 @@ struct StagePlan {
   /// The first is the default.
   let restarts: [Topology.Stage.RestartPolicy]
 
+  /// Nothing comes past it: without it the whole stream stands still.
+  var carriesStream: Bool { name == "merged" || name == "bookd" }
+
   var defaultRestart: Topology.Stage.RestartPolicy { restarts.first ?? .halt }
 
   /// In flow order.

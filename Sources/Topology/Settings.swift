@@ -318,6 +318,8 @@ struct StageSettings {
   let alarm: Setting<UInt64>
   let fence: Setting<UInt64>
   let start: Setting<UInt64>
+  let onAlarm: Setting<[Topology.Stage.Action]>
+  let onDown: Setting<[Topology.Stage.Action]>
 
   init(_ table: TableReader) {
     header = table.header
@@ -334,6 +336,9 @@ struct StageSettings {
     fence = ladder.duration("fence", default: 10_000_000_000)
     start = ladder.duration("start", default: 20_000_000_000)
     ladder.finish()
+    let carriesStream = StagePlan.named(name.value)?.carriesStream ?? false
+    onAlarm = table.words("on_alarm", default: carriesStream ? [.markStale] : [])
+    onDown = table.words("on_down", default: carriesStream ? [.haltStream] : [])
     table.finish()
   }
 }

@@ -114,6 +114,36 @@ final class TableReader {
     }
   }
 
+  /// A list of words of an enumeration, each at most once; it may be empty.
+  func words<Word>(_ key: String, default value: [Word]) -> Setting<[Word]>
+  where Word: RawRepresentable & CaseIterable & Equatable, Word.RawValue == String {
+    let all = Word.allCases.map(\.rawValue)
+    return setting(key, default: value, fallback: value, example: "") { node in
+      guard node.kind == .array else {
+        wrongType(key, "a list of strings", node, label: "for instance \(key) = [\(quoted(all.first ?? ""))]")
+        return nil
+      }
+      var words: [Word] = []
+      for index in node.children {
+        let child = document.nodes[index]
+        guard let text = text(child, key, example: all.first ?? "") else { return nil }
+        guard let word = Word(rawValue: text) else {
+          log.report(
+            .badWord, at: child.span, "\(prefix)\(key) holds \(quoted(text)), which is not a known value",
+            label: suggestionLabel(for: text, amongValues: all))
+          return nil
+        }
+        guard !words.contains(word) else {
+          log.report(
+            .badList, at: child.span, "\(prefix)\(key) holds \(quoted(text)) twice", label: "remove it")
+          return nil
+        }
+        words.append(word)
+      }
+      return words
+    }
+  }
+
   /// A duration, more than zero and at most 24 hours, in nanoseconds.
   func duration(_ key: String, default value: UInt64) -> Setting<UInt64> {
     let family = UnitFamily.durations

@@ -278,6 +278,14 @@ extension Topology {
       case halt
     }
 
+    /// What is done at once, and without the stage, when it fails.
+    public enum Action: String, Sendable, CaseIterable {
+      /// Every reader learns that the stream may be out of date, until the stage's successor has caught up.
+      case markStale = "mark_stale"
+      /// Every reader learns that the stream has ended here.
+      case haltStream = "halt_stream"
+    }
+
     /// How long without progress until each step, ascending.
     public struct Ladder: Sendable, Equatable {
       /// The stage is marked.
@@ -309,6 +317,10 @@ extension Topology {
     public let restartBackoffNanoseconds: UInt64
     /// How long without progress until each step.
     public let ladder: Ladder
+    /// What is done when the stage reaches the alarm, or dies.
+    public let onAlarm: [Action]
+    /// What is done when no successor will come.
+    public let onDown: [Action]
 
     /// The executable: the name up to `@`.
     public var program: String { String(name.prefix { $0 != "@" }) }

@@ -111,6 +111,7 @@ enum DiagnosticCode: String, CaseIterable {
   case restartNotLegal = "E062"
   case holdNotBelowSilence = "E063"
   case lagNotBelowSilence = "E064"
+  case actionNotLegal = "E065"
 
   case memoryNotLocked = "W001"
 

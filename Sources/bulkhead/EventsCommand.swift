@@ -146,6 +146,9 @@ extension SupervisionRecord {
       var text = ": \(tier.name)"
       if let missing { text += ", no \(missing.name) for \(milliseconds)" }
       return text + (causeText.map { ", \($0)" } ?? "")
+    case .action:
+      let name = UInt8(exactly: value).flatMap(SafetyAction.init(rawValue:))?.name ?? "\(value)"
+      return ": \(name), \(code) ns after the decision"
     case .cleared: return ": was at \(tier.name)"
     case .fenced: return ": death confirmed after \(value / 1_000) us"
     default: return ""

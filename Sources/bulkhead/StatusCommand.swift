@@ -73,6 +73,7 @@ struct SetStatus {
   let stages: [SetView.StageStatus]
   let lines: [LineStatus]
   let counts: [(key: String, value: UInt64)]
+  let trust: TrustStatus?
 
   /// Every set with control pages below `runDirectory`, sorted by name.
   static func discover(runDirectory: String, name: String?) -> [SetStatus] {
@@ -106,6 +107,7 @@ struct SetStatus {
     guard let view = try? SetView(directory: directory, names: stageNames) else { return nil }
     self.instance = instance
     configuration = hexadecimal(view.configurationHash)
+    trust = TrustStatus(directory: directory)
     supervisor = (view.supervisorPid, view.supervisorAlive)
     stages = view.stages()
     lines = [LineStatus(view, isA: true), LineStatus(view, isA: false)]
@@ -149,6 +151,8 @@ struct SetStatus {
     let silent = stages.filter { $0.beatAge > Self.beatAgeLimit }
     if stages.allSatisfy({ !$0.isAlive }) {
       (verdict, reason) = (.down, "no stage runs")
+    } else if let distrust = trust?.reason {
+      (verdict, reason) = (.stale, distrust)
     } else if view.value("bookd", BookCounter.channelStale) == 1 {
       let rebuilt = view.value("bookd", BookCounter.stateLostMessages)
       let causes = [
@@ -224,6 +228,7 @@ struct SetStatus {
           + column(grouped(line.missedAlone), 14) + grouped(line.downs))
     }
     lines.append("")
+    if let trust { lines += trust.text + [""] }
     for (key, value) in counts where value > 0 { lines.append(column(key, 24) + grouped(value)) }
     return lines
   }
@@ -252,6 +257,7 @@ struct SetStatus {
           }
         }
       }
+      if let trust { trust.write(to: &json) }
       json.array("lines") { json in for line in lines { line.write(to: &json) } }
       for (key, value) in counts { json.field(key, value) }
     }

@@ -307,6 +307,10 @@ final class PublishServer {
         configuration.hello,
         heartbeatMilliseconds: Int(clamping: configuration.heartbeatNanoseconds / 1_000_000),
         maximumSubscriptions: configuration.limits.subscriptions))
+    // Who comes while the stream is not to be believed is told so before it can ask for anything.
+    if inputState != .live {
+      stream.status(sequence: sequence, serverTime: bulkhead_realtime_nanoseconds(), input: inputState)
+    }
     let client = PublishClient(connection: connection, stream: stream, now: bulkhead_monotonic_nanoseconds())
     clients.append(client)
     counters.accepted &+= 1

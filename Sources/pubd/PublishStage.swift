@@ -22,6 +22,10 @@ final class PublishStage {
   /// The book stage's page: its beat tells a quiet market from a dead stage.
   private let book: ControlPage
   private let bookSilenceNanoseconds: UInt64
+  /// What the supervisor says of the stream.
+  private let trust: TrustView
+  /// The book stage's page, as it was looked at last.
+  private var bookLooksLive = true
   private var input: RingConsumer
   private let server: PublishServer
   private let source: ReplicaSnapshotSource
@@ -42,6 +46,8 @@ final class PublishStage {
       control = try ControlPage.attach(
         directory: process.directory, component: process.component, access: .readWrite)
       book = try ControlPage.attach(directory: process.directory, component: "bookd", access: .readOnly)
+      trust = try TrustView.attach(
+        directory: process.directory, configurationHash: process.configurationHash)
     } catch {
       fail("\(process.component): \(error)", code: ExitCode.unavailable)
     }
@@ -104,6 +110,7 @@ final class PublishStage {
     control.setState(.ready)
     while true {
       let events = turn()
+      tellInputState()
       server.service(timeoutMilliseconds: 0)
       report()
       if events > 0 {
@@ -201,13 +208,24 @@ final class PublishStage {
     return (now <= beat || now - beat < bookSilenceNanoseconds) && (book.state != .ready || book.isAlive)
   }
 
+  /// Tells the clients as soon as the supervisor, or the book stage's own page, says that the stream is not to be believed.
+  /// Either is enough: neither passes through the other.
+  private func tellInputState() {
+    switch trust.state {
+    case .halted: server.setInputState(.halted)
+    case .stale: server.setInputState(.stale)
+    case .live, nil: server.setInputState(bookLooksLive ? .live : .stale)
+    }
+  }
+
   /// Copies the counts to the control page, a few times a second.
   private func report() {
     let now = bulkhead_monotonic_nanoseconds()
     guard now >= nextReport else { return }
     nextReport = now + Self.reportNanoseconds
     input.reportPosition()
-    server.setInputState(bookIsLive(now) ? .live : .stale)
+    bookLooksLive = bookIsLive(now)
+    tellInputState()
     let statistics = server.statistics
     control.set(PublishCounter.eventsRead, eventsRead)
     control.set(PublishCounter.clients, UInt64(statistics.clients))

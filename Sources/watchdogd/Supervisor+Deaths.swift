@@ -7,7 +7,8 @@ import Supervision
 /// What follows a death.
 extension Supervisor {
   /// A death that the kernel has confirmed.
-  func respondToDeath(of component: SupervisedComponent) {
+  func respondToDeath(of component: SupervisedComponent, at index: Int, _ now: UInt64) {
+    distrust(index, now: now)
     let pid = component.pid
     let epoch = component.epoch
     let fencedAt = component.fencedAt
@@ -41,6 +42,7 @@ extension Supervisor {
       narrate("watchdogd: \(component.name) \(cause); restarted as process \(component.pid)")
     case .halt(let reason):
       control.add(SupervisorCounter.halted)
+      giveUpOn(component)
       journal.note(.leftDown, component.name)
       narrate("watchdogd: \(component.name) \(cause); left down: \(reason)")
     }

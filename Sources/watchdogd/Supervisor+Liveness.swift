@@ -9,14 +9,16 @@ extension Supervisor {
   /// SIGKILL is never refused, but a process in an uninterruptible system call obeys it only behind that.
   private static let confirmationNanoseconds: UInt64 = 1_000_000_000
 
-  func scan(_ component: SupervisedComponent, step: UInt64, now: UInt64) {
+  func scan(_ component: SupervisedComponent, at index: Int, step: UInt64, now: UInt64) {
     if component.fencedAt > 0 { return remindOfFence(component, now) }
     guard component.pid > 0, let change = component.watch.scan(socket: component.sockets.first, step: step)
     else { return }
     switch change.tier {
     case .clear: clear(component, change, now)
     case .mark: note(change, component, component.watch.cause(of: change, pid: component.pid), now)
-    case .alarm: alarm(component, change, now)
+    case .alarm:
+      distrust(index, now: now)
+      alarm(component, change, now)
     case .fence: fence(component, change, now)
     }
   }

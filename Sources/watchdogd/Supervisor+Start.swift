@@ -33,6 +33,9 @@ extension Supervisor {
     if component.supervision.isDown {
       return narrate("watchdogd: \(component.name) was left down by an earlier watchdogd, and stays down")
     }
+    if let index = components.firstIndex(where: { $0 === component }) {
+      distrust(index, now: bulkhead_monotonic_nanoseconds())
+    }
     journal.noteDeath(of: component.name, .unknown, pid: 0, epoch: component.epoch)
     respond(to: .unknown, of: component)
   }

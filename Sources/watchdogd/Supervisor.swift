@@ -28,6 +28,8 @@ final class Supervisor {
   var hasComeUp = false
   private(set) var components: [SupervisedComponent] = []
   var journal: StatusJournal
+  var actions: SafetyActions
+  var holds: TrustHolds
   private var clock = WatchClock(longestStep: longestStepNanoseconds)
 
   init(topology: Topology, options: DaemonArguments) {
@@ -44,6 +46,9 @@ final class Supervisor {
       control = try ControlPage.attach(
         directory: directory, component: InstanceFiles.supervisor, access: .readWrite)
       journal = try StatusJournal(directory: directory, configurationHash: hash)
+      actions = try SafetyActions(
+        topology: topology, configurationHash: hash, supervisorEpoch: control.epoch &+ 1)
+      holds = Self.holders(of: topology)
       let history = isAdopting ? RestartHistory(directory: directory) : RestartHistory()
       for stage in topology.stages {
         components.append(try SupervisedComponent(stage: stage, of: topology, history: history))
@@ -53,7 +58,10 @@ final class Supervisor {
     }
     control.beginIncarnation()
     journal.note(.supervisorStarted, InstanceFiles.supervisor, pid: getpid(), epoch: control.epoch)
-    if isAdopting { adopt() }
+    if isAdopting {
+      adopt()
+      inheritTrust()
+    }
   }
 
   private func adopt() {
@@ -75,6 +83,7 @@ final class Supervisor {
     narrate(
       "watchdogd: set \"\(topology.host.instance)\", configuration \(topology.hash), files in \(directory)")
     bringUp()
+    if !isAdopting { actions.lift(bulkhead_monotonic_nanoseconds()) }
     control.setState(.ready)
     if !isAdopting { narrate("watchdogd: all \(components.count) stages READY") }
     let result = bulkhead_become_realtime(Self.realTimePriority)
@@ -98,10 +107,11 @@ final class Supervisor {
       let now = bulkhead_monotonic_nanoseconds()
       let step = clock.step(to: now)
       for (index, component) in components.enumerated() {
-        if timer.isDead(index) { respondToDeath(of: component) }
+        if timer.isDead(index) { respondToDeath(of: component, at: index, now) }
         restartIfDue(component, now)
-        scan(component, step: step, now: now)
+        scan(component, at: index, step: step, now: now)
         noteReady(component)
+        reconsider(index, now: now)
       }
       control.set(SupervisorCounter.lateScans, clock.lateScans)
       control.set(SupervisorCounter.longestScanGap, clock.longestGap)

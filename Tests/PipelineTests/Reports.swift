@@ -81,7 +81,17 @@ struct SetStatus: Decodable {
     let alive: Bool
     let epoch, restarts, appliedSequence: UInt64
   }
+  struct Trust: Decodable {
+    let state, component: String
+    let changes: UInt64
+  }
+  struct Action: Decodable {
+    let action, component, trigger: String
+    let firings, lastFiredMonotonic, durationNanoseconds: UInt64
+  }
   let instance, verdict, reason, configurationHash: String
+  let trust: Trust
+  let actions: [Action]
   let watchdogd: Supervisor
   let stages: [Stage]
   let messagesApplied, staleInstruments, gapsOpen, publishPort: UInt64

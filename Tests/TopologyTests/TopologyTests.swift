@@ -84,7 +84,9 @@ final class TopologyTests: XCTestCase {
         restartLimit: 3, restartWindowNanoseconds: 60_000_000_000, restartBackoffNanoseconds: 0,
         ladder: Topology.Stage.Ladder(
           markNanoseconds: 250_000_000, alarmNanoseconds: 2_000_000_000, fenceNanoseconds: 10_000_000_000,
-          startNanoseconds: 20_000_000_000))
+          startNanoseconds: 20_000_000_000),
+        onAlarm: ["merged", "bookd"].contains(name) ? [.markStale] : [],
+        onDown: ["merged", "bookd"].contains(name) ? [.haltStream] : [])
     }
     XCTAssertEqual(
       plan.stages,
@@ -127,7 +129,8 @@ final class TopologyTests: XCTestCase {
       "far_ahead_messages", "compare_lines", "history_messages", "unrecoverable", "enabled", "timeout",
       "budget", "budget_period", "breaker_percent", "breaker_window", "breaker_open", "breaker_probes",
       "attempts", "backoff", "minimum_interval", "maximum_messages", "kind", "policy", "cells", "huge_pages",
-      "idle", "restart", "restart_limit", "restart_window", "ladder", "instruments", "orders", "levels",
+      "idle", "restart", "restart_limit", "restart_window", "ladder", "on_alarm", "on_down", "instruments",
+      "orders", "levels",
       "on_error", "listen", "clients", "client_queue", "heartbeat", "username", "password", "end",
     ]
     var removed: Set<Substring> = []
@@ -145,7 +148,7 @@ final class TopologyTests: XCTestCase {
 
   func testTheHashIsThatOfTheCanonicalText() throws {
     let plan = try parse()
-    XCTAssertEqual(plan.hash, "906b6509475ee116")
+    XCTAssertEqual(plan.hash, "83d9f243f4637b84")
     XCTAssertEqual(CanonicalText.hash(""), "ef46db3751d8e999")  // XXH64's published value
     let lines = plan.canonicalText.split(separator: "\n")
     XCTAssertEqual(lines, lines.sorted { Array($0.utf8).lexicographicallyPrecedes(Array($1.utf8)) })
@@ -209,6 +212,7 @@ final class TopologyTests: XCTestCase {
       ("stage.rxd@a.restart_window", "1h"), ("stage.merged.ladder.mark", "1ms"),
       ("stage.merged.ladder.alarm", "1s"), ("stage.merged.ladder.fence", "1m"),
       ("stage.merged.ladder.start", "2m"), ("stage.merged.restart_backoff", "5ms"),
+      ("stage.merged.on_alarm", "[]"), ("stage.merged.on_down", "[\"mark_stale\"]"),
       ("capacity.instruments", "1"), ("capacity.orders", "1"), ("capacity.levels", "1"),
       ("capacity.on_error", "quarantine"),
       ("publish.listen", "0.0.0.0"), ("publish.port", "0"), ("publish.clients", "1"),

@@ -153,7 +153,9 @@ struct WatchBook {
     if let reason = bookReason ?? channelReason {
       return TrustReason(rawValue: reason)?.name ?? "reason \(reason)"
     }
-    if let state = InputState(rawValue: input), state != .live { return "publisher's input is \(state.name)" }
+    if input != InputState.live.rawValue {
+      return "publisher's input is \(InputState(rawValue: input)?.name ?? "in state \(input)")"
+    }
     if inconsistencies > 0 { return "\(inconsistencies) events do not fit the book" }
     return nil
   }

@@ -1,0 +1,38 @@
+public import ShmRing
+public import StageRecords
+
+/// A reader of the table `trust`, in which the supervisor says whether the stream may be believed.
+public struct TrustView: ~Copyable {
+  private let table: TableReader
+
+  /// - Parameter configurationHash: nil for tools, which take any.
+  public static func attach(directory: String, configurationHash: UInt64?) throws(RingError) -> TrustView {
+    TrustView(
+      table: try TableReader.attach(
+        path: InstanceFiles.trustTablePath(directory: directory), configurationHash: configurationHash))
+  }
+
+  private init(table: consuming TableReader) { self.table = table }
+
+  /// The stream's state alone: for a loop. Nil before the supervisor has said anything, and while it is saying it.
+  public var state: StreamTrust? {
+    withValue(key: TrustRecord.key) { StreamTrust(rawValue: $0[0]) } ?? nil
+  }
+
+  /// All that is said of the stream.
+  public var record: TrustRecord? { withValue(key: TrustRecord.key) { TrustRecord($0) } ?? nil }
+
+  /// The actions that are armed, in the topology's order.
+  public var armedActions: [ArmedAction] {
+    (ArmedAction.firstKey..<table.entryCount).compactMap { key in
+      withValue(key: key) { ArmedAction($0) } ?? nil
+    }
+  }
+
+  private func withValue<Value>(key: Int, _ body: (UnsafeRawBufferPointer) -> Value) -> Value? {
+    withUnsafeTemporaryAllocation(byteCount: ConflatedTable.valueBytes, alignment: 8) { buffer in
+      guard let base = buffer.baseAddress, table.load(key: key, into: base) == .value else { return nil }
+      return body(UnsafeRawBufferPointer(buffer))
+    }
+  }
+}

@@ -1,0 +1,67 @@
+import CLinux
+import StageRecords
+import StageRuntime
+import Supervision
+import Topology
+
+/// Whether the stream may be believed: taken back the moment a stage of it fails, given again when its successor has caught
+/// up.
+extension Supervisor {
+  /// For each stage, those that read what it writes and can hold the stream stale themselves.
+  static func holders(of topology: Topology) -> TrustHolds {
+    let stages = topology.stages
+    return TrustHolds(
+      successors: stages.map { stage in
+        guard let ring = topology.ring(writtenBy: stage.name) else { return [] }
+        return stages.indices.filter {
+          ring.readers.contains(stages[$0].name) && stages[$0].onAlarm.contains(.markStale)
+        }
+      })
+  }
+
+  /// A stage reached the alarm or died: `now` is when that was decided. Before anything else is read or written about it.
+  func distrust(_ index: Int, now: UInt64) {
+    fire(index, .alarm, now)
+    if actions.marksStale(index) { _ = holds.fail(index) }
+  }
+
+  /// A stage is left down.
+  func giveUpOn(_ component: SupervisedComponent) {
+    guard let index = components.firstIndex(where: { $0 === component }) else { return }
+    fire(index, .down, bulkhead_monotonic_nanoseconds())
+  }
+
+  private func fire(_ index: Int, _ trigger: ArmedAction.Trigger, _ now: UInt64) {
+    let component = components[index]
+    actions.fire(stage: index, trigger, decision: now) { action, duration in
+      var record = SupervisionRecord(.action, component: component.name, instant: now)
+      record.pid = component.pid
+      record.epoch = component.epoch
+      record.value = UInt64(action.rawValue)
+      record.code = Int32(clamping: duration)
+      journal.note(record)
+    }
+  }
+
+  /// Whether a stage that holds the stream stale may let go.
+  func reconsider(_ index: Int, now: UInt64) {
+    guard holds.isHeld(by: index) else { return }
+    let component = components[index]
+    let watch = component.watch
+    // The position first: what is published meanwhile is still to be read.
+    let position = watch.inputPosition
+    let isWell = component.isReady && watch.ladder.isWell
+    guard holds.look(index, isWell: isWell, position: position, frontier: watch.inputFrontier),
+      actions.state == .stale
+    else { return }
+    actions.lift(now)
+    journal.note(.trusted, component.name, pid: component.pid, epoch: component.epoch)
+    narrate("watchdogd: the stream may be believed again: \(component.name) has caught up")
+  }
+
+  /// At a take-over nobody knows who had marked the stream: every stage that can shows that it is well.
+  func inheritTrust() {
+    guard actions.state != .live else { return }
+    for index in components.indices where actions.marksStale(index) { _ = holds.fail(index) }
+  }
+}
