@@ -92,7 +92,7 @@ public struct BookBuilder: ~Copyable {
     }
     let header = ITCH50.Header(base: base)
     event.instrument = UInt32(header.locate)
-    if instruments.ownTrust(event.instrument) & InstrumentTable.quarantineBit != 0, Self.isAboutOrders(type) {
+    if books.isClosed(instrument: event.instrument), Self.isAboutOrders(type) {
       return withhold()
     }
     if Events.isKept {
@@ -204,7 +204,10 @@ public struct BookBuilder: ~Copyable {
       return
     }
     instruments.setTrust(instrument, reason: reason.rawValue, isQuarantined: isQuarantined)
-    if isQuarantined { books.removeAll(instrument: instrument) }
+    if isQuarantined {
+      books.removeAll(instrument: instrument)
+      books.setClosed(true, instrument: instrument)
+    }
     var event = event
     event.instrument = instrument
     event.flags = EventFlags.stale

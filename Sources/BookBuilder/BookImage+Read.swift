@@ -34,6 +34,10 @@ extension BookBuilder {
     for index in 0..<BookCounters.wordCount { builder.counters.setWord(index, image.counters[index]) }
     try image.restoreInstruments(&builder.instruments)
     try image.restoreBooks(&builder.books, builder.instruments)
+    for instrument in 0..<UInt32(InstrumentTable.capacity) where builder.instruments.isQuarantined(instrument)
+    {
+      builder.books.setClosed(true, instrument: instrument)
+    }
     if builder.books.contentDigest() != image.summary.bookDigest { throw .impossible(.books) }
     return builder
   }

@@ -44,7 +44,7 @@ struct LevelArray {
 ///     16     4  levels     live levels = elements of its sorted array
 ///     20     4  firstUnit  where its sorted array lies in the array pool
 ///     24     4  units      size of that array: a power of two, 0 = it has none yet
-///     28     4  zero
+///     28     4  isClosed   of a bid side: 1 while its instrument's orders are not kept; else 0
 /// ```
 @usableFromInline @frozen
 struct SideEntry {
@@ -53,7 +53,7 @@ struct SideEntry {
   @usableFromInline var levels: UInt32
   @usableFromInline var firstUnit: UInt32
   @usableFromInline var units: UInt32
-  @usableFromInline var zero: UInt32
+  @usableFromInline var isClosed: UInt32
 }
 
 /// All price levels: per book side a sorted array of them, the best one last, so that joining, leaving and

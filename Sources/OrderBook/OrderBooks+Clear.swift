@@ -1,4 +1,18 @@
 extension OrderBooks {
+  /// Whether an instrument was closed with ``setClosed(_:instrument:)``. The mark lies where every operation on the
+  /// instrument looks anyway; it keeps nobody from anything. False for an instrument out of range.
+  @inlinable @inline(__always) @_noLocks
+  public func isClosed(instrument: UInt32) -> Bool {
+    Int(instrument) < capacity.instruments && levels.side(instrument &* 2).pointee.isClosed != 0
+  }
+
+  /// Marks an instrument whose orders are not to be kept, or takes the mark away. Does nothing for one out of range.
+  @_noLocks
+  public mutating func setClosed(_ isClosed: Bool, instrument: UInt32) {
+    guard Int(instrument) < capacity.instruments else { return }
+    levels.side(instrument &* 2).pointee.isClosed = isClosed ? 1 : 0
+  }
+
   /// Removes every order of an instrument; its room is free for others. Linear in its orders. Does nothing for an
   /// instrument out of range.
   @_noLocks

@@ -20,10 +20,10 @@ extension OrderBooks {
   @inlinable @inline(__always) @_noLocks
   public func prefetch(instrument: UInt32, reference: UInt64) -> PrefetchNote {
     let word = orders.index.place(reference)
-    bulkhead_prefetch(word)
+    bulkhead_prefetch_to_read(word)
     let isKnown = oneIf(Int(instrument) < capacity.instruments)
     let sides = levels.sides + 2 &* (Int(instrument) & (0 &- isKnown))
-    bulkhead_prefetch(sides)
+    bulkhead_prefetch_to_read(sides)
     return PrefetchNote(word: word, sides: sides)
   }
 
@@ -34,14 +34,14 @@ extension OrderBooks {
   public func prefetch(_ note: PrefetchNote, side: BookSide) {
     let word = note.word.pointee
     let slot = word & ReferenceIndex.slotMask
-    bulkhead_prefetch(orders.entries + Int(slot))
+    bulkhead_prefetch_to_read(orders.entries + Int(slot))
     let known = (word &>> ReferenceIndex.sideShift) & 1
     let entry = note.sides + Int(pick(slot == OrderTable.none, side.half, known))
     let array = levels.array(entry)
     let count = Int(entry.pointee.levels)
-    bulkhead_prefetch(array.keys + (count &- 1))
-    bulkhead_prefetch(array.keys + (count &- 8))
-    bulkhead_prefetch(array.levels + (count &- 1))
-    bulkhead_prefetch(array.levels + (count &- 5))
+    bulkhead_prefetch_to_read(array.keys + (count &- 1))
+    bulkhead_prefetch_to_read(array.keys + (count &- 8))
+    bulkhead_prefetch_to_read(array.levels + (count &- 1))
+    bulkhead_prefetch_to_read(array.levels + (count &- 5))
   }
 }

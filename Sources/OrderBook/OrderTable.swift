@@ -86,7 +86,7 @@ struct OrderTable {
     precondition(slot != Self.none, "order table overfilled")
     let next = entries[Int(slot)].next
     firstFree = next
-    bulkhead_prefetch(entries + Int(next))
+    bulkhead_prefetch_to_read(entries + Int(next))
     return slot
   }
 
