@@ -42,6 +42,7 @@ let package = Package(
     // What Swift cannot import, and the C libraries from the distribution.
     .target(name: "CLinux"),
     .target(name: "CProcessor"),
+    .target(name: "CTapeHash"),
     .target(name: "CTomlParser", cxxSettings: [.unsafeFlags(["-std=c++17"])]),
     .systemLibrary(name: "CXXHash", pkgConfig: "libxxhash", providers: [.apt(["libxxhash-dev"])]),
     .systemLibrary(
@@ -67,6 +68,7 @@ let package = Package(
     library("Supervision"),
     // What is done to a running set to prove it, and how that is judged.
     library("Drills"),
+    library("Tape", ["CLinux", "CTapeHash", "StageRecords"]),
 
     // What every process needs: its plan, its pages, its loop.
     library("Topology", ["CTomlParser", "CXXHash"]),
@@ -121,6 +123,7 @@ let package = Package(
     testProgram("standin", ["CLinux", "ShmRing", "StageRuntime"]),
     tests("ShmRingTests", ["CNuma", "CLinux", "ShmRing"]),
     tests("RingTortureTests", ["ShmRing", "ringtorture"]),
+    tests("TapeTests", ["Tape", "StageRecords", "CTapeHash"]),
     tests("LatencyHistogramTests", ["LatencyHistogram"]),
     tests("SupervisionTests", ["Supervision"]),
     tests("DrillsTests", ["Drills"]),

@@ -464,3 +464,7 @@ uint64_t bulkhead_process_cpu_milliseconds(pid_t pid) {
   long ticks = sysconf(_SC_CLK_TCK);
   return (user + kernel) * 1000 / (uint64_t)(ticks > 0 ? ticks : 100);
 }
+
+int bulkhead_reserve_blocks(int descriptor, int64_t bytes) {
+  return fallocate(descriptor, FALLOC_FL_KEEP_SIZE, 0, (off_t)bytes) == 0 ? 0 : -errno;
+}

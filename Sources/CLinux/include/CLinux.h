@@ -108,6 +108,9 @@ int bulkhead_tcp_connected(int descriptor);
 long bulkhead_tcp_receive(int descriptor, void *buffer, unsigned long capacity);
 long bulkhead_tcp_send(int descriptor, const void *bytes, unsigned long count);
 
+// Blocks for the first `bytes` of a file, which keeps its size (fallocate). Returns 0, or -errno.
+int bulkhead_reserve_blocks(int descriptor, int64_t bytes);
+
 // CPU time and memory of this process.
 uint64_t bulkhead_monotonic_nanoseconds(void);
 uint64_t bulkhead_realtime_nanoseconds(void);
