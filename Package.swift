@@ -69,6 +69,7 @@ let package = Package(
     // What is done to a running set to prove it, and how that is judged.
     library("Drills"),
     library("Tape", ["CLinux", "CTapeHash", "StageRecords"]),
+    library("TapeShadow", ["BookBuilder", "FeedWire", "OrderBook", "StageRecords", "Tape"]),
 
     // What every process needs: its plan, its pages, its loop.
     library("Topology", ["CTomlParser", "CXXHash"]),
@@ -86,6 +87,14 @@ let package = Package(
         "SoupTCP", "Topology",
       ]),
 
+    // The recorder's loop.
+    library(
+      "TapeLoop",
+      [
+        "BookBuilder", "CLinux", "OrderBook", "ShmRing", "StageRecords", "StageRuntime", "Tape", "TapeShadow",
+        "Topology",
+      ]),
+
     // The processes.
     stage("rxd", ["CLinux", "ShmRing", "StageRecords", "StageRuntime", "Topology"]),
     stage("merged", ["MergeLoop", "StageRuntime"]),
@@ -95,6 +104,7 @@ let package = Package(
         "CLinux", "ShmRing", "StageRecords", "FeedWire", "OrderBook", "BookBuilder", "StageRuntime",
         "Topology",
       ]),
+    stage("taped", ["StageRuntime", "TapeLoop"]),
     stage(
       "pubd",
       [
@@ -110,7 +120,7 @@ let package = Package(
       [
         "CLinux", "CWebSockets", "ShmRing", "StageRecords", "FeedWire", "FeedSim", "OrderBook",
         "BookBuilder", "StreamDigest", "PublishWire", "StageRuntime", "Supervision", "Drills", "CJansson",
-        "LatencyHistogram", "Topology",
+        "LatencyHistogram", "Tape", "Topology",
       ]),
 
     // Kills, stops and replaces the two ends of tiny rings. No part of what is installed.
@@ -124,6 +134,10 @@ let package = Package(
     tests("ShmRingTests", ["CNuma", "CLinux", "ShmRing"]),
     tests("RingTortureTests", ["ShmRing", "ringtorture"]),
     tests("TapeTests", ["Tape", "StageRecords", "CTapeHash"]),
+    tests("TapeLoopTests", ["TapeLoop", "Tape", "StageRecords"]),
+    tests(
+      "TapeShadowTests",
+      ["TapeShadow", "Tape", "BookBuilder", "FeedSim", "FeedWire", "OrderBook", "StageRecords"]),
     tests("LatencyHistogramTests", ["LatencyHistogram"]),
     tests("SupervisionTests", ["Supervision"]),
     tests("DrillsTests", ["Drills"]),

@@ -252,6 +252,16 @@ public struct RingConsumer: ~Copyable {
     state.position = position
   }
 
+  /// Reads on at a position where a reader of this ring once stood: behind a record that it had taken, as
+  /// ``nextPosition`` said then. Behind the retention, the next poll declares the exact loss.
+  /// - Returns: false when the ring has not come that far: the position is another ring's, and nothing has changed.
+  public mutating func resume(at position: UInt64) -> Bool {
+    let published = header.published.loadAcquiring()
+    guard position <= published || position <= visibleEnd(from: published) else { return false }
+    state.position = position
+    return true
+  }
+
   // MARK: Health, epochs, generations
 
   /// Looks whether the ring still makes sense from where this reader stands. For once every few milliseconds, above all

@@ -147,6 +147,62 @@ public enum PublishCounter: Int, StageCounter {
   case replicaWhole
 }
 
+/// Counters of the recorder.
+public enum TapeCounter: Int, StageCounter {
+  /// Records of the merged ring that went onto the tape.
+  case recordsWritten
+  /// Sequence numbers through which the tape is in its files, and on the disk for certain.
+  case writtenSequence
+  case durableSequence
+  /// Bytes of all segments; segments that were begun; the newest one's ordinal.
+  case tapeBytes
+  case segmentsBegun
+  case ordinal
+  /// Segments that retention has removed.
+  case segmentsRemoved
+  /// 1 while the stream runs without being recorded safely, and through which numbers that is so.
+  case unjournaled
+  case unjournaledFrom
+  case unjournaledThrough
+  /// Times that this began.
+  case unjournaledEpisodes
+  /// Holes marked on the tape, sequence numbers in them, bounds of the newest one.
+  case holes
+  case messagesInHoles
+  case holeFirst
+  case holeLast
+  case inputLaps
+  /// File operations that failed, and the newest one's errno.
+  case fileErrors
+  case lastError
+  /// Times that the disk did not answer in time.
+  case stalls
+  /// Synchronisations, and how long the longest of this incarnation took, ns.
+  case synchronizations
+  case longestSynchronization
+  /// Bytes of half a record that were cut off when this incarnation began.
+  case cutBytes
+  /// Tells this life of the set's rings from others on the tape.
+  case run
+  /// 1 while the ring's records cannot be put on the tape at once: chunks wait for the disk.
+  case backlogged
+  /// The recorder's own books: 1 while they say something about the stream; how far they are; probes that were compared
+  /// with bookd's, and that differed; the first difference.
+  case shadowWhole
+  case shadowSequence
+  case probesCompared
+  case probesSkipped
+  case booksDiffer
+  case differenceSequence
+  case differenceInstrument
+  /// Verified snapshots that were written, that failed, the newest one's next sequence number, and when it was written
+  /// (CLOCK_MONOTONIC, ns).
+  case snapshotsWritten
+  case snapshotFailures
+  case snapshotSequence
+  case snapshotAt
+}
+
 /// Counters of the supervisor: restarts of the stages, in the topology's order, from ``firstRestart`` on.
 public enum SupervisorCounter: Int, StageCounter {
   case spawns

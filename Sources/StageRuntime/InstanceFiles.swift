@@ -48,6 +48,9 @@ public enum InstanceFiles {
     try ConflatedTable.create(
       path: trustTablePath(directory: directory), name: trustTable, entries: ArmedAction.tableEntries,
       configurationHash: configurationHash, placement: placement(topology, hugePages: false))
+    try ConflatedTable.create(
+      path: ProbeTable.path(directory: directory), name: ProbeTable.name, entries: ProbeTable.entries,
+      configurationHash: configurationHash, placement: placement(topology, hugePages: false))
     try RecoveryPage.create(directory: directory)
     try RingProducer.create(
       path: statusRingPath(directory: directory), name: statusRing,

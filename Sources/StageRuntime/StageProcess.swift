@@ -14,6 +14,7 @@ public enum ExitCode {
   public static let noInput: Int32 = 66
   public static let unavailable: Int32 = 69
   public static let invariantBroken: Int32 = 70
+  public static let inputOutput: Int32 = 74
   public static let configuration: Int32 = 78
 }
 

@@ -57,3 +57,8 @@ public struct ByteDigest: ~Copyable {
     pendingBytes = 0
   }
 }
+
+/// XXH64 of a few bytes, seeded with what came before: a digest in one word, without memory of its own.
+public func chainedHash(_ bytes: UnsafeRawBufferPointer, after previous: UInt64) -> UInt64 {
+  XXH64(bytes.baseAddress, bytes.count, previous)
+}

@@ -27,6 +27,10 @@ public struct TapeEncoder: ~Copyable {
   private var chunkStart: UInt64
   /// The hole that comes before the next record.
   private var pendingHole: (from: UInt64, to: UInt64, reason: HoleReason)?
+  /// Holes that were marked, sequence numbers that are known to be lost in them, and the newest one.
+  public private(set) var holes: UInt64 = 0
+  public private(set) var messagesInHoles: UInt64 = 0
+  public private(set) var lastHole: TapeHole?
   /// For the headers and seals to come, ns since 1970.
   public var now: UInt64 = 0
 
@@ -84,6 +88,13 @@ public struct TapeEncoder: ~Copyable {
     chunk.tail = tail(offset: chunk.offset + UInt64(chunk.count))
     chunkStart = chunk.offset + UInt64(chunk.count)
     self.chunk = nil
+    room = 0
+    return chunk
+  }
+
+  /// Gives back the open chunk as it is. What is in it is void, and so is this encoder.
+  public mutating func abandon() -> TapeChunk? {
+    defer { chunk = nil }
     room = 0
     return chunk
   }
@@ -157,6 +168,9 @@ public struct TapeEncoder: ~Copyable {
         first: due, last: last, cellsFrom: hole.from, cellsTo: hole.to, reason: hole.reason)
       guard put(lost) == .done else { return .chunkFull }
       pendingHole = nil
+      holes &+= 1
+      messagesInHoles &+= lost.count ?? 0
+      lastHole = lost
     }
     guard makeRoom(TapeLayout.frameBytes(payload: record.count)) else { return .chunkFull }
     frame(kind, record, TapeLayout.frameBytes(payload: record.count), ringPosition)
@@ -189,7 +203,8 @@ public struct TapeEncoder: ~Copyable {
   private static func firstNumber(_ kind: UInt8, _ record: UnsafeRawBufferPointer) -> UInt64? {
     guard record.count >= 16, let base = record.baseAddress else { return nil }
     switch kind {
-    case MergedRecord.Kind.message, MergedRecord.Kind.gap, MergedRecord.Kind.endOfSession:
+    case MergedRecord.Kind.message, MergedRecord.Kind.gap, MergedRecord.Kind.endOfSession,
+      MergedRecord.Kind.imageStart, MergedRecord.Kind.image, MergedRecord.Kind.imageEnd:
       return base.loadUnaligned(as: UInt64.self)
     case MergedRecord.Kind.sessionStart: return 0
     default: return nil
@@ -202,7 +217,9 @@ public struct TapeEncoder: ~Copyable {
     let first = base.loadUnaligned(as: UInt64.self)
     switch kind {
     case MergedRecord.Kind.message: return first &+ 1
-    case MergedRecord.Kind.gap: return base.loadUnaligned(fromByteOffset: 8, as: UInt64.self) &+ 1
+    // An image takes no number before its end: then it stands for all of its range.
+    case MergedRecord.Kind.gap, MergedRecord.Kind.imageEnd:
+      return base.loadUnaligned(fromByteOffset: 8, as: UInt64.self) &+ 1
     case MergedRecord.Kind.sessionStart, MergedRecord.Kind.endOfSession: return first
     case TapeLayout.Kind.hole:
       let last = base.loadUnaligned(fromByteOffset: 8, as: UInt64.self)

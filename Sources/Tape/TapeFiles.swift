@@ -84,6 +84,16 @@ public struct SystemTapeFiles: TapeFiles {
     }
   }
 
+  /// Keeps other recorders away from the directory until this process ends.
+  public func lock() throws(TapeFileError) {
+    let file = try open("open", "lock", O_RDWR | O_CREAT)
+    guard flock(file, LOCK_EX | LOCK_NB) == 0 else {
+      let error = TapeFileError(operation: "lock (another recorder has it)", name: path("lock"), code: errno)
+      Glibc.close(file)
+      throw error
+    }
+  }
+
   public func list() throws(TapeFileError) -> [String] {
     guard let handle = opendir(directory) else { throw failure("list", "") }
     defer { closedir(handle) }

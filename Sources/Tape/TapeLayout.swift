@@ -27,7 +27,7 @@ public enum TapeLayout {
   public static let holeBytes = 40
   public static let sealBytes = 32
 
-  /// Kinds of frames. Those of the merged ring go on the tape under their own numbers (1...4).
+  /// Kinds of frames. Those of the merged ring go on the tape under their own numbers (1...31).
   public enum Kind {
     /// 0 u64 first, 8 u64 last lost sequence number (last < first: none is known to be lost; last = all ones: to the
     /// end of the session) │ 16 u64, 24 u64 ring cells from ..< to │ 32 u64 a ``HoleReason``
@@ -44,7 +44,7 @@ public enum TapeLayout {
   public static let sealFrameBytes = frameBytes(payload: sealBytes)
 
   static func isKnown(kind: UInt8) -> Bool {
-    (1...4).contains(kind) || kind == Kind.hole || kind == Kind.seal
+    (1...31).contains(kind) || kind == Kind.hole || kind == Kind.seal
   }
 
   /// The chain behind a frame whose bytes from 12 on are as they will stay.

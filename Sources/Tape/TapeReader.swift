@@ -123,7 +123,10 @@ public struct TapeReader<Files: TapeFiles>: ~Copyable {
 
   /// Looks for what has come onto the tape since ``next()`` returned nil. True when it is worth another try.
   public mutating func refresh() throws(TapeDamage) -> Bool {
-    var more = false
+    var isOpen = true
+    if case .sealed = scan?.end { isOpen = false }
+    // As long as the segment is open, nothing else comes.
+    if let scan, isOpen { return try scan.refresh() }
     let last = previousOrdinal
     do throws(TapeFileError) {
       let found = try TapeIndex.ordinals(files)
@@ -131,8 +134,7 @@ public struct TapeReader<Files: TapeFiles>: ~Copyable {
     } catch {
       throw .unreadable(ordinal: last ?? 0, error)
     }
-    if let scan { more = try scan.refresh() }
-    return more || !ordinals.isEmpty
+    return !ordinals.isEmpty
   }
 
   private var previousOrdinal: UInt64? { header?.ordinal ?? previous?.ordinal }

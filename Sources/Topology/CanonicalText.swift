@@ -11,7 +11,7 @@ struct CanonicalText {
 
   init(
     host: Topology.Host, channel: Topology.Channel, rings: [Topology.Ring], stages: [Topology.Stage],
-    capacity: Topology.Capacity, publish: Topology.Publish
+    capacity: Topology.Capacity, publish: Topology.Publish, tape: Topology.Tape?
   ) {
     lines.append("schema = 1")
     add("host", host)
@@ -27,6 +27,8 @@ struct CanonicalText {
     add("publish.clients", publish.clients)
     add("publish.client_queue", bytes: publish.clientQueueBytes)
     add("publish.heartbeat", publish.heartbeatNanoseconds)
+    add("tape.enabled", tape != nil)
+    if let tape { add("tape", tape) }
   }
 
   /// XXH64 with seed 0, as 16 lower-case hexadecimal digits.
@@ -46,6 +48,20 @@ struct CanonicalText {
     add("\(path).memory_limit", bytes: host.memoryLimitBytes)
     add("\(path).lock_memory", host.lockMemory)
     add("\(path).numa_node", host.numaNode ?? -1)
+  }
+
+  private mutating func add(_ path: String, _ tape: Topology.Tape) {
+    add("\(path).directory", tape.directory)
+    add("\(path).segment", bytes: tape.segmentBytes)
+    add("\(path).retention", bytes: tape.retentionBytes)
+    add("\(path).retention_segments", tape.retentionSegments)
+    add("\(path).sync_interval", tape.syncIntervalNanoseconds)
+    add("\(path).sync_bytes", bytes: tape.syncBytes)
+    add("\(path).stall", tape.stallNanoseconds)
+    add("\(path).on_trouble", tape.onTrouble.rawValue)
+    add("\(path).shadow", tape.shadow)
+    add("\(path).snapshot_interval", tape.snapshotIntervalNanoseconds)
+    add("\(path).snapshots_kept", tape.snapshotsKept)
   }
 
   private mutating func add(_ path: String, _ channel: Topology.Channel) {

@@ -214,7 +214,9 @@ extension Topology {
     #
     #   rx_a    written by rxd@a,  read by merged        book    written by bookd, read by pubd and audit
     #   rx_b    written by rxd@b,  read by merged
-    #   merged  written by merged, read by bookd         ("audit" is the built-in reader of `bulkhead run`)
+    #   merged  written by merged, read by bookd and taped
+    #
+    # "audit" is the built-in reader of `bulkhead run`. Without a tape, "taped" may stand here or be left out.
 
     [[ring]]
     # "rx_a", "rx_b", "merged" or "book". Required.
@@ -261,7 +263,7 @@ extension Topology {
     # its books from without the venue. Size it for a whole session where that is possible.
     cells = 4194304
     writer = "merged"
-    readers = ["bookd"]
+    readers = ["bookd", "taped"]
     huge_pages = false
 
     [[ring]]
@@ -275,10 +277,11 @@ extension Topology {
     readers = ["pubd", "audit"]
     huge_pages = false
 
-    # The stages, in flow order. These five are required; this version has no others.
+    # The stages, in flow order. The first five are required, and "taped" when there is a tape; this version
+    # has no others.
 
     [[stage]]
-    # "rxd@a", "rxd@b", "merged", "bookd" or "pubd". Required.
+    # "rxd@a", "rxd@b", "merged", "bookd", "pubd" or "taped". Required.
     name = "rxd@a"
 
     # Pin the stage to this core, one of host.cores. Default: any of host.cores, except a core on which a
@@ -289,9 +292,9 @@ extension Topology {
     # gives up the core between polls, "park" sleeps until it is woken. Default "park".
     idle = "park"
 
-    # What follows its death. "restart" (rxd, pubd): a successor starts afresh. "resync" (merged): it goes
-    # on from the tail of its own ring. "rebuild" (bookd): it rebuilds the books first. "halt" (any):
-    # there is no successor. Defaults: rxd and pubd "restart", merged "resync", bookd "rebuild".
+    # What follows its death. "restart" (rxd, pubd, taped): a successor starts afresh, taped where its tape
+    # ends. "resync" (merged): it goes on from the tail of its own ring. "rebuild" (bookd): it rebuilds the books first. "halt" (any):
+    # there is no successor. Defaults: rxd, pubd and taped "restart", merged "resync", bookd "rebuild".
     restart = "restart"
 
     # How many restarts within restart_window before the stage is HALTED. 0...1000. Default 3.
@@ -342,8 +345,14 @@ extension Topology {
     idle = "park"
     restart = "restart"
 
+    # Records the merged stream, if there is a tape.
+    [[stage]]
+    name = "taped"
+    idle = "park"
+    restart = "restart"
+
     # The fixed size of the order books. What does not fit is refused per instrument and counted; nothing
-    # grows at run time. bookd and pubd each hold one set.
+    # grows at run time. bookd and pubd each hold one set, and so does taped when it keeps books.
     [capacity]
     # Instruments. 1...65536. Default 8192.
     instruments = 8192
@@ -376,6 +385,49 @@ extension Topology {
 
     # The time between two heartbeats. Default "1s".
     heartbeat = "1s"
+
+    # The tape: taped records the merged stream in files, as docs/TAPE.md describes.
+    [tape]
+    # false: as if this table were absent, and no taped is started. Default false.
+    enabled = false
+
+    # Where the files go: to a directory of the instance's name below this one. On a disk, not in
+    # run_directory. An absolute path, at most 80 bytes. Default "/var/lib/bulkhead".
+    directory = "/var/lib/bulkhead"
+
+    # The size of a segment, one file, reserved when it is begun. "1MiB"..."4GiB". Default "64MiB".
+    segment = "64MiB"
+
+    # What all segments may take together; the oldest are removed. At least two segments. "1MiB"..."16TiB".
+    # Default "4GiB".
+    retention = "4GiB"
+
+    # How many segments are kept at most; 0: as many as retention allows. 0...1000000000. Default 0.
+    retention_segments = 0
+
+    # What is written is synchronised to the disk when it is that old, or that much, whichever comes first.
+    # Until then a loss of power may take it; the death of a process never does.
+    # sync_interval: default "20ms". sync_bytes: "1B"..."1GiB", default "8MiB".
+    sync_interval = "20ms"
+    sync_bytes = "8MiB"
+
+    # A disk that has not done what it was asked for after this long is in trouble. Default "1s".
+    stall = "1s"
+
+    # What follows when the stream is not recorded safely (UNJOURNALED): the disk is full, broken or slow, or
+    # the ring overwrote what was not recorded. "flag": it is said everywhere, and the stream goes on. "halt":
+    # the set stops, in order. Default "flag".
+    on_trouble = "flag"
+
+    # Keep books of its own, from the tape alone: they are compared with bookd's (a difference makes the set
+    # DEGRADED), and snapshots are written of them. Costs another set of books, and processor time at low
+    # priority. Default true.
+    shadow = true
+
+    # The time between two snapshots, and how many are kept. snapshots_kept: 1...1000.
+    # Defaults "30s" and 3. One more is written at an orderly end.
+    snapshot_interval = "30s"
+    snapshots_kept = 3
 
     """##
 }

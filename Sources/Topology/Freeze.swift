@@ -3,7 +3,7 @@
 extension Topology {
   init(
     host: Host, channel: Channel, rings: [Ring], stages: [Stage], capacity: Capacity, publish: Publish,
-    memory: [MemoryItem], warnings: [TopologyDiagnostic]
+    tape: Tape?, memory: [MemoryItem], warnings: [TopologyDiagnostic]
   ) {
     self.host = host
     self.channel = channel
@@ -11,11 +11,13 @@ extension Topology {
     self.stages = stages
     self.capacity = capacity
     self.publish = publish
+    self.tape = tape
     self.memory = memory
     self.warnings = warnings
     canonicalText =
       CanonicalText(
-        host: host, channel: channel, rings: rings, stages: stages, capacity: capacity, publish: publish
+        host: host, channel: channel, rings: rings, stages: stages, capacity: capacity, publish: publish,
+        tape: tape
       ).text
     hash = CanonicalText.hash(canonicalText)
   }
@@ -106,14 +108,14 @@ extension Topology.Snapshot {
 }
 
 extension Topology.Ring {
-  init(_ settings: RingSettings) {
+  init(_ settings: RingSettings, hasTape: Bool) {
     name = settings.name.value
     kind = settings.kind.value
     policy = settings.policy.value
     cells = settings.cells.value
     writer = settings.writer.value
     let given = Set(settings.readers.value.map(\.value))
-    readers = StagePlan.readerNames.filter(given.contains)
+    readers = StagePlan.readerNames.filter { given.contains($0) && (hasTape || $0 != StagePlan.recorder) }
     hugePages = settings.hugePages.value
   }
 }
@@ -143,5 +145,21 @@ extension Topology.Publish {
     clients = settings.clients.value
     clientQueueBytes = settings.clientQueue.value
     heartbeatNanoseconds = settings.heartbeat.value
+  }
+}
+
+extension Topology.Tape {
+  init(_ settings: TapeSettings) {
+    directory = settings.directory.value
+    segmentBytes = settings.segment.value
+    retentionBytes = settings.retention.value
+    retentionSegments = settings.retentionSegments.value
+    syncIntervalNanoseconds = settings.syncInterval.value
+    syncBytes = settings.syncBytes.value
+    stallNanoseconds = settings.stall.value
+    onTrouble = settings.onTrouble.value
+    shadow = settings.shadow.value
+    snapshotIntervalNanoseconds = settings.snapshotInterval.value
+    snapshotsKept = settings.snapshotsKept.value
   }
 }

@@ -78,7 +78,7 @@ struct GraphChecks {
       }
     }
     let header = settings.stages.last?.header ?? settings.root
-    let missing = names.filter { !covered.contains($0) }
+    let missing = names.filter { !covered.contains($0) && (settings.tape.isOn || $0 != StagePlan.recorder) }
     if let first = missing.first, settings.canLackStages {
       log.report(
         .missingStage, at: header, missingMessage("stage", missing),
@@ -182,6 +182,7 @@ struct GraphChecks {
       covered.insert(name)
     }
     for name in plan.readers where ring.readers.isValid && !covered.contains(name) {
+      if name == StagePlan.recorder, !settings.tape.isOn { continue }
       log.report(
         .missingReader, at: ring.readers.span, "ring \"\(plan.name)\" is not read by \"\(name)\"",
         label: "readers of \"\(plan.name)\": \(valueList(plan.readers))")

@@ -16,7 +16,7 @@ enum KeyHomes {
     (
       "[channel.retransmission]",
       [
-        "enabled", "address", "timeout", "attempts", "backoff", "minimum_interval", "maximum_messages",
+        "address", "timeout", "attempts", "backoff", "minimum_interval", "maximum_messages",
         "budget", "budget_period", "breaker_percent", "breaker_window", "breaker_open", "breaker_probes",
       ]
     ),
@@ -32,10 +32,17 @@ enum KeyHomes {
     ("a stage's ladder", ["mark", "alarm", "fence", "start"]),
     ("[capacity]", ["instruments", "orders", "levels", "on_error"]),
     ("[publish]", ["listen", "clients", "client_queue", "heartbeat"]),
-    ("the top of the file", ["schema", "host", "channel", "ring", "stage", "capacity", "publish"]),
+    (
+      "[tape]",
+      [
+        "directory", "segment", "retention", "retention_segments", "sync_interval", "sync_bytes", "stall",
+        "on_trouble", "shadow", "snapshot_interval", "snapshots_kept",
+      ]
+    ),
+    ("the top of the file", ["schema", "host", "channel", "ring", "stage", "capacity", "publish", "tape"]),
   ]
 
-  /// The one table that has this key; `nil` if there is none or (`name`, `port`, `objective`) several.
+  /// The one table that has this key; `nil` if there is none or (`name`, `port`, `objective`, `enabled`) several.
   static func table(of key: String) -> String? {
     homes.first { $0.keys.contains(key) }?.table
   }

@@ -11,13 +11,13 @@ enum MemoryPlan {
   static let bytesPerWindowMessage = 64
   /// An order of an image in bookd (message, reference, twice a place to look it up) and in merged (a place).
   static let bytesPerImageOrder = 128
-  /// bookd and pubd.
-  static let bookSets = 2
+  /// bookd and pubd, and a recorder that keeps books.
+  static func bookSets(_ tape: TapeSettings) -> Int { tape.isOn && tape.shadow.value ? 3 : 2 }
 
   /// Every part, largest first. The ranges of the settings keep the products far below overflow.
   static func items(
     rings: [(name: String, cells: Int, readers: Int)], windowMessages: Int?, capacity: Topology.Capacity,
-    clients: Int, clientQueueBytes: Int, takesImages: Bool = false
+    bookSets: Int, clients: Int, clientQueueBytes: Int, takesImages: Bool = false
   ) -> [Topology.MemoryItem] {
     var items = rings.map { ring in
       // A page for the header, and one for the cursor of each reader.
@@ -55,7 +55,8 @@ enum MemoryPlan {
     let items = items(
       rings: rings.map { ($0.name.value, $0.cells.value, $0.readers.value.count) },
       windowMessages: settings.channel?.windowMessages.value, capacity: settings.capacity,
-      clients: settings.publish.clients.value, clientQueueBytes: settings.publish.clientQueue.value,
+      bookSets: bookSets(settings.tape), clients: settings.publish.clients.value,
+      clientQueueBytes: settings.publish.clientQueue.value,
       takesImages: settings.channel?.unrecoverable.value == .snapshot)
     let limit = settings.host.memoryLimit
     let areValid =

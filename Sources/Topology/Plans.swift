@@ -1,4 +1,4 @@
-// What this version can run: four rings between five stages. The file states the wiring, so that it can
+// What this version can run: four rings between five stages, and a recorder beside them. The file states the wiring, so that it can
 // be read there; these tables say which wiring is right.
 
 /// A ring that this version has.
@@ -12,7 +12,7 @@ struct RingPlan {
   static let all = [
     RingPlan(name: "rx_a", writer: "rxd@a", readers: ["merged"], defaultCells: 65536),
     RingPlan(name: "rx_b", writer: "rxd@b", readers: ["merged"], defaultCells: 65536),
-    RingPlan(name: "merged", writer: "merged", readers: ["bookd"], defaultCells: 4_194_304),
+    RingPlan(name: "merged", writer: "merged", readers: ["bookd", "taped"], defaultCells: 4_194_304),
     RingPlan(name: "book", writer: "bookd", readers: ["pubd", "audit"], defaultCells: 8_388_608),
   ]
 
@@ -39,7 +39,11 @@ struct StagePlan {
     StagePlan(name: "merged", restarts: [.resync, .halt]),
     StagePlan(name: "bookd", restarts: [.rebuild, .halt]),
     StagePlan(name: "pubd", restarts: [.restart, .halt]),
+    StagePlan(name: recorder, restarts: [.restart, .halt]),
   ]
+
+  /// The stage that only a set with a tape has, and needs to have.
+  static let recorder = "taped"
 
   static func named(_ name: String) -> StagePlan? {
     all.first { $0.name == name }

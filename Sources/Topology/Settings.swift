@@ -11,6 +11,7 @@ struct Settings {
   let capacity: Topology.Capacity
   let capacityIsValid: Bool
   let publish: PublishSettings
+  let tape: TapeSettings
   /// Whether absent rings and stages are a mistake of their own.
   let canLackRings: Bool
   let canLackStages: Bool
@@ -43,6 +44,7 @@ struct Settings {
       onError: onError.value)
     capacityIsValid = instruments.isValid && orders.isValid && levels.isValid
     publish = PublishSettings(root.subtable("publish", title: "[publish]"))
+    tape = TapeSettings(root.subtable("tape", title: "[tape]"))
     root.finish()
     if root.lacks("channel") {
       log.report(
@@ -357,6 +359,46 @@ struct PublishSettings {
     clients = table.integer("clients", in: 1...4096, default: 64)
     clientQueue = table.size("client_queue", in: (64 << 10)...(1 << 30), default: 4 << 20)
     heartbeat = table.duration("heartbeat", default: 1_000_000_000)
+    table.finish()
+  }
+}
+
+/// `[tape]`.
+struct TapeSettings {
+  let header: SourceSpan
+  let enabled: Setting<Bool>
+  let directory: Setting<String>
+  let segment: Setting<Int>
+  let retention: Setting<Int>
+  let retentionSegments: Setting<Int>
+  let syncInterval: Setting<UInt64>
+  let syncBytes: Setting<Int>
+  let stall: Setting<UInt64>
+  let onTrouble: Setting<Topology.Tape.Trouble>
+  let shadow: Setting<Bool>
+  let snapshotInterval: Setting<UInt64>
+  let snapshotsKept: Setting<Int>
+
+  /// Whether the set has a recorder.
+  var isOn: Bool { enabled.isValid && enabled.value }
+
+  init(_ table: TableReader) {
+    header = table.header
+    enabled = table.boolean("enabled", default: false)
+    directory = table.string(
+      "directory", default: "/var/lib/bulkhead", example: "/var/lib/bulkhead",
+      rule: "an absolute path of at most 80 bytes, without `..` and control characters",
+      isLegal: isAbsolutePath)
+    segment = table.size("segment", in: (1 << 20)...(4 << 30), default: 64 << 20)
+    retention = table.size("retention", in: (1 << 20)...(16 << 40), default: 4 << 30)
+    retentionSegments = table.integer("retention_segments", in: 0...1_000_000_000, default: 0)
+    syncInterval = table.duration("sync_interval", default: 20_000_000)
+    syncBytes = table.size("sync_bytes", in: 1...(1 << 30), default: 8 << 20)
+    stall = table.duration("stall", default: 1_000_000_000)
+    onTrouble = table.word("on_trouble", default: .flag)
+    shadow = table.boolean("shadow", default: true)
+    snapshotInterval = table.duration("snapshot_interval", default: 30_000_000_000)
+    snapshotsKept = table.integer("snapshots_kept", in: 1...1000, default: 3)
     table.finish()
   }
 }

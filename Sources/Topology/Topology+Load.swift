@@ -73,18 +73,21 @@ extension Topology {
     let graph = GraphChecks(settings, log)
     let lines = ["a", "b"].compactMap { graph.lines[$0] }
     let rings = RingPlan.all.compactMap { graph.rings[$0.name] }
-    let stages = StagePlan.all.compactMap { graph.stages[$0.name] }
+    let plans = StagePlan.all.filter { settings.tape.isOn || $0.name != StagePlan.recorder }
+    let stages = plans.compactMap { graph.stages[$0.name] }
     PlacementChecks(log: log, settings: settings, stages: stages, onlineCores: onlineCores).run()
     NetworkChecks(log: log, channel: settings.channel, lines: lines, publish: settings.publish).run()
+    TapeChecks(log: log, tape: settings.tape, host: settings.host).run()
     let memory = MemoryPlan.check(settings, rings, log)
     guard !log.hasErrors, let channel = settings.channel, lines.count == 2,
-      rings.count == RingPlan.all.count, stages.count == StagePlan.all.count
+      rings.count == RingPlan.all.count, stages.count == plans.count
     else { return nil }
     return Topology(
       host: Host(settings.host), channel: Channel(channel, lines: lines),
-      rings: rings.map { Ring($0) },
+      rings: rings.map { Ring($0, hasTape: settings.tape.isOn) },
       stages: stages.map { Stage($0, allowedCores: allowedCores(for: $0, of: stages, settings)) },
-      capacity: settings.capacity, publish: Publish(settings.publish), memory: memory,
+      capacity: settings.capacity, publish: Publish(settings.publish),
+      tape: settings.tape.isOn ? Tape(settings.tape) : nil, memory: memory,
       warnings: log.diagnostics(sources))
   }
 

@@ -9,12 +9,14 @@ public struct Topology: Sendable {
   public let channel: Channel
   /// The rings in flow order: `rx_a`, `rx_b`, `merged`, `book`.
   public let rings: [Ring]
-  /// The stages in flow order: `rxd@a`, `rxd@b`, `merged`, `bookd`, `pubd`.
+  /// The stages in flow order: `rxd@a`, `rxd@b`, `merged`, `bookd`, `pubd`, and `taped` if there is a tape.
   public let stages: [Stage]
   /// The fixed sizes of the order books.
   public let capacity: Capacity
   /// The WebSocket service.
   public let publish: Publish
+  /// The recorder; `nil` when there is none.
+  public let tape: Tape?
   /// What the instance will need of `host.memoryLimitBytes`, largest first.
   public let memory: [MemoryItem]
   /// The resolved configuration, one `path = value` per line, sorted; see `docs/TOPOLOGY.md`.
@@ -26,6 +28,9 @@ public struct Topology: Sendable {
 
   /// All channels: exactly one in this version.
   public var channels: [Channel] { [channel] }
+
+  /// The recorder's stage; `nil` without a tape.
+  public var tapeStage: String? { tape == nil ? nil : StagePlan.recorder }
 
   /// The ring with this name.
   public func ring(named name: String) -> Ring? {
@@ -365,6 +370,40 @@ extension Topology {
     public let clientQueueBytes: Int
     /// The time between two heartbeats.
     public let heartbeatNanoseconds: UInt64
+  }
+
+  /// `[tape]`, when enabled: what `taped` records, and how.
+  public struct Tape: Sendable, Equatable {
+    /// What follows when the stream cannot be recorded safely.
+    public enum Trouble: String, Sendable, CaseIterable {
+      /// It is said, and the stream goes on.
+      case flag
+      /// The set stops, in order.
+      case halt
+    }
+
+    /// An absolute path; the segments go to a directory below it that has the instance's name.
+    public let directory: String
+    /// The size of a segment.
+    public let segmentBytes: Int
+    /// What all segments may take together; the oldest go first.
+    public let retentionBytes: Int
+    /// How many segments are kept; 0: as many as ``retentionBytes`` allows.
+    public let retentionSegments: Int
+    /// What is written is on the disk for certain at most so much later.
+    public let syncIntervalNanoseconds: UInt64
+    /// And as soon as it is so much.
+    public let syncBytes: Int
+    /// A disk that does not answer for so long is in trouble.
+    public let stallNanoseconds: UInt64
+    /// What follows then.
+    public let onTrouble: Trouble
+    /// Whether the recorder keeps books of its own from the tape, compares them with bookd's and writes snapshots.
+    public let shadow: Bool
+    /// The time between two snapshots of those books.
+    public let snapshotIntervalNanoseconds: UInt64
+    /// Snapshots that are kept.
+    public let snapshotsKept: Int
   }
 
   /// One part of what an instance needs of `host.memory_limit`.

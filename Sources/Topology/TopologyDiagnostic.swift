@@ -112,6 +112,8 @@ enum DiagnosticCode: String, CaseIterable {
   case holdNotBelowSilence = "E063"
   case lagNotBelowSilence = "E064"
   case actionNotLegal = "E065"
+  case tapeInMemory = "E066"
+  case retentionTooSmall = "E067"
 
   case memoryNotLocked = "W001"
 

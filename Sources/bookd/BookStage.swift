@@ -26,6 +26,9 @@ struct BookStage: ~Copyable {
   private let control: ControlPage
   private var input: RingConsumer
   private var output: EventOutput
+  private let probes: TableWriter
+  /// A recorder compares its books with these.
+  private let publishesProbes: Bool
   private var builder: BookBuilder
   private var events = EventBatch()
   /// The image that is on its way, and the events of one of its numbers.
@@ -68,10 +71,13 @@ struct BookStage: ~Copyable {
     do {
       control = try ControlPage.attach(
         directory: process.directory, component: process.component, access: .readWrite)
+      probes = try TableWriter.attach(
+        path: ProbeTable.path(directory: process.directory), configurationHash: process.configurationHash)
     } catch {
       fail("\(process.component): \(error)", code: ExitCode.unavailable)
     }
     base = control.counterBase()
+    publishesProbes = topology.tape?.shadow ?? false
     control.setState(.warming)
     let capacity = BookCapacity(
       orders: topology.capacity.orders, levels: topology.capacity.levels,
@@ -221,6 +227,7 @@ struct BookStage: ~Copyable {
       nextExpected = sequence &+ 1
       if sequence > publishedThrough { applied &+= 1 }
       put(sequence)
+      if BookProbe.isDue(behind: sequence) && publishesProbes { publishProbe(sequence) }
       if policy == .failFast, let failure = builder.failure { endAt(failure) }
     case MergedRecord.Kind.gap where bytes >= MergedRecord.gapBytes:
       let first = record.load(as: UInt64.self)
@@ -330,6 +337,16 @@ struct BookStage: ~Copyable {
     // What a restart has to say comes before the first new event.
     if !hasCaughtUp { finishCatchingUp() }
     output.put(events)
+  }
+
+  /// One instrument's digest at an agreed position, for the recorder to compare its own books with.
+  @inline(never)
+  private func publishProbe(_ sequence: UInt64) {
+    let probe = builder.probe(sequence: sequence)
+    probes.store(
+      ProbeTable.Value(
+        sequence: sequence, instrument: UInt64(probe.instrument), digest: probe.digest,
+        isWhole: stateLost == 0 && inputLaps == 0), interval: BookProbe.interval)
   }
 
   private mutating func refuseSession() {

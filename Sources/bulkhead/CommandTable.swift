@@ -28,6 +28,8 @@ enum CommandTable {
         name: "drill", summary: "kill and stop processes of a set under load, and judge what came out",
         run: drillCommand),
       Command(name: "tap", summary: "decode the records of a ring, live or of a dead set", run: tapCommand),
+      Command(
+        name: "tape", summary: "look at what was recorded: list, verify, show, export", run: tapeCommand),
       Command(name: "book", summary: "build books from an ITCH file in one process", run: bookCommand),
       Command(name: "watch", summary: "draw one symbol's ladder, as a client of pubd", run: watchCommand),
       Command(name: "config", summary: "check and show a configuration", run: configCommand),

@@ -99,7 +99,7 @@ struct SetStatus {
   private static let beatAgeLimit: UInt64 = 2_000_000_000
 
   /// Flow order of the components that a set can have.
-  static let flowOrder = ["rxd@a", "rxd@b", "merged", "bookd", "pubd"]
+  static let flowOrder = ["rxd@a", "rxd@b", "merged", "bookd", "pubd", "taped"]
 
   init?(instance: String, directory: String) {
     let names = Self.entries(of: directory).filter { $0.hasSuffix(".control") }.map { String($0.dropLast(8)) }
@@ -113,7 +113,7 @@ struct SetStatus {
     lines = [LineStatus(view, isA: true), LineStatus(view, isA: false)]
     let lost = view.value("merged", MergeCounter.gapsUnrecoverable)
     let open = view.value("merged", MergeCounter.gapsOpen)
-    counts = [
+    var counts: [(key: String, value: UInt64)] = [
       ("messagesApplied", view.value("bookd", BookCounter.messagesApplied)),
       ("eventsPublished", view.value("bookd", BookCounter.eventsPublished)),
       ("liveOrders", view.value("bookd", BookCounter.liveOrders)),
@@ -147,6 +147,7 @@ struct SetStatus {
         view.value("rxd@a", ReceiverCounter.kernelDrops) + view.value("rxd@b", ReceiverCounter.kernelDrops)
       ),
     ]
+    if stageNames.contains("taped") { counts += Self.tapeCounts(view) }
     let notReady = stages.filter { !$0.isAlive || $0.state != .ready }
     let silent = stages.filter { $0.beatAge > Self.beatAgeLimit }
     if stages.allSatisfy({ !$0.isAlive }) {
@@ -174,6 +175,15 @@ struct SetStatus {
       (verdict, reason) = (
         .degraded, "bookd refused \(view.value("bookd", BookCounter.outOfOrderInput)) repeated records"
       )
+    } else if view.value("taped", TapeCounter.booksDiffer) == 1 {
+      let instrument = view.value("taped", TapeCounter.differenceInstrument)
+      let sequence = view.value("taped", TapeCounter.differenceSequence)
+      (verdict, reason) = (
+        .stale,
+        "bookd's books differ from those of the tape: instrument \(instrument) behind sequence \(grouped(sequence))"
+      )
+    } else if view.value("taped", TapeCounter.unjournaled) == 1 {
+      (verdict, reason) = (.degraded, Self.unjournaled(view))
     } else if !supervisor.isAlive {
       (verdict, reason) = (.degraded, "watchdogd is dead: nothing would be restarted")
     } else if view.value("merged", MergeCounter.lineDisagreements) > 0 {
@@ -197,6 +207,39 @@ struct SetStatus {
     } else {
       (verdict, reason) = (.live, "every stage READY, every book trusted")
     }
+    self.counts = counts
+  }
+
+  private static func tapeCounts(_ view: SetView) -> [(key: String, value: UInt64)] {
+    [
+      ("tapeWrittenSequence", view.value("taped", TapeCounter.writtenSequence)),
+      ("tapeDurableSequence", view.value("taped", TapeCounter.durableSequence)),
+      ("tapeBytes", view.value("taped", TapeCounter.tapeBytes)),
+      ("tapeUnjournaled", view.value("taped", TapeCounter.unjournaled)),
+      ("tapeUnjournaledEpisodes", view.value("taped", TapeCounter.unjournaledEpisodes)),
+      ("tapeUnjournaledFrom", view.value("taped", TapeCounter.unjournaledFrom)),
+      ("tapeUnjournaledThrough", view.value("taped", TapeCounter.unjournaledThrough)),
+      ("tapeHoles", view.value("taped", TapeCounter.holes)),
+      ("tapeMessagesInHoles", view.value("taped", TapeCounter.messagesInHoles)),
+      ("tapeFileErrors", view.value("taped", TapeCounter.fileErrors)),
+      ("tapeStalls", view.value("taped", TapeCounter.stalls)),
+      ("shadowSequence", view.value("taped", TapeCounter.shadowSequence)),
+      ("shadowProbesCompared", view.value("taped", TapeCounter.probesCompared)),
+      ("shadowBooksDiffer", view.value("taped", TapeCounter.booksDiffer)),
+      ("snapshotsWritten", view.value("taped", TapeCounter.snapshotsWritten)),
+      ("snapshotFailures", view.value("taped", TapeCounter.snapshotFailures)),
+      ("snapshotSequence", view.value("taped", TapeCounter.snapshotSequence)),
+    ]
+  }
+
+  private static func unjournaled(_ view: SetView) -> String {
+    let from = view.value("taped", TapeCounter.unjournaledFrom)
+    let through = view.value("taped", TapeCounter.unjournaledThrough)
+    let code = view.value("taped", TapeCounter.lastError)
+    let cause =
+      view.value("taped", TapeCounter.fileErrors) > 0 && code > 0 && code < 4096
+      ? ": \(String(cString: strerror(Int32(code))))" : ""
+    return "UNJOURNALED: sequences \(grouped(from))...\(grouped(through)) are not safe on the disk\(cause)"
   }
 
   var text: [String] {

@@ -30,6 +30,15 @@ extension Supervisor {
   /// - Parameter atLeastAfter: nanoseconds that a restart waits whatever the policy says.
   func respond(to cause: ExitCause, of component: SupervisedComponent, atLeastAfter wait: UInt64 = 0) {
     control.add(SupervisorCounter.deaths)
+    if cause == .failed(code: ExitCode.inputOutput), topology.tape?.onTrouble == .halt,
+      component.name == topology.tapeStage
+    {
+      narrate("watchdogd: \(component.name) cannot record: stopping the set, as tape.on_trouble says")
+      control.add(SupervisorCounter.halted)
+      journal.note(.leftDown, component.name)
+      mustStop = true
+      return
+    }
     let now = bulkhead_monotonic_nanoseconds()
     switch component.supervision.died(cause, now: now) {
     case .restart(let delay):

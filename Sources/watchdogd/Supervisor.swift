@@ -26,6 +26,8 @@ final class Supervisor {
   let isAdopting: Bool
   /// The set was brought up: from here on nothing that one stage does ends the others.
   var hasComeUp = false
+  /// A component has ended in a way that is to end the set.
+  var mustStop = false
   private(set) var components: [SupervisedComponent] = []
   var journal: StatusJournal
   var actions: SafetyActions
@@ -94,6 +96,7 @@ final class Supervisor {
     }
     keepRunning()
     stopAll()
+    if mustStop { exit(ExitCode.failure) }
   }
 
   /// Returns when the set is to be stopped.
@@ -113,6 +116,7 @@ final class Supervisor {
         noteReady(component)
         reconsider(index, now: now)
       }
+      if mustStop { return }
       control.set(SupervisorCounter.lateScans, clock.lateScans)
       control.set(SupervisorCounter.longestScanGap, clock.longestGap)
     }

@@ -4,7 +4,7 @@ import XCTest
 /// The release binaries that these tests start: in the folder that `BULKHEAD_BIN` names, or in `.build/release` of
 /// this package.
 enum Binaries {
-  static let names = ["bulkhead", "watchdogd", "venue", "rxd", "merged", "bookd", "pubd"]
+  static let names = ["bulkhead", "watchdogd", "venue", "rxd", "merged", "bookd", "pubd", "taped"]
 
   static let packageRoot = URL(fileURLWithPath: #filePath)
     .deletingLastPathComponent().deletingLastPathComponent().deletingLastPathComponent()

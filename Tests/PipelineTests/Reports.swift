@@ -47,6 +47,8 @@ struct RunReport: Decodable {
   let retransmissionRequests, rejects, unknownReferences, liveOrders, instruments: UInt64
   let staleInstruments, messagesReplayed, replicaMismatches: UInt64
   let streamDigest, bookDigest, publishBookDigest: String
+  let tapeWrittenSequence, tapeDurableSequence, tapeHoles, tapeMessagesInHoles: UInt64?
+  let tapeUnjournaledEpisodes, shadowProbesCompared, shadowBooksDiffer, snapshotsWritten: UInt64?
   let expected: Expected?
   let lines: [Line]
   let gaps, restartGaps: [Gap]
@@ -95,6 +97,8 @@ struct SetStatus: Decodable {
   let watchdogd: Supervisor
   let stages: [Stage]
   let messagesApplied, staleInstruments, gapsOpen, publishPort: UInt64
+  let tapeWrittenSequence, tapeDurableSequence, tapeUnjournaled, tapeUnjournaledFrom: UInt64?
+  let tapeUnjournaledThrough: UInt64?
 
   func stage(_ name: String) -> Stage? { stages.first { $0.name == name } }
   var pids: [String: pid_t] {

@@ -74,15 +74,16 @@ final class SetRun {
   ///   - arguments: of `bulkhead run`, besides `--json`, `--quiet` and the place
   ///   - settings: KEY=VALUE for `--set`, after those of the place and ``smallRings``
   ///   - folder: where the programs lie, if not where they were built
+  ///   - wrapper: what starts the command that follows it
   init(
     _ arguments: [String], settings: [String] = [], at place: Place = .next(),
-    programsIn folder: String? = nil
+    programsIn folder: String? = nil, wrapper: [String] = []
   ) throws {
     try Binaries.require()
     instance = place.instance
     self.place = place
     let program = folder.map { "\($0)/bulkhead" } ?? Binaries.path("bulkhead")
-    var command = [program, "run", "--json", "--quiet", "--timeout", "90"]
+    var command = wrapper + [program, "run", "--json", "--quiet", "--timeout", "90"]
     for setting in place.overrides + Self.smallRings + settings { command += ["--set", setting] }
     process = try ProcessHandle(command + arguments)
   }
@@ -140,7 +141,7 @@ final class SetRun {
   /// Waits until all stages are READY and bookd has applied this many messages.
   func waitForMessages(_ count: UInt64) throws -> SetStatus {
     try waitForStatus("\(count) messages applied") { status in
-      status.messagesApplied >= count && status.stages.count == 5
+      status.messagesApplied >= count && status.stages.count >= 5
         && status.stages.allSatisfy { $0.alive && $0.state == "READY" }
     }
   }

@@ -118,24 +118,24 @@ final class FormatTests: XCTestCase {
         changed[offset] ^= 1 << UInt8(offset % 8)
         damaged.put(name, changed)
         let reading = try Reading(damaged)
-        let where_ = "\(name), byte \(offset)"
+        let remark = "\(name), byte \(offset)"
         let isInSeal = offset >= bytes.count - TapeLayout.sealFrameBytes
         if ordinal == 3, isInSeal {
           // The end of the newest segment could be a record that was being written.
-          XCTAssertEqual(reading.end, .torn(bytes: UInt64(TapeLayout.sealFrameBytes)), where_)
+          XCTAssertEqual(reading.end, .torn(bytes: UInt64(TapeLayout.sealFrameBytes)), remark)
           continue
         }
-        let first = try XCTUnwrap(reading.damage.first, where_)
+        let first = try XCTUnwrap(reading.damage.first, remark)
         if offset < TapeLayout.headerBytes {
-          XCTAssertEqual(first.place.ordinal, ordinal, where_)
+          XCTAssertEqual(first.place.ordinal, ordinal, remark)
           continue
         }
         // The frame that the byte belongs to.
         let place = intact.places.last { $0.ordinal == ordinal && $0.offset <= UInt64(offset) }
         let wanted = isInSeal ? UInt64(bytes.count - TapeLayout.sealFrameBytes) : place?.offset ?? 0
-        XCTAssertEqual(first.place, TapePlace(ordinal: ordinal, offset: wanted), "\(where_): \(first)")
-        XCTAssertLessThanOrEqual(intact.records.count - reading.records.count, 1, where_)
-        expectSubsequence(reading.records, of: stream.records, where_)
+        XCTAssertEqual(first.place, TapePlace(ordinal: ordinal, offset: wanted), "\(remark): \(first)")
+        XCTAssertLessThanOrEqual(intact.records.count - reading.records.count, 1, remark)
+        expectSubsequence(reading.records, of: stream.records, remark)
       }
     }
   }

@@ -36,6 +36,7 @@ final class RecorderTests: XCTestCase {
       XCTAssertFalse(opening.wasDamaged, "cut at \(length)")
       let tail = try XCTUnwrap(opening.tail)
       XCTAssertEqual(opening.cutBytes, UInt64(length) - tail.offset, "cut at \(length)")
+      XCTAssertEqual(UInt64(files.node(newest).count), tail.offset, "cut at \(length)")
       var recorder = try TestRecorder(files, stream)
       try recorder.record(perSegment: 25)
       expectSame(files, whole, "cut at \(length)")
@@ -134,6 +135,18 @@ final class RecorderTests: XCTestCase {
         XCTAssertEqual(reading.records, Array(stream.records.prefix(reading.records.count)))
       }
     }
+  }
+
+  /// What a successor finds in the files may be in the machine's memory only: it is made durable before it counts as such.
+  func testWhatASuccessorFindsIsMadeDurable() throws {
+    let files = MemoryTapeFiles()
+    var recorder = try TestRecorder(files, stream)
+    try recorder.record(upTo: 30, perSegment: 13, synchronizes: false)
+    let opening = try TapeRecovery.open(files: files, plan: recorder.plan, now: 1)
+    XCTAssertEqual(opening.tail?.ringPosition, stream.records[29].ringPosition)
+    let reading = try Reading(files.afterPowerLoss { _ in 0 })
+    XCTAssertEqual(reading.damage, [])
+    XCTAssertEqual(reading.records, Array(stream.records.prefix(30)))
   }
 
   /// Writes that fail, or take a part only: the same chunk again goes on where it was.

@@ -132,6 +132,8 @@ final class TopologyTests: XCTestCase {
       "idle", "restart", "restart_limit", "restart_window", "ladder", "on_alarm", "on_down", "instruments",
       "orders", "levels",
       "on_error", "listen", "clients", "client_queue", "heartbeat", "username", "password", "end",
+      "directory", "segment", "retention", "retention_segments", "sync_interval", "sync_bytes", "stall",
+      "on_trouble", "shadow", "snapshot_interval", "snapshots_kept",
     ]
     var removed: Set<Substring> = []
     let short = Topology.embeddedDefaultText.split(separator: "\n", omittingEmptySubsequences: false)
@@ -222,6 +224,23 @@ final class TopologyTests: XCTestCase {
     // A core less leaves two stages without theirs; take the file without pinned stages.
     let text = try minimal()
     hashes[try parse(text).hash] = "the minimal file"
+    let tape: [(keyPath: String, value: String)] = [
+      ("tape.directory", "/var/tmp/x"), ("tape.segment", "1MiB"), ("tape.retention", "5GiB"),
+      ("tape.retention_segments", "3"), ("tape.sync_interval", "1s"), ("tape.sync_bytes", "1MiB"),
+      ("tape.stall", "2s"), ("tape.on_trouble", "halt"), ("tape.shadow", "false"),
+      ("tape.snapshot_interval", "1s"), ("tape.snapshots_kept", "1"),
+    ]
+    let taped = try String(
+      contentsOf: GoldenTests.directory.appendingPathComponent("accepted-tape.toml"), encoding: .utf8)
+    hashes[try parse(taped).hash] = "the file with a tape"
+    for change in tape {
+      let hash = try parse(taped, [change]).hash
+      XCTAssertNil(hashes[hash], "\(change.keyPath) hashes like \(hashes[hash] ?? "")")
+      hashes[hash] = change.keyPath
+      // Settings of a tape that is not there.
+      XCTAssertEqual(
+        try parse(taped, [change, ("tape.enabled", "false")]).hash, try parse(text).hash, change.keyPath)
+    }
     for change in changes {
       let hash = try parse(text, [change]).hash
       XCTAssertNil(hashes[hash], "\(change.keyPath) hashes like \(hashes[hash] ?? "")")

@@ -108,6 +108,8 @@ int bulkhead_tcp_connected(int descriptor);
 long bulkhead_tcp_receive(int descriptor, void *buffer, unsigned long capacity);
 long bulkhead_tcp_send(int descriptor, const void *bytes, unsigned long count);
 
+// Gives this thread (not the process) a lower claim to the processor: niceness 0...19. Returns 0, or -errno.
+int bulkhead_lower_thread_priority(int niceness);
 // Blocks for the first `bytes` of a file, which keeps its size (fallocate). Returns 0, or -errno.
 int bulkhead_reserve_blocks(int descriptor, int64_t bytes);
 

@@ -88,7 +88,7 @@ struct RunReport {
     let ringLaps =
       view.value("merged", MergeCounter.inputLaps) + view.value("bookd", BookCounter.inputLaps)
       + view.value("pubd", PublishCounter.inputLaps) + auditor.laps
-    counts = [
+    var counts: [(key: String, value: UInt64)] = [
       ("messagesLost", lost), ("eventsPublished", auditor.events), ("ringLaps", ringLaps),
       ("identityViolations", auditor.identityViolations),
       ("outOfOrderInput", view.value("bookd", BookCounter.outOfOrderInput)),
@@ -110,9 +110,27 @@ struct RunReport {
       ("messagesReplayed", view.value("bookd", BookCounter.messagesReplayed)),
       ("replicaMismatches", view.value("pubd", PublishCounter.replicaMismatches)),
     ]
+    if session.topology.tape != nil {
+      counts += [
+        ("tapeWrittenSequence", view.value("taped", TapeCounter.writtenSequence)),
+        ("tapeDurableSequence", view.value("taped", TapeCounter.durableSequence)),
+        ("tapeBytes", view.value("taped", TapeCounter.tapeBytes)),
+        ("tapeUnjournaledEpisodes", view.value("taped", TapeCounter.unjournaledEpisodes)),
+        ("tapeHoles", view.value("taped", TapeCounter.holes)),
+        ("tapeMessagesInHoles", view.value("taped", TapeCounter.messagesInHoles)),
+        ("shadowSequence", view.value("taped", TapeCounter.shadowSequence)),
+        ("shadowProbesCompared", view.value("taped", TapeCounter.probesCompared)),
+        ("shadowProbesSkipped", view.value("taped", TapeCounter.probesSkipped)),
+        ("shadowBooksDiffer", view.value("taped", TapeCounter.booksDiffer)),
+        ("snapshotsWritten", view.value("taped", TapeCounter.snapshotsWritten)),
+        ("snapshotSequence", view.value("taped", TapeCounter.snapshotSequence)),
+        ("tapeLongestSynchronization", view.value("taped", TapeCounter.longestSynchronization)),
+      ]
+    }
     (verdict, reasons) = Self.judge(
       session: session, view: view, auditor: auditor, expected: expected, ringLaps: ringLaps,
       supervisorStatus: supervisorStatus)
+    self.counts = counts
   }
 
   private static func latencies(_ view: SetView, _ auditor: borrowing Auditor) -> [Latency] {
@@ -154,12 +172,34 @@ struct RunReport {
     } else if session.options.verify, auditor.endOfSession != nil {
       missing.append("the expected result could not be computed: nothing is verified")
     }
+    if view.value("taped", TapeCounter.booksDiffer) == 1 {
+      wrong.append("bookd's books differ from those of the tape (`bulkhead status` names the instrument)")
+    }
+    missing += missingOnTape(session, view, auditor)
     let disagreements = view.value("merged", MergeCounter.lineDisagreements)
     if disagreements > 0 { wrong.append("the lines disagreed about \(disagreements) messages") }
     if ringLaps > auditor.laps { missing.append("\(ringLaps) ring laps") }
     if supervisorStatus != 0 { missing.append("the set stopped with code \(supervisorStatus)") }
     if !wrong.isEmpty { return (.wrong, wrong + missing) }
     return missing.isEmpty ? (.correct, []) : (.incomplete, missing)
+  }
+
+  /// What is not on the tape, if there is one.
+  private static func missingOnTape(
+    _ session: RunSession, _ view: SetView, _ auditor: borrowing Auditor
+  ) -> [String] {
+    guard session.topology.tape != nil else { return [] }
+    var missing: [String] = []
+    let holes = view.value("taped", TapeCounter.holes)
+    if holes > 0 {
+      missing.append(
+        "the tape has \(holes) holes of \(view.value("taped", TapeCounter.messagesInHoles)) messages")
+    }
+    let durable = view.value("taped", TapeCounter.durableSequence)
+    if let end = auditor.endOfSession, durable &+ 1 < end {
+      missing.append("sequences \(durable &+ 1)...\(end &- 1) are not safe on the tape")
+    }
+    return missing
   }
 
   /// What the stream says of itself that it lacks.

@@ -1,0 +1,246 @@
+import BookBuilder
+import CLinux
+import Glibc
+import OrderBook
+import ShmRing
+import StageRuntime
+import Tape
+import TapeShadow
+
+/// How the recorder's own books are, as of one moment.
+struct ShadowStatus {
+  var isWhole = false
+  var nextSequence: UInt64 = 1
+  var compared: UInt64 = 0
+  var skipped: UInt64 = 0
+  var difference: BookDifference?
+  var snapshotsWritten: UInt64 = 0
+  var snapshotFailures: UInt64 = 0
+  var snapshotSequence: UInt64 = 0
+  var snapshotAt: UInt64 = 0
+}
+
+/// Keeps books from the tape on a thread of low priority: reads what the writer has written, as any reader of the tape
+/// does, compares with bookd's probes, and writes snapshots. Nothing waits for it.
+final class ShadowThread: @unchecked Sendable {
+  struct Settings {
+    let capacity: BookCapacity
+    let channel: UInt8
+    let run: UInt64
+    let snapshotInterval: UInt64
+    let snapshotsKept: Int
+    let component: String
+    let tablePath: String
+    let configurationHash: UInt64
+  }
+
+  /// Records between two looks at the clock and the probes.
+  private static let recordsPerTurn = 4_096
+  private static let idleMicroseconds: UInt32 = 2_000
+  private static let niceness: Int32 = 5
+
+  private let settings: Settings
+  private let files: SystemTapeFiles
+  private let monitor = Monitor()
+  private var state = ShadowStatus()
+  /// Where the tape ends for good; nil while it goes on.
+  private var end: UInt64?
+  private var deadline: UInt64 = 0
+  private var hasStopped = false
+
+  init(settings: Settings, files: SystemTapeFiles) {
+    self.settings = settings
+    self.files = files
+  }
+
+  func start() -> Int32 { Thread.start { self.run() } }
+
+  var status: ShadowStatus { monitor.locked { state } }
+
+  /// The tape ends before this number: reads up to there, writes a last snapshot, and ends.
+  /// - Returns: whether it has by `deadline`.
+  func stop(end: UInt64, deadline: UInt64) -> Bool {
+    monitor.locked {
+      self.end = end
+      self.deadline = deadline
+      while !hasStopped, bulkhead_monotonic_nanoseconds() < deadline {
+        monitor.wait(until: min(deadline, bulkhead_monotonic_nanoseconds() &+ 20_000_000))
+      }
+      return hasStopped
+    }
+  }
+
+  private var isStopping: Bool { monitor.locked { end != nil } }
+
+  // MARK: The thread
+
+  private func run() {
+    _ = bulkhead_lower_thread_priority(Self.niceness)
+    follow()
+    monitor.locked {
+      hasStopped = true
+      monitor.signal()
+    }
+  }
+
+  private func say(_ text: String) { narrate("\(settings.component): \(text)") }
+
+  /// The books to begin with: of the newest snapshot of this run that is right, or empty ones.
+  private func beginning() -> ShadowBook {
+    var found: ShadowBook?
+    do throws(TapeFileError) {
+      let (taken, refused) = try SnapshotStore(files: files).newest(run: settings.run) { bytes in
+        do throws(BookImageError) {
+          found = try ShadowBook(image: bytes, capacity: settings.capacity)
+          return nil
+        } catch {
+          return "\(error)"
+        }
+      }
+      for text in refused { say("a snapshot is not used: \(text)") }
+      if let taken { say("own books from the snapshot before sequence \(taken.nextSequence)") }
+    } catch {
+      say("no snapshot can be read: \(error)")
+    }
+    switch consume found {
+    case .some(let book): return book
+    case .none: return ShadowBook(capacity: settings.capacity, channel: settings.channel)
+    }
+  }
+
+  /// Waits until the tape has a segment of this run; nil when it is over before.
+  private func reader(from sequence: UInt64) -> TapeReader<SystemTapeFiles>? {
+    while true {
+      if let index = try? TapeIndex(files),
+        let first = index.segments.first(where: { $0.header?.run == settings.run })
+      {
+        let start = sequence > 1 ? TapeStart.sequence(sequence) : .segment(first.ordinal)
+        if let reader = try? TapeReader(files: files, start: start) { return reader }
+      }
+      if isStopping { return nil }
+      usleep(10 * Self.idleMicroseconds)
+    }
+  }
+
+  private func follow() {
+    var book = beginning()
+    guard var reader = reader(from: book.position.nextSequence) else { return }
+    let table: TableReader
+    do throws(RingError) {
+      table = try TableReader.attach(
+        path: settings.tablePath, configurationHash: settings.configurationHash)
+    } catch {
+      return say("own books are not compared: \(error)")
+    }
+    var comparison = ProbeComparison(capacity: ProbeTable.entries)
+    var nextSnapshot = bulkhead_monotonic_nanoseconds() &+ settings.snapshotInterval
+    var snapshotAt: UInt64 = book.position.nextSequence
+    while true {
+      let count = turn(&reader, &book, &comparison)
+      compare(&comparison, table)
+      publish(book, comparison)
+      let now = bulkhead_monotonic_nanoseconds()
+      let stop = monitor.locked { end.map { (end: $0, deadline: deadline) } }
+      if let stop,
+        book.position.nextSequence >= stop.end || now >= stop.deadline || book.blindness != nil
+      {
+        // bookd stopped before: what it had to say is there.
+        compare(&comparison, table)
+        if book.blindness == nil, book.position.nextSequence != snapshotAt, now < stop.deadline {
+          write(book)
+        }
+        publish(book, comparison)
+        return
+      }
+      if now >= nextSnapshot {
+        nextSnapshot = now &+ settings.snapshotInterval
+        if book.blindness == nil, book.position.nextSequence != snapshotAt {
+          write(book)
+          snapshotAt = book.position.nextSequence
+        }
+      }
+      if count == 0 {
+        usleep(Self.idleMicroseconds)
+        _ = try? reader.refresh()
+      }
+    }
+  }
+
+  /// Takes what is on the tape, up to a turn's worth.
+  private func turn(
+    _ reader: inout TapeReader<SystemTapeFiles>, _ book: inout ShadowBook, _ comparison: inout ProbeComparison
+  ) -> Int {
+    let wasBlind = book.blindness != nil
+    var count = 0
+    do throws(TapeDamage) {
+      while count < Self.recordsPerTurn, let record = try reader.next() {
+        count += 1
+        if let probe = book.take(record) { comparison.add(probe) }
+      }
+    } catch {
+      count += 1
+      switch error {
+      case .missingSegments, .unreadable:
+        // Nothing is wrong with the tape: these books are so late that its retention has overtaken them.
+        book.blind("what they were to read next is not kept any more: \(error)")
+      default:
+        say("S1: the tape is damaged: \(error)")
+        book.blind("the tape is damaged")
+      }
+    }
+    if let reason = book.blindness, !wasBlind { say("own books say nothing any more: \(reason)") }
+    return count
+  }
+
+  private func compare(_ comparison: inout ProbeComparison, _ table: borrowing TableReader) {
+    let found = comparison.advance { sequence in
+      table.probe(at: sequence, interval: BookProbe.interval).map {
+        OtherProbe(
+          BookProbe(
+            sequence: $0.sequence, instrument: UInt32(truncatingIfNeeded: $0.instrument), digest: $0.digest),
+          isWhole: $0.isWhole)
+      }
+    }
+    guard let found else { return }
+    say(
+      "S1: bookd's books differ from those of the tape: instrument \(found.ours.instrument) behind sequence \(found.ours.sequence) (equal behind \(comparison.agreedThrough))"
+    )
+  }
+
+  private func write(_ book: borrowing ShadowBook) {
+    let name = SnapshotName(run: settings.run, nextSequence: book.position.nextSequence)
+    let image = book.image()
+    do throws(SnapshotFailure) {
+      try image.withUnsafeBytes { (bytes) -> Result<Void, SnapshotFailure> in
+        do throws(SnapshotFailure) {
+          try SnapshotStore(files: files).write(name, bytes, keep: settings.snapshotsKept) {
+            book.difference(from: $0)
+          }
+          return .success(())
+        } catch {
+          return .failure(error)
+        }
+      }.get()
+      monitor.locked {
+        state.snapshotsWritten &+= 1
+        state.snapshotSequence = name.nextSequence
+        state.snapshotAt = bulkhead_monotonic_nanoseconds()
+      }
+    } catch {
+      monitor.locked { state.snapshotFailures &+= 1 }
+      say("no snapshot before sequence \(name.nextSequence): \(error)")
+    }
+  }
+
+  private func publish(_ book: borrowing ShadowBook, _ comparison: ProbeComparison) {
+    let isWhole = book.blindness == nil
+    let next = book.position.nextSequence
+    monitor.locked {
+      state.isWhole = isWhole
+      state.nextSequence = next
+      state.compared = comparison.compared
+      state.skipped = comparison.skipped
+      state.difference = comparison.firstDifference
+    }
+  }
+}

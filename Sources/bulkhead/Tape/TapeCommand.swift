@@ -1,0 +1,262 @@
+import Glibc
+import StageRuntime
+import Tape
+
+/// What `bulkhead tape` was asked for.
+struct TapeOptions: Equatable {
+  enum Action: String, CaseIterable {
+    case ls, verify, cat, export
+  }
+
+  enum Format: String, CaseIterable {
+    case jsonl, csv
+  }
+
+  var action = Action.ls
+  /// A directory with segments, or one whose directories hold them.
+  var directory = "/var/lib/bulkhead"
+  var name: String?
+  var json = false
+  var start = TapeStart.oldest
+  /// Messages from here on are wanted no more.
+  var through: UInt64?
+  var count: Int?
+  var hex = false
+  var digest = false
+  var pastDamage = false
+  var format = Format.jsonl
+  var kinds: [String] = []
+
+  static let usage = """
+    usage: bulkhead tape ls|verify|cat|export [DIRECTORY] [--name INSTANCE] [--json] [option]...
+    Looks at what taped has recorded. Reads files only: the set may run or be dead. DIRECTORY holds the segments, or
+    directories of instances that do (default /var/lib/bulkhead).
+      ls       the segments, from their headers and ends
+      verify   reads everything: checksums, chain, order, seals; names what is damaged or missing, and where
+                 --digest   also plays the newest run's session into books: digests of its events and books
+      cat      the records, one a line
+      export   the messages, gaps and holes, to be read by other programs
+                 --format jsonl|csv   (default jsonl)
+    for cat and export:
+      --from oldest|newest-run|SEQUENCE   where to begin; a sequence number is one of the newest run (default oldest)
+      --through SEQUENCE   end behind this number
+      --count N            end after N records
+      --kind NAME          cat: only records of this kind (message, gap, sessionStart, endOfSession, hole, or a message's type)
+      --hex                cat: add the record's bytes
+      --past-damage        go on behind damage, which is a line of its own; without it the output ends there
+    Exit: 0, 1 damage or holes (ls: unreadable segments), 3 no such tape, 4 it cannot be read, 64 usage.
+    """
+
+  static func parse(_ arguments: [String]) throws(ToolUsageError) -> TapeOptions {
+    var options = TapeOptions()
+    var rest = arguments[...]
+    let words = Action.allCases.map(\.rawValue).joined(separator: ", ")
+    guard let action = rest.popFirst() else { throw ToolUsageError(line: "one of \(words) is wanted") }
+    guard let known = Action(rawValue: action) else {
+      throw ToolUsageError(line: "one of \(words) is wanted, not `\(action)`")
+    }
+    options.action = known
+    var hasDirectory = false
+    while let argument = rest.first {
+      switch argument {
+      case "--name": options.name = try ToolUsageError.value(&rest)
+      case "--json", "--hex", "--digest", "--past-damage":
+        rest.removeFirst()
+        switch argument {
+        case "--json": options.json = true
+        case "--hex": options.hex = true
+        case "--digest": options.digest = true
+        default: options.pastDamage = true
+        }
+      case "--from": options.start = try start(try ToolUsageError.value(&rest))
+      case "--through": options.through = try number(&rest)
+      case "--count": options.count = Int(clamping: try number(&rest))
+      case "--kind": options.kinds.append(try ToolUsageError.value(&rest))
+      case "--format":
+        let text = try ToolUsageError.value(&rest)
+        guard let format = Format(rawValue: text) else {
+          throw ToolUsageError(line: "--format needs jsonl or csv, not '\(text)'")
+        }
+        options.format = format
+      default:
+        rest.removeFirst()
+        guard !argument.hasPrefix("-") else { throw ToolUsageError(line: "unknown argument `\(argument)`") }
+        guard !hasDirectory else {
+          throw ToolUsageError(line: "one directory is wanted, not also `\(argument)`")
+        }
+        hasDirectory = true
+        options.directory = argument
+      }
+    }
+    return options
+  }
+
+  private static func start(_ text: String) throws(ToolUsageError) -> TapeStart {
+    switch text {
+    case "oldest": return .oldest
+    case "newest-run": return .newestRun
+    default:
+      guard let sequence = UInt64(text) else {
+        throw ToolUsageError(line: "--from needs oldest, newest-run or a sequence number, not '\(text)'")
+      }
+      return .sequence(sequence)
+    }
+  }
+
+  private static func number(_ rest: inout ArraySlice<String>) throws(ToolUsageError) -> UInt64 {
+    let option = rest.first ?? ""
+    let text = try ToolUsageError.value(&rest)
+    guard let number = UInt64(text), number > 0 else {
+      throw ToolUsageError(line: "\(option) needs a whole number from 1 on, not '\(text)'")
+    }
+    return number
+  }
+}
+
+/// `bulkhead tape`: what was recorded.
+func tapeCommand(_ arguments: [String]) -> Int32 {
+  if arguments.contains("--help") || arguments.contains("-h") {
+    print(TapeOptions.usage)
+    return ExitCode.success
+  }
+  do throws(ToolUsageError) {
+    return TapeCommand(options: try TapeOptions.parse(arguments), output: .standard()).run()
+  } catch {
+    narrate("bulkhead tape: \(error.line)\ntry `bulkhead tape --help`")
+    return ExitCode.usage
+  }
+}
+
+/// The running command.
+struct TapeCommand {
+  let options: TapeOptions
+  let output: LineOutput
+  var say: (String) -> Void = { narrate("bulkhead tape: \($0)") }
+
+  func run() -> Int32 {
+    switch find() {
+    case .failure(let failure):
+      say(failure.line)
+      return failure.code
+    case .success(let files):
+      defer { output.flush() }
+      do throws(TapeFileError) {
+        switch options.action {
+        case .ls: return list(files, try TapeIndex(files))
+        case .verify: return verify(files)
+        case .cat, .export: return try show(files)
+        }
+      } catch {
+        say("\(error)")
+        return ExitCode.cannotTell
+      }
+    }
+  }
+
+  // MARK: Finding it
+
+  private func find() -> Result<SystemTapeFiles, TapFailure> {
+    let here = SystemTapeFiles(directory: options.directory)
+    let names: [String]
+    do throws(TapeFileError) { names = try here.list() } catch {
+      return .failure(
+        TapFailure(code: error.code == ENOENT ? ExitCode.notRunning : ExitCode.cannotTell, line: "\(error)"))
+    }
+    if options.name == nil, names.contains(where: { TapeLayout.ordinal(fileName: $0) != nil }) {
+      return .success(here)
+    }
+    let instances = names.filter { name in
+      let found = (try? SystemTapeFiles(directory: "\(options.directory)/\(name)").list()) ?? []
+      return found.contains { TapeLayout.ordinal(fileName: $0) != nil }
+    }.sorted()
+    if let name = options.name {
+      guard instances.contains(name) else {
+        return .failure(
+          TapFailure(code: ExitCode.notRunning, line: "no tape of \"\(name)\" in \(options.directory)"))
+      }
+      return .success(SystemTapeFiles(directory: "\(options.directory)/\(name)"))
+    }
+    switch instances.count {
+    case 1: return .success(SystemTapeFiles(directory: "\(options.directory)/\(instances[0])"))
+    case 0: return .failure(TapFailure(code: ExitCode.notRunning, line: "no tape in \(options.directory)"))
+    default:
+      let list = instances.joined(separator: ", ")
+      return .failure(TapFailure(code: ExitCode.usage, line: "several tapes: --name one of \(list)"))
+    }
+  }
+
+  // MARK: ls
+
+  private func list(_ files: SystemTapeFiles, _ index: TapeIndex) -> Int32 {
+    if options.json {
+      var json = JSONText()
+      json.object { json in
+        json.field("schema", "bulkhead.tape.ls")
+        json.field("version", 1)
+        json.field("directory", files.directory)
+        json.array("segments") { json in for segment in index.segments { Self.write(segment, to: &json) } }
+        Self.write(snapshots(files), to: &json)
+      }
+      output.line(json.text)
+    } else {
+      let widths = [8, 26, 12, 22, 12, 14, 14, 16]
+      output.line(
+        Self.row(["SEGMENT", "STATE", "SESSION", "BEGUN", "FIRST", "NEXT", "RECORDS", "BYTES"], widths))
+      for segment in index.segments {
+        let header = segment.header
+        let seal = segment.seal
+        output.line(
+          Self.row(
+            [
+              String(segment.ordinal),
+              segment.damage.map { "\($0.name)" } ?? seal.map { Self.reason($0) } ?? "open",
+              header.map { printable($0.session.bytes) } ?? "-",
+              header.map { String(universalTime($0.createdAt).prefix(19)) } ?? "-",
+              header.map { grouped($0.firstSequence) } ?? "-", seal.map { grouped($0.nextSequence) } ?? "-",
+              seal.map { grouped($0.frames) } ?? "-", grouped(segment.bytes),
+            ], widths))
+        if let damage = segment.damage { output.line("         \(damage)") }
+      }
+      for line in Self.lines(snapshots(files)) { output.line(line) }
+    }
+    return index.segments.contains { $0.damage != nil } ? ExitCode.failure : ExitCode.success
+  }
+
+  static func reason(_ seal: TapeSeal) -> String {
+    SealReason(rawValue: seal.reason)?.name ?? "closed (\(seal.reason))"
+  }
+
+  static func row(_ fields: [String], _ widths: [Int]) -> String {
+    var text = ""
+    for (field, width) in zip(fields, widths) {
+      text += field + String(repeating: " ", count: max(1, width - field.count))
+    }
+    while text.last == " " { text.removeLast() }
+    return text
+  }
+
+  private static func write(_ segment: SegmentSummary, to json: inout JSONText) {
+    json.object { json in
+      json.field("ordinal", segment.ordinal)
+      json.field("name", segment.name)
+      json.field("bytes", segment.bytes)
+      if let header = segment.header {
+        json.field("run", header.run)
+        json.field("session", printable(header.session.bytes))
+        json.field("channel", Int(header.channel))
+        json.field("build", header.build)
+        json.field("configurationHash", hexadecimal(header.configurationHash))
+        json.field("createdAt", header.createdAt)
+        json.field("firstSequence", header.firstSequence)
+        json.field("ringPosition", header.ringPosition)
+      }
+      if let seal = segment.seal {
+        json.field("sealed", reason(seal))
+        json.field("nextSequence", seal.nextSequence)
+        json.field("records", seal.frames)
+        json.field("sealedAt", seal.sealedAt)
+      }
+      if let damage = segment.damage { json.field("damage", "\(damage)") }
+    }
+  }
+}
