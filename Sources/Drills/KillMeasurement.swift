@@ -1,8 +1,8 @@
 /// The durations that a kill is judged by.
 public enum KillMetric: String, Sendable, CaseIterable {
-  /// From the kill to the supervisor's record of the death.
+  /// From the kill to the supervisor's first record of it.
   case detect
-  /// From there to the first beat of the successor.
+  /// From the record of the confirmed death to the first beat of the successor.
   case restart
   /// From the kill to the successor's READY.
   case recover

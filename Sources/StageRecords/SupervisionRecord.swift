@@ -28,6 +28,8 @@ public enum SupervisionEvent: UInt8, Sendable, CaseIterable {
   case stopped = 12
   /// The stream may be believed again: the component was the last that had to catch up.
   case trusted = 13
+  /// A process has begun to die: the kernel says so long before the death can be confirmed.
+  case dying = 14
 
   public var name: String {
     switch self {
@@ -36,6 +38,7 @@ public enum SupervisionEvent: UInt8, Sendable, CaseIterable {
     case .started: "started"
     case .ready: "ready"
     case .died: "died"
+    case .dying: "dying"
     case .leftDown: "left down"
     case .alarm: "alarm"
     case .cleared: "cleared"

@@ -26,6 +26,7 @@ final class SupervisedComponent {
   /// Epoch on the control page when the current process was started; READY counts only in a later one.
   private var epochBeforeStart: UInt64 = 0
   private var epochSeenReady: UInt64 = 0
+  private var pidSeenDying: pid_t = 0
 
   init(stage: Topology.Stage, of topology: Topology, history: RestartHistory) throws(RingError) {
     self.stage = stage
@@ -62,6 +63,14 @@ final class SupervisedComponent {
     guard pid > 0, isReady, control.epoch != epochSeenReady, control.readyTime > 0 else { return nil }
     epochSeenReady = control.epoch
     return control.readyTime
+  }
+
+  /// True the first time that the current process is seen to die.
+  func takeDying() -> Bool {
+    // The word is this process's from the moment its number is on the page.
+    guard pid > 0, pid != pidSeenDying, control.pid == pid, control.isDying else { return false }
+    pidSeenDying = pid
+    return true
   }
 
   /// Starts a process. Returns its pid, or -errno.

@@ -6,6 +6,14 @@ import Supervision
 
 /// What follows a death.
 extension Supervisor {
+  /// A death that is under way. A book stage takes tens of milliseconds to give its memory back; until then its death is not
+  /// confirmed, and nothing takes its place, but nobody is to trust what it left any longer.
+  func noteDying(_ component: SupervisedComponent, at index: Int, _ now: UInt64) {
+    guard component.takeDying() else { return }
+    distrust(index, now: now)
+    journal.note(.dying, component.name, pid: component.pid, epoch: component.epoch)
+  }
+
   /// A death that the kernel has confirmed.
   func respondToDeath(of component: SupervisedComponent, at index: Int, _ now: UInt64) {
     distrust(index, now: now)

@@ -110,6 +110,7 @@ final class Supervisor {
       let now = bulkhead_monotonic_nanoseconds()
       let step = clock.step(to: now)
       for (index, component) in components.enumerated() {
+        noteDying(component, at: index, now)
         if timer.isDead(index) { respondToDeath(of: component, at: index, now) }
         restartIfDue(component, now)
         scan(component, at: index, step: step, now: now)

@@ -159,8 +159,11 @@ struct DrillRunner {
       measurement.cause = "\(ExitCause.killed)"
       return measurement
     }
-    if let death = set.events[index...].first(where: { $0.event == .died && $0.pid == victim.pid }) {
-      measurement.set(.detect, from: measurement.killedAt, to: death.instant)
+    let own = set.events[index...].filter { $0.pid == victim.pid }
+    if let first = own.first(where: { $0.event == .dying || $0.event == .died }) {
+      measurement.set(.detect, from: measurement.killedAt, to: first.instant)
+    }
+    if let death = own.first(where: { $0.event == .died }) {
       measurement.set(.restart, from: death.instant, to: box?.page.beganTime ?? 0)
       measurement.cause = ExitCause(code: death.cause, number: death.code).map { "\($0)" } ?? "no cause"
     }
