@@ -133,7 +133,7 @@ extension BookBuilder {
       let reason =
         TrustReason(
           rawValue: instruments.ownTrust(instrument) & ~InstrumentTable.quarantineBit) ?? .capacity
-      instruments.setTrust(instrument, reason: reason.rawValue)
+      setTrust(instrument, reason)
       let event = BookEventHeader(
         sequence: first, venueTime: 0, receiveTime: receiveTime, instrument: instrument, channel: channel,
         flags: EventFlags.stale)

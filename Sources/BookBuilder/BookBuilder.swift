@@ -190,6 +190,12 @@ public struct BookBuilder: ~Copyable {
     }
   }
 
+  /// Sets an instrument's own trust, and whether messages about its orders are withheld: the two never part.
+  mutating func setTrust(_ instrument: UInt32, _ reason: TrustReason, isQuarantined: Bool = false) {
+    instruments.setTrust(instrument, reason: reason.rawValue, isQuarantined: isQuarantined)
+    books.setClosed(isQuarantined, instrument: instrument)
+  }
+
   /// Makes an instrument (0 = the channel) stale, with a trust event, unless it or the channel is already. A full table
   /// or the policy quarantines it instead: then its book is given up, so that what it held is room for the others. A wrong
   /// message while the channel is stale quarantines nothing: what is missing explains it.
@@ -203,11 +209,8 @@ public struct BookBuilder: ~Copyable {
     guard isQuarantined ? !instruments.isQuarantined(instrument) : !instruments.isStale(instrument) else {
       return
     }
-    instruments.setTrust(instrument, reason: reason.rawValue, isQuarantined: isQuarantined)
-    if isQuarantined {
-      books.removeAll(instrument: instrument)
-      books.setClosed(true, instrument: instrument)
-    }
+    setTrust(instrument, reason, isQuarantined: isQuarantined)
+    if isQuarantined { books.removeAll(instrument: instrument) }
     var event = event
     event.instrument = instrument
     event.flags = EventFlags.stale

@@ -106,8 +106,7 @@ extension BookBuilder {
       }
     }
     if !orders.isEmpty { events.appendBestPrices(header, books.bestPrices(instrument: header.instrument)) }
-    instruments.setTrust(header.instrument, reason: TrustReason.none.rawValue)
-    books.setClosed(false, instrument: header.instrument)
+    setTrust(header.instrument, .none)
     var live = header
     live.flags = instruments.isStale(0) ? EventFlags.stale : 0
     events.appendTrust(live, state: .live, reason: .none, first: header.sequence, last: header.sequence)
