@@ -86,6 +86,7 @@ public struct TapeStage: ~Copyable {
     if opening.cutBytes > 0, !opening.wasDamaged {
       narrate("\(process.component): cut \(opening.cutBytes) bytes of a record that was being written")
     }
+    control.set(TapeCounter.backlogged, 0)
     startedDamaged = opening.wasDamaged
     control.set(TapeCounter.cutBytes, opening.cutBytes)
     encoder = TapeEncoder(plan: plan, tail: opening.tail)
@@ -146,6 +147,7 @@ public struct TapeStage: ~Copyable {
           newest: merged.appliedSequence, control)
         control.set(TapeCounter.lastError, UInt64(error.code))
         control.add(TapeCounter.fileErrors)
+        control.set(TapeCounter.backlogged, 1)
         control.setState(.ready)
         control.beat()
         if bulkhead_stop_requested() { exit(ExitCode.failure) }
@@ -387,11 +389,14 @@ public struct TapeStage: ~Copyable {
     }
     let isWhole = writer.stop(deadline: deadline)
     if let shadow {
-      _ = shadow.stop(end: encoder.nextSequence, deadline: began &+ Self.shadowNanoseconds)
+      // What did not come onto the tape is nothing to wait for.
+      let written = writer.status.written
+      let end = (written?.run == plan.run ? written?.nextSequence : nil) ?? 1
+      _ = shadow.stop(end: end, deadline: began &+ Self.shadowNanoseconds)
       let reached = shadow.status
-      if reached.isWhole, reached.nextSequence < encoder.nextSequence {
+      if reached.isWhole, reached.nextSequence < end {
         narrate(
-          "taped: own books came to sequence \(reached.nextSequence &- 1) of \(encoder.nextSequence &- 1) before the end"
+          "taped: own books came to sequence \(reached.nextSequence &- 1) of \(end &- 1) before the end"
         )
       }
     }

@@ -17,6 +17,7 @@ final class ComponentWatch {
   private let inputs: [RingInput]
   private let output: RingOutput?
   private let isReceiver: Bool
+  private let isRecorder: Bool
   private(set) var ladder: LivenessLadder
   /// From when the mark was reached: what the cause of an alarm is told by.
   private var sampleAtMark: ProcessSample?
@@ -35,6 +36,7 @@ final class ComponentWatch {
       try RingOutput(path: "\(directory)/\(ring.name).ring")
     }
     isReceiver = stage.line != nil
+    isRecorder = stage.name == topology.tapeStage
     ladder = LivenessLadder(
       thresholds: LivenessThresholds(
         mark: stage.ladder.markNanoseconds, alarm: stage.ladder.alarmNanoseconds,
@@ -79,6 +81,8 @@ final class ComponentWatch {
       if published > position { reading.backlog &+= published &- position }
     }
     if isReceiver { look(at: socket, &reading) }
+    // It waits for its disk, and lets the ring keep what comes: a successor would wait for the same disk. Its loop beats.
+    if isRecorder, control.value(TapeCounter.backlogged) == 1 { reading.backlog = 0 }
     reading.output = output?.published ?? 0
     return reading
   }

@@ -217,9 +217,12 @@ final class TapeTests: XCTestCase {
   /// durable is there.
   func testAFullDiskThatStaysFull() throws {
     let folder = try TapeFolder()
-    let run = try runOnASmallDisk(folder, [])
+    // Waiting for a disk is not hanging, however long it takes.
+    let ladder = "stage.taped.ladder={ mark = \"100ms\", alarm = \"500ms\", fence = \"1s\" }"
+    let run = try runOnASmallDisk(folder, [ladder])
     defer { try? FileManager.default.removeItem(atPath: folder.path + ".kept") }
     let finished = try run.finish()
+    finished.expect(finished.report.restarts["taped"], 0, "restarts of the recorder")
     finished.expect(finished.report.verdict, "incomplete", "verdict")
     finished.expect(finished.report.messagesApplied, finished.report.messagesSent, "messages applied")
     finished.expectOrdered()
