@@ -105,6 +105,13 @@ public struct DrillJudgement: Sendable {
     let gaps = rounds.reduce(0) { $0 + $1.outcome.gaps + $1.outcome.restartGaps }
     judge("C6", "declared gaps are what is truly missing: nothing", "\(gaps) gaps", gaps == 0)
     Self.judgeBystanders(drill, rounds, judge)
+    if let gap = Self.longestBystanderGap(drill, rounds) {
+      let holds = gap < Self.alarmNanoseconds
+      criteria.append(
+        DrillCriterion(
+          code: "C8", text: "no bystander without a beat for 100 ms", found: "longest \(gap / 1_000) µs",
+          verdict: !judgesTimes ? .notJudged : holds ? .pass : .fail))
+    }
     // With the supervisor dead as well, nobody was there to read the cause; but the death is recorded.
     let isUnwatched = drill.victims?.contains("watchdogd") ?? true
     let unread = kills.filter {
@@ -154,12 +161,17 @@ public struct DrillJudgement: Sendable {
     round.outcome.verdict == "correct" && round.outcome.messagesApplied == round.outcome.messagesSent
   }
 
+  /// The longest time between two beats of those that were not hit; nil when anybody may have been.
+  private static func longestBystanderGap(_ drill: Drill, _ rounds: [DrillRound]) -> UInt64? {
+    guard let victims = drill.victims else { return nil }
+    return rounds.flatMap(\.after).filter { !victims.contains($0.name) }.map(\.longestBeatGap).max()
+  }
+
   private static func judgeBystanders(
     _ drill: Drill, _ rounds: [DrillRound], _ judge: (String, String, String, Bool) -> Void
   ) {
     guard let victims = drill.victims else { return }
     var changed: [String] = []
-    var gap: UInt64 = 0
     var grown: [String] = []
     var restarted: [String] = []
     var compared = 0
@@ -170,7 +182,6 @@ public struct DrillJudgement: Sendable {
           continue
         }
         if later.pid != process.pid || later.epoch != process.epoch { changed.append(process.name) }
-        gap = max(gap, later.longestBeatGap)
         // A day may end with the last recovery; then only the pages are left to look at.
         guard later.descriptors > 0 else { continue }
         compared += 1
@@ -183,8 +194,6 @@ public struct DrillJudgement: Sendable {
       restarted += round.outcome.restarts.filter { !victims.contains($0.key) && $0.value > 0 }.map(\.key)
     }
     judge("C7", "bystanders: same process, same epoch", changed.first ?? "unchanged", changed.isEmpty)
-    judge(
-      "C8", "no bystander without a beat for 100 ms", "longest \(gap / 1_000) µs", gap < alarmNanoseconds)
     let laps = rounds.reduce(0) { $0 + $1.outcome.ringLaps }
     let drops = rounds.reduce(0) { $0 + $1.outcome.kernelDrops }
     judge(

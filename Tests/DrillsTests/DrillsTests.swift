@@ -161,7 +161,11 @@ final class DrillsTests: XCTestCase {
   }
 
   func testTimesAreReportedWhereTheyAreNotJudged() {
-    let judgement = judge(times: false) { $0.kills[1] = self.kill(detect: 90_000_000) }
+    let judgement = judge(times: false) { round in
+      round.kills[1] = self.kill(detect: 90_000_000)
+      round.after[0] = ProcessFootprint(
+        name: "rxd@a", pid: 10, epoch: 1, descriptors: 9, mappings: 40, longestBeatGap: 400_000_000)
+    }
     XCTAssertEqual(failed(judgement), [])
     XCTAssertEqual(judgement.criteria.first { $0.code == "detect" }?.verdict, .notJudged)
     XCTAssertEqual(judgement.percentiles[.detect]?.maximum, 90_000_000)
