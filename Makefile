@@ -15,7 +15,7 @@ TARGET =
 .PHONY: check check-loops check-models models unit-test pipeline-test
 .PHONY: fuzz fuzz-short simulate simulate-one seeded-defects test-interleavings explore-interleavings
 .PHONY: torture torture-short sanitize drills drills-short drills-merge fuzz-ci
-.PHONY: bench bench-ring bench-book bench-merge
+.PHONY: drill-pauses bench bench-ring bench-book bench-merge
 .PHONY: book-oracle book-oracle-short
 .PHONY: test-python-client python-wheel
 
@@ -40,6 +40,7 @@ help:
 	@echo "make bench-book  the books beside a plain and a lean one in C++"
 	@echo "make test-python-client  the Python client's wheel in a clean environment, against mock and real servers"
 	@echo "make python-wheel  build that wheel into .build/python"
+	@echo "make drill-pauses  stop every stage for a sweep of times, judge when the ladder fires"
 	@echo "make format format the sources"
 
 build:
@@ -181,6 +182,10 @@ fuzz:
 # As continuous integration on two cores can afford it: a minute for each target, two at a time.
 fuzz-ci:
 	FUZZ_JOBS=2 scripts/fuzz 60 $(TARGET)
+
+# Every stage stopped for 5 to 1500 ms: when each tier of the ladder fires (docs/SUPERVISION.md). Wants a quiet machine.
+drill-pauses: build
+	scripts/drill-pauses $(BIN)
 
 fuzz-short: SECONDS = 20
 fuzz-short: fuzz
