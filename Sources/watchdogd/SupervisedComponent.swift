@@ -73,6 +73,9 @@ final class SupervisedComponent {
     return true
   }
 
+  /// The current process was seen to die; its death is not confirmed yet.
+  var isDying: Bool { pid > 0 && pid == pidSeenDying }
+
   /// Starts a process. Returns its pid, or -errno.
   func spawn(arguments: [String]) -> pid_t {
     epochBeforeStart = control.epoch

@@ -16,7 +16,7 @@ extension Supervisor {
 
   /// A death that the kernel has confirmed.
   func respondToDeath(of component: SupervisedComponent, at index: Int, _ now: UInt64) {
-    distrust(index, now: now)
+    if !component.isDying { distrust(index, now: now) }
     let pid = component.pid
     let epoch = component.epoch
     let fencedAt = component.fencedAt

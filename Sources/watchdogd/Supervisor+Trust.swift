@@ -50,7 +50,7 @@ extension Supervisor {
     let watch = component.watch
     // The position first: what is published meanwhile is still to be read.
     let position = watch.inputPosition
-    let isWell = component.isReady && watch.ladder.isWell
+    let isWell = component.isReady && !component.isDying && watch.ladder.isWell
     guard holds.look(index, isWell: isWell, position: position, frontier: watch.inputFrontier),
       actions.state == .stale
     else { return }

@@ -96,8 +96,8 @@ final class LivenessTests: XCTestCase {
         brief(events, of: stage),
         [
           "\(stage) started", "\(stage) ready", "\(stage) alarm mark beat", "\(stage) alarm alarm beat",
-          "\(stage) alarm fence beat", "\(stage) fenced", "\(stage) died", "\(stage) started",
-          "\(stage) ready",
+          "\(stage) alarm fence beat", "\(stage) dying", "\(stage) fenced", "\(stage) died",
+          "\(stage) started", "\(stage) ready",
         ], "\(events)")
       let death = try XCTUnwrap(events.first { $0.event == "died" })
       let successor = try XCTUnwrap(events.last { $0.event == "started" && $0.component == stage })

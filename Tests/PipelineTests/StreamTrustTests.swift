@@ -67,8 +67,8 @@ final class StreamTrustTests: XCTestCase {
       XCTAssertEqual(
         kinds,
         [
-          "\(stage) started", "\(stage) ready", "\(stage) action", "\(stage) died", "\(stage) started",
-          "\(stage) ready", "bookd trusted",
+          "\(stage) started", "\(stage) ready", "\(stage) action", "\(stage) dying", "\(stage) died",
+          "\(stage) started", "\(stage) ready", "bookd trusted",
         ], "\(events)")
       let finished = try run.finish()
       finished.expectCorrect()
