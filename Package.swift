@@ -102,7 +102,7 @@ let package = Package(
       "bookd",
       [
         "CLinux", "ShmRing", "StageRecords", "FeedWire", "OrderBook", "BookBuilder", "StageRuntime",
-        "Topology",
+        "Tape", "Topology",
       ]),
     stage("taped", ["StageRuntime", "TapeLoop"]),
     stage(

@@ -5,14 +5,16 @@ import OrderBook
 import ShmRing
 import StageRecords
 import StageRuntime
+import Tape
 import Topology
 
 /// Drives the ``BookBuilder``: takes the merged stream from its ring, publishes the events of one venue message in
 /// one piece, keeps the table of best prices.
 ///
-/// A successor rebuilds the books by replaying the merged ring from its oldest record, silent until it has passed the
-/// newest event on its own ring. When the merged ring no longer reaches back to the session's first message, the
-/// part that is missing is published as a gap and every book is stale: the stream goes on, but says so.
+/// A successor rebuilds the books, silent until it has passed the newest event on its own ring: from the newest verified
+/// snapshot and the tape behind it where a recorder keeps them, otherwise from the beginning; and from the merged ring. When
+/// neither reaches back far enough, the part that is missing is published as a gap and every book is stale: the stream
+/// goes on, but says so.
 struct BookStage: ~Copyable {
   /// Messages between two looks at clock and control page.
   private static let messagesPerTurn = 256
@@ -23,8 +25,8 @@ struct BookStage: ~Copyable {
   private static let idleNanoseconds: Int64 = 50_000_000
   private static let reportNanoseconds: UInt64 = 50_000_000
 
-  private let control: ControlPage
-  private var input: RingConsumer
+  let control: ControlPage
+  var input: RingConsumer
   private var output: EventOutput
   private let probes: TableWriter
   /// A recorder compares its books with these.
@@ -37,8 +39,8 @@ struct BookStage: ~Copyable {
   private var imagesApplied: UInt64 = 0
   private var imagesVoid: UInt64 = 0
   /// Room for a batch of records, each from a cell's start.
-  private let buffer: UnsafeMutableRawPointer
-  private let recordRoom: Int
+  let buffer: UnsafeMutableRawPointer
+  let recordRoom: Int
   private let kinds: UnsafeMutableBufferPointer<UInt8>
   private let lengths: UnsafeMutableBufferPointer<Int>
   /// The batch's messages, or what lies where they would: only hints are taken from here.
@@ -51,8 +53,12 @@ struct BookStage: ~Copyable {
   /// The first message that was read of the merged ring, once one was; the books know nothing before it.
   private var firstReplayed: UInt64 = 0
   private var replayed: UInt64 = 0
+  /// Where the tape lies that a restored state goes on from; nil without one.
+  let tape: SystemTapeFiles?
+  /// What the merged ring holds before this message is known already, from a snapshot and the tape.
+  var knownBefore: UInt64 = 0
   private var stateLost: UInt64 = 0
-  private var nextExpected: UInt64 = 1
+  var nextExpected: UInt64 = 1
   private var inputLaps: UInt64 = 0
   private var applied: UInt64 = 0
   private var newestStamp: UInt64 = 0
@@ -84,8 +90,6 @@ struct BookStage: ~Copyable {
       instruments: topology.capacity.instruments)
     let takesImages = topology.channel.arbitration.unrecoverable == .snapshot
     policy = ErrorPolicy(topology.capacity.onError)
-    builder = BookBuilder(
-      capacity: capacity, channel: topology.channel.number, policy: policy, takesImages: takesImages)
     image = MarketImageLoader(
       orders: takesImages ? topology.capacity.orders : 0,
       instruments: takesImages ? topology.capacity.instruments : 0)
@@ -95,6 +99,18 @@ struct BookStage: ~Copyable {
     input = process.consumer("merged", start: .oldest)
     publishedThrough = output.newestSequence
     hasCaughtUp = publishedThrough == 0
+    if let stored = StoredState.find(
+      process, publishedThrough: publishedThrough, capacity: capacity, policy: policy)
+    {
+      nextExpected = stored.nextSequence
+      knownBefore = stored.nextSequence
+      tape = stored.files
+      builder = stored.intoBuilder()
+    } else {
+      tape = nil
+      builder = BookBuilder(
+        capacity: capacity, channel: topology.channel.number, policy: policy, takesImages: takesImages)
+    }
     recordRoom = (input.maximumRecordBytes + 127) / 64 * 64
     let bytes = recordRoom * Self.batchRecords
     buffer = UnsafeMutableRawPointer.allocate(byteCount: bytes, alignment: 64)
@@ -127,6 +143,7 @@ struct BookStage: ~Copyable {
     var wait = strategy
     control.setState(hasCaughtUp ? .ready : .catchingUp)
     control.beat()
+    readTape()
     while true {
       if turn() {
         wait.reset()
@@ -206,7 +223,7 @@ struct BookStage: ~Copyable {
 
   /// One record of the merged ring.
   @inline(__always)
-  private mutating func take(_ kind: UInt8, _ bytes: Int, _ record: UnsafeMutableRawPointer) {
+  mutating func take(_ kind: UInt8, _ bytes: Int, _ record: UnsafeMutableRawPointer) {
     if isSessionOver { return countRefused() }
     switch kind {
     case MergedRecord.Kind.message where bytes >= MergedRecord.messageHeaderBytes:
@@ -264,7 +281,8 @@ struct BookStage: ~Copyable {
       endSession()
     case MergedRecord.Kind.sessionStart where bytes >= MergedRecord.sessionBytes && nextExpected > 1:
       // After a merge restart the same session may be announced again, at the number that is due.
-      if record.load(as: UInt64.self) < nextExpected { refuseSession() }
+      let first = record.load(as: UInt64.self)
+      if first < nextExpected, first >= knownBefore { refuseSession() }
     default: break
     }
   }
@@ -386,6 +404,7 @@ struct BookStage: ~Copyable {
   /// A number that was applied already. Merge never repeats one, so this is a broken invariant (or, in this version,
   /// a second session on a running set): the record is not applied, and the count shows on every surface.
   private mutating func refuse(_ sequence: UInt64) {
+    guard sequence >= knownBefore else { return }
     if outOfOrder == 0 {
       narrate("bookd: merged stream repeats sequence \(sequence), expected \(nextExpected): not applied")
     }

@@ -51,6 +51,65 @@ final class TapeTests: XCTestCase {
     return verification
   }
 
+  // MARK: Books from the tape
+
+  /// A book stage that dies when the merged ring no longer reaches back to the first message goes on from a snapshot and the
+  /// tape: nothing is stale, nothing is lost, and the digests are those of an undisturbed day (D-03, D-07's first half).
+  func testABookBeyondTheRingsIsRebuiltFromSnapshotAndTape() throws {
+    let folder = try TapeFolder()
+    let run = try SetRun(
+      Self.day + Self.noise + ["--window", "2048"],
+      settings: folder.settings + ["ring.merged.cells=16384", "tape.snapshot_interval=200ms"])
+    for messages in [60_000, 150_000, 220_000] as [UInt64] {
+      let before = try run.waitForMessages(messages)
+      let names = try FileManager.default.contentsOfDirectory(atPath: "\(folder.path)/\(run.instance)")
+      XCTAssertTrue(names.contains { $0.hasSuffix(".image") }, "a snapshot by then: \(names)")
+      try run.crash("bookd", of: before)
+    }
+    let finished = try run.finish()
+    finished.expectCorrect()
+    finished.expect(finished.report.restarts["bookd"], 3, "restarts")
+    let words = finished.errors.split(separator: "\n").filter { $0.hasPrefix("bookd: books of sequence ") }
+    finished.expect(words.count, 3, "snapshots that were used")
+    finished.expect(finished.errors.contains("could not be rebuilt"), false, "state that was lost")
+  }
+
+  /// Snapshots that are damaged are named and passed over; without any, the rings have to do, and say so.
+  func testDamagedSnapshotsAreNotUsed() throws {
+    let folder = try TapeFolder()
+    let run = try SetRun(
+      Self.day + ["--window", "2048"],
+      settings: folder.settings + [
+        "ring.merged.cells=16384", "tape.snapshot_interval=200ms", "tape.snapshots_kept=1000",
+      ])
+    let before = try run.waitForMessages(100_000)
+    let directory = "\(folder.path)/\(run.instance)"
+    // No more of them: the recorder stays down while all that there are get a byte changed in the middle.
+    let recorder = try XCTUnwrap(before.stage("taped")?.pid)
+    kill(recorder, SIGSTOP)
+    defer { kill(recorder, SIGCONT) }
+    var damaged = 0
+    for name in try FileManager.default.contentsOfDirectory(atPath: directory) where name.hasSuffix(".image")
+    {
+      let url = URL(fileURLWithPath: "\(directory)/\(name)")
+      var bytes = try Data(contentsOf: url)
+      bytes[bytes.count / 2] ^= 0x10
+      try bytes.write(to: url)
+      damaged += 1
+    }
+    XCTAssertGreaterThan(damaged, 0)
+    try run.crash("bookd", of: before)
+    let after = try run.waitForStatus("stale books") { $0.staleInstruments > 0 }
+    XCTAssertEqual(after.verdict, "STALE")
+    kill(recorder, SIGCONT)
+    let finished = try run.finish()
+    finished.expect(finished.report.verdict, "incomplete", "verdict")
+    finished.expect(finished.report.restartGaps.count, 1, "ranges whose state was lost")
+    let refused = finished.errors.split(separator: "\n").filter { $0.contains(".image is not used: ") }
+    finished.expect(refused.count, damaged, "snapshots that were refused by name")
+    finished.expect(finished.report.identityViolations, 0, "identity violations")
+  }
+
   /// What a shell command prints.
   private func shell(_ text: String) throws -> String {
     let process = try ProcessHandle(["/bin/sh", "-c", text])
