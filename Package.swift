@@ -180,6 +180,7 @@ let package = Package(
 
 // `make sanitize` builds the ring and its tests alone.
 if Context.environment["BULKHEAD_RING_ONLY"] != nil {
-  let ring = ["CLinux", "CNuma", "ShmRing", "ShmRingTests", "ringtorture", "RingTortureTests"]
+  let ring = ["CLinux", "CNuma", "CProcessor", "ShmRing", "ShmRingTests", "ringtorture", "RingTortureTests"]
   package.targets.removeAll { !ring.contains($0.name) }
+  package.products.removeAll { $0.name != "ShmRing" }
 }
