@@ -103,22 +103,24 @@ public struct SnapshotStore<Files: TapeFiles>: Sendable {
   }
 
   /// The newest snapshot of a run that `use` takes; older ones are tried when it refuses one.
-  /// - Parameter use: nil when it takes the bytes; otherwise what is wrong with them.
+  /// - Parameters:
+  ///   - latest: the highest ``SnapshotName/nextSequence`` that is of use.
+  ///   - use: nil when it takes the bytes; otherwise what is wrong with them.
   /// - Returns: the name of the one that was taken, and what was wrong with those that were not.
   public func newest(
-    run: UInt64, use: (UnsafeRawBufferPointer) -> String?
-  ) throws(TapeFileError) -> (taken: SnapshotName?, refused: [String]) {
-    var refused: [String] = []
-    for name in try list().reversed() where name.run == run {
+    run: UInt64, through latest: UInt64 = .max, use: (SnapshotName, UnsafeRawBufferPointer) -> String?
+  ) throws(TapeFileError) -> (taken: SnapshotName?, refused: [(name: SnapshotName, problem: String)]) {
+    var refused: [(name: SnapshotName, problem: String)] = []
+    for name in try list().reversed() where name.run == run && name.nextSequence <= latest {
       do throws(SnapshotFailure) {
         let bytes = try readBack(name.fileName)
-        if let problem = bytes.withUnsafeBytes({ use($0) }) {
-          refused.append("\(name.fileName): \(problem)")
+        if let problem = bytes.withUnsafeBytes({ use(name, $0) }) {
+          refused.append((name, problem))
           continue
         }
         return (name, refused)
       } catch {
-        refused.append("\(name.fileName): \(error)")
+        refused.append((name, "\(error)"))
       }
     }
     return (nil, refused)

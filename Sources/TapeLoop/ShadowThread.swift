@@ -89,7 +89,7 @@ final class ShadowThread: @unchecked Sendable {
   private func beginning() -> ShadowBook {
     var found: ShadowBook?
     do throws(TapeFileError) {
-      let (taken, refused) = try SnapshotStore(files: files).newest(run: settings.run) { bytes in
+      let (taken, refused) = try SnapshotStore(files: files).newest(run: settings.run) { _, bytes in
         do throws(BookImageError) {
           found = try ShadowBook(image: bytes, capacity: settings.capacity)
           return nil
@@ -97,7 +97,7 @@ final class ShadowThread: @unchecked Sendable {
           return "\(error)"
         }
       }
-      for text in refused { say("a snapshot is not used: \(text)") }
+      for (name, problem) in refused { say("a snapshot is not used: \(name.fileName): \(problem)") }
       if let taken { say("own books from the snapshot before sequence \(taken.nextSequence)") }
     } catch {
       say("no snapshot can be read: \(error)")

@@ -59,7 +59,7 @@ public struct TapeStage: ~Copyable {
 
   /// Opens the tape and goes on where it ends. With a disk in trouble it keeps trying, as `on_trouble` says.
   public init(process: borrowing StageProcess) {
-    guard let settings = process.topology.tape else {
+    guard let settings = process.topology.tape, let directory = process.topology.tapeDirectory else {
       fail("\(process.component): tape.enabled is false", code: ExitCode.configuration)
     }
     self.settings = settings
@@ -80,7 +80,7 @@ public struct TapeStage: ~Copyable {
       segmentBytes: UInt64(settings.segmentBytes), configurationHash: process.configurationHash,
       run: control.value(TapeCounter.run), channel: process.topology.channel.number, build: bulkheadVersion)
     journal = JournalState(component: process.component, halts: settings.onTrouble == .halt)
-    let files = SystemTapeFiles(directory: "\(settings.directory)/\(process.topology.host.instance)")
+    let files = SystemTapeFiles(directory: directory)
     let opening = Self.open(files, plan, control, merged, &journal)
     for finding in opening.findings { narrate("\(process.component): \(finding)") }
     if opening.cutBytes > 0, !opening.wasDamaged {

@@ -32,6 +32,9 @@ public struct Topology: Sendable {
   /// The recorder's stage; `nil` without a tape.
   public var tapeStage: String? { tape == nil ? nil : StagePlan.recorder }
 
+  /// Where the recorder's files of this instance lie; `nil` without a tape.
+  public var tapeDirectory: String? { tape.map { "\($0.directory)/\(host.instance)" } }
+
   /// The ring with this name.
   public func ring(named name: String) -> Ring? {
     rings.first { $0.name == name }

@@ -17,21 +17,19 @@ extension BookStage {
       let before = nextExpected
       do throws(TapeFileError) {
         var reader = try TapeReader(files: tape, start: .sequence(nextExpected))
-        try read(&reader, before: first)
+        read(&reader, before: first)
       } catch {
         narrate("bookd: the tape cannot be read: \(error)")
         break
       }
       if nextExpected == before { break }
     }
-    knownBefore = max(knownBefore, nextExpected)
+    knownBefore = nextExpected
     narrate("bookd: sequences \(restored)...\(nextExpected - 1) from the tape, the rest from the merged ring")
   }
 
   /// Applies records of the tape up to a sequence number, to the tape's end, or to the first thing on it that is not right.
-  private mutating func read(_ reader: inout TapeReader<SystemTapeFiles>, before end: UInt64)
-    throws(TapeFileError)
-  {
+  private mutating func read(_ reader: inout TapeReader<SystemTapeFiles>, before end: UInt64) {
     var count = 0
     while nextExpected < end {
       let record: TapeRecord?

@@ -22,52 +22,41 @@ struct StoredState: ~Copyable {
     _ process: borrowing StageProcess, publishedThrough: UInt64, capacity: BookCapacity, policy: ErrorPolicy
   ) -> StoredState? {
     let topology = process.topology
-    guard publishedThrough > 0, let tape = topology.tape, tape.shadow, let recorder = topology.tapeStage,
+    guard publishedThrough > 0, topology.tape?.shadow == true, let directory = topology.tapeDirectory,
+      let recorder = topology.tapeStage,
       // The recorder's books follow neither another policy nor the venue's images.
       policy == .alarm, topology.channel.arbitration.unrecoverable != .snapshot,
       let page = try? ControlPage.attach(
         directory: process.directory, component: recorder, access: .readOnly)
     else { return nil }
-    // Made anew with the rings, so a snapshot of this run belongs to these rings' stream.
-    let run = page.value(TapeCounter.run)
-    let files = SystemTapeFiles(directory: "\(tape.directory)/\(topology.host.instance)")
-    let store = SnapshotStore(files: files)
-    for name in ((try? store.list()) ?? []).reversed()
-    where name.run == run && name.nextSequence <= publishedThrough + 1 {
-      do {
-        let bytes = try store.read(name)
-        let builder = try bytes.withUnsafeBytes {
-          (bytes) -> Result<BuilderBox, BookImageError> in
-          do throws(BookImageError) {
-            let summary = try BookImage.summary(of: bytes)
-            guard summary.position.nextSequence == name.nextSequence,
-              summary.channel == topology.channel.number
-            else { return .success(BuilderBox(nil)) }
-            return .success(
-              BuilderBox(try BookBuilder.restored(from: bytes, capacity: capacity, policy: policy)))
-          } catch {
-            return .failure(error)
-          }
-        }.get().take()
-        guard let builder else {
-          narrate("\(process.component): snapshot \(name.fileName) is another position's: not used")
-          continue
+    let files = SystemTapeFiles(directory: directory)
+    var found: BookBuilder?
+    do throws(TapeFileError) {
+      // The run was numbered anew with the rings, so a snapshot of it belongs to these rings' stream.
+      let (taken, refused) = try SnapshotStore(files: files).newest(
+        run: page.value(TapeCounter.run), through: publishedThrough + 1
+      ) { name, bytes in
+        do throws(BookImageError) {
+          let summary = try BookImage.summary(of: bytes)
+          guard summary.position.nextSequence == name.nextSequence, summary.channel == topology.channel.number
+          else { return "it belongs to another position" }
+          found = try BookBuilder.restored(from: bytes, capacity: capacity, policy: policy)
+          return nil
+        } catch {
+          return "\(error)"
         }
-        narrate("\(process.component): books of sequence \(name.nextSequence - 1) from \(name.fileName)")
-        return StoredState(builder: builder, nextSequence: name.nextSequence, files: files)
-      } catch {
-        narrate("\(process.component): snapshot \(name.fileName) is not used: \(error)")
       }
+      for (name, problem) in refused {
+        narrate("\(process.component): snapshot \(name.fileName) is not used: \(problem)")
+      }
+      guard let taken, let builder = found.take() else { return nil }
+      narrate("\(process.component): books of sequence \(taken.nextSequence - 1) from \(taken.fileName)")
+      return StoredState(builder: builder, nextSequence: taken.nextSequence, files: files)
+    } catch {
+      narrate("\(process.component): no snapshot can be read: \(error)")
+      return nil
     }
-    return nil
   }
 
   consuming func intoBuilder() -> BookBuilder { builder }
-
-  /// A builder on its way out of a closure, which cannot return what cannot be copied in a `Result`.
-  private final class BuilderBox {
-    private var builder: BookBuilder?
-    init(_ builder: consuming BookBuilder?) { self.builder = builder }
-    func take() -> BookBuilder? { builder.take() }
-  }
 }

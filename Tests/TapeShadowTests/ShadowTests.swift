@@ -264,7 +264,7 @@ final class ShadowTests: XCTestCase {
       XCTAssertEqual(names.map(\.nextSequence), [4_001, 6_001, 8_001], "three are kept")
       XCTAssertFalse(try files.list().contains("next.image"))
       var restored: ShadowBook?
-      func restore(_ bytes: UnsafeRawBufferPointer) -> String? {
+      func restore(_ name: SnapshotName, _ bytes: UnsafeRawBufferPointer) -> String? {
         do throws(BookImageError) {
           restored = try ShadowBook(image: bytes, capacity: Self.capacity)
           return nil
