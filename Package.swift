@@ -67,7 +67,7 @@ let package = Package(
     library("PublishWire", ["StageRecords", "CJansson"]),
     library("Supervision"),
     // What is done to a running set to prove it, and how that is judged.
-    library("Drills"),
+    library("Drills", ["FeedSim"]),
     library("Tape", ["CLinux", "CTapeHash", "StageRecords"]),
     library("TapeShadow", ["BookBuilder", "FeedWire", "OrderBook", "StageRecords", "Tape"]),
 

@@ -1,3 +1,5 @@
+import FeedSim
+
 /// When and whom a drill hits: a pure function of its seed, so that a record replays the same schedule. (What the
 /// set does at those moments is the machine's affair.)
 public struct DrillSchedule: Sendable {
@@ -8,12 +10,13 @@ public struct DrillSchedule: Sendable {
     case pause(String, microseconds: UInt32)
   }
 
-  private var state: UInt64
+  private var generator: SplitMix64
   private let drill: Drill
 
   public init(drill: Drill, seed: UInt64, round: Int) {
     self.drill = drill
-    state = seed &* 0x9E37_79B9_7F4A_7C15 &+ UInt64(round) &* 0xD1B5_4A32_D192_ED03 &+ 1
+    generator = SplitMix64(
+      state: seed &* 0x9E37_79B9_7F4A_7C15 &+ UInt64(round) &* 0xD1B5_4A32_D192_ED03 &+ 1)
   }
 
   /// Seed of the generated day of a round.
@@ -41,12 +44,5 @@ public struct DrillSchedule: Sendable {
     }
   }
 
-  /// SplitMix64.
-  private mutating func random(below bound: UInt64) -> UInt64 {
-    state &+= 0x9E37_79B9_7F4A_7C15
-    var word = state
-    word = (word ^ word &>> 30) &* 0xBF58_476D_1CE4_E5B9
-    word = (word ^ word &>> 27) &* 0x94D0_49BB_1331_11EB
-    return (word ^ word &>> 31) % bound
-  }
+  private mutating func random(below bound: UInt64) -> UInt64 { generator.next() % bound }
 }

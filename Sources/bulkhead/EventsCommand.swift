@@ -113,16 +113,13 @@ struct EventsCommand {
       output.line(json.text)
       return
     }
-    var text = StatusReader.timeText(record.instant) + "  " + padded(record.component, 12)
-    text += padded(record.event.name, 20)
+    var text =
+      timeText(StatusReader.timeOfDay(record.instant), decimals: 6) + "  " + column(record.component, 12)
+    text += column(record.event.name, 20)
     if record.pid != 0 { text += "process \(record.pid)" }
     if record.epoch != 0 { text += ", epoch \(record.epoch)" }
     text += record.particulars
     output.line(text)
-  }
-
-  private func padded(_ text: String, _ width: Int) -> String {
-    text + String(repeating: " ", count: max(1, width - text.count))
   }
 }
 
@@ -196,18 +193,5 @@ struct StatusReader: ~Copyable {
   /// Nanoseconds since 1970 of an instant of CLOCK_MONOTONIC.
   static func timeOfDay(_ instant: UInt64) -> UInt64 {
     bulkhead_realtime_nanoseconds() &- bulkhead_monotonic_nanoseconds() &+ instant
-  }
-
-  /// Hours, minutes, seconds and microseconds, UTC.
-  static func timeText(_ instant: UInt64) -> String {
-    let microseconds = timeOfDay(instant) / 1_000
-    func digits(_ value: UInt64, _ count: Int) -> String {
-      let text = String(value)
-      return String(repeating: "0", count: max(0, count - text.count)) + text
-    }
-    let seconds = microseconds / 1_000_000
-    return digits(seconds / 3_600 % 24, 2) + ":" + digits(seconds / 60 % 60, 2) + ":"
-      + digits(seconds % 60, 2)
-      + "." + digits(microseconds % 1_000_000, 6)
   }
 }

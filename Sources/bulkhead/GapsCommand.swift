@@ -144,7 +144,7 @@ struct GapsReport {
     func row(_ fields: [String], _ rest: String) -> String {
       var text = ""
       for (field, width) in zip(fields, widths) {
-        text += field + String(repeating: " ", count: max(1, width - field.count))
+        text += column(field, width)
       }
       return text + rest
     }
@@ -161,7 +161,7 @@ struct GapsReport {
       for gap in finished {
         let took = duration(age(gap))
         lines.append(
-          row(fields(gap), took + String(repeating: " ", count: max(1, 13 - took.count)) + gap.outcomeName))
+          row(fields(gap), column(took, 13) + gap.outcomeName))
       }
     }
     if !openOnly, !disagreements.isEmpty {
@@ -171,8 +171,7 @@ struct GapsReport {
         let sequence = grouped(entry.sequence)
         let source = Self.sourceName(entry.refusedSource)
         lines.append(
-          sequence + String(repeating: " ", count: max(1, 14 - sequence.count)) + source
-            + String(repeating: " ", count: max(1, 16 - source.count)) + Self.digits(entry.kept))
+          column(sequence, 14) + column(source, 16) + Self.digits(entry.kept))
         lines.append(String(repeating: " ", count: 30) + Self.digits(entry.refused))
       }
     }
@@ -184,26 +183,14 @@ struct GapsReport {
     let last = gap.lastRequestAt > gap.detectedAt ? "+" + duration(gap.lastRequestAt - gap.detectedAt) : "-"
     return [
       gap.first == gap.last ? "\(gap.first)" : "\(gap.first)...\(gap.last)", grouped(gap.count),
-      timeText(gap.detectedAt), gap.rungName, grouped(gap.requests), gap.requests == 0 ? "-" : last,
+      timeText(gap.detectedAt &+ clockOffset, decimals: 3), gap.rungName, grouped(gap.requests),
+      gap.requests == 0 ? "-" : last,
     ]
   }
 
   private func age(_ gap: GapRecord) -> UInt64 {
     let end = gap.isOpen ? now : gap.finishedAt
     return end > gap.detectedAt ? end - gap.detectedAt : 0
-  }
-
-  /// The time of the day, UTC.
-  private func timeText(_ instant: UInt64) -> String {
-    let milliseconds = (instant &+ clockOffset) / 1_000_000
-    func digits(_ value: UInt64, _ count: Int) -> String {
-      let text = String(value)
-      return String(repeating: "0", count: max(0, count - text.count)) + text
-    }
-    let seconds = milliseconds / 1_000
-    return digits(seconds / 3_600 % 24, 2) + ":" + digits(seconds / 60 % 60, 2) + ":"
-      + digits(seconds % 60, 2)
-      + "." + digits(milliseconds % 1_000, 3)
   }
 
   private static func sourceName(_ source: UInt64) -> String {

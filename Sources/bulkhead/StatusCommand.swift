@@ -243,9 +243,6 @@ struct SetStatus {
   }
 
   var text: [String] {
-    func column(_ text: String, _ width: Int) -> String {
-      text + String(repeating: " ", count: max(1, width - text.count))
-    }
     var lines = ["\(verdict.rawValue)  \(instance): \(reason)"]
     lines.append(
       "configuration \(configuration)  watchdogd \(supervisor.isAlive ? "process \(supervisor.pid)" : "dead")"

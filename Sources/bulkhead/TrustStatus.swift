@@ -26,9 +26,6 @@ struct TrustStatus {
   /// A line for each armed action.
   var text: [String] {
     guard !actions.isEmpty else { return [] }
-    func column(_ text: String, _ width: Int) -> String {
-      text + String(repeating: " ", count: max(1, width - text.count))
-    }
     return ["ARMED        OF       WHEN               FIRED  TOOK"]
       + actions.map { action in
         column(action.action.name, 13) + column(action.component, 9) + column(action.trigger.name, 19)

@@ -20,13 +20,13 @@ struct DrillReport {
     ]
     for criterion in judgement.criteria {
       lines.append(
-        "  " + padded(criterion.code, 9) + padded(criterion.text, 52) + padded(criterion.found, 34)
+        "  " + column(criterion.code, 9) + column(criterion.text, 52) + column(criterion.found, 34)
           + criterion.verdict.rawValue)
     }
     for metric in KillMetric.allCases {
       guard let found = judgement.percentiles[metric] else { continue }
       lines.append(
-        "  " + padded(metric.rawValue, 9)
+        "  " + column(metric.rawValue, 9)
           + "p50 \(duration(found.p50))   p99 \(duration(found.p99))   max \(duration(found.maximum))   of \(found.count)"
       )
     }
@@ -36,10 +36,6 @@ struct DrillReport {
     }
     lines.append("\(judgement.passed ? "PASS" : "FAIL")  \(drill.id)")
     return lines
-  }
-
-  private func padded(_ text: String, _ width: Int) -> String {
-    text + String(repeating: " ", count: max(1, width - text.count))
   }
 
   /// One object of the record.

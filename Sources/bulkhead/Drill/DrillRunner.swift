@@ -129,9 +129,7 @@ struct DrillRunner {
       }
       usleep(100)
     }
-    // The supervisor's word of a READY may follow the page by its next look.
-    let measured = victims.map { conclude($0, in: set, since: eventsBefore) }
-    return measured
+    return victims.map { conclude($0, in: set, since: eventsBefore) }
   }
 
   private func hasRecovered(_ victim: Victim, in set: DrilledSet) -> Bool {

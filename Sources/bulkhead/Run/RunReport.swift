@@ -305,10 +305,6 @@ struct RunReport {
     return result
   }
 
-  private func column(_ text: String, _ width: Int) -> String {
-    text + String(repeating: " ", count: max(1, width - text.count))
-  }
-
   private var jsonText: String {
     var json = JSONText()
     json.object { json in

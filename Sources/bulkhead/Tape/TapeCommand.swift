@@ -229,7 +229,7 @@ struct TapeCommand {
   static func row(_ fields: [String], _ widths: [Int]) -> String {
     var text = ""
     for (field, width) in zip(fields, widths) {
-      text += field + String(repeating: " ", count: max(1, width - field.count))
+      text += column(field, width)
     }
     while text.last == " " { text.removeLast() }
     return text
