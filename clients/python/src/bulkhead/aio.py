@@ -5,16 +5,15 @@ from __future__ import annotations
 import asyncio
 import socket
 import time
-from collections.abc import AsyncIterator
-from types import TracebackType
 
 from . import websocket
 from .client import _CHUNK, BaseClient, Link
 from .errors import BulkheadError, ClientClosed, ConnectError, ConnectionLost
+from .iteration import AsyncRecords
 from .records import Record
 
 
-class AsyncClient(BaseClient):
+class AsyncClient(AsyncRecords, BaseClient):
     """`async for` over it. The options are those of `Client`."""
 
     _reader: asyncio.StreamReader | None = None
@@ -23,23 +22,6 @@ class AsyncClient(BaseClient):
     _not_before = 0.0
     # A read that a deadline interrupts is kept, so that nothing it may have taken is lost.
     _reading: asyncio.Task[bytes] | None = None
-
-    async def __aenter__(self) -> AsyncClient:
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        await self.close()
-
-    def __aiter__(self) -> AsyncIterator[Record]:
-        return self
-
-    async def __anext__(self) -> Record:
-        record = await self.read()
-        if record is None:
-            raise StopAsyncIteration
-        return record
 
     async def read(self, timeout: float | None = None) -> Record | None:
         """The next record; None when the session has ended (with `stop_at_end`) or after `timeout` seconds. A

@@ -7,14 +7,14 @@ import os
 import select
 import socket
 import time
-from collections.abc import Iterator, Sequence
-from types import TracebackType
+from collections.abc import Sequence
 from typing import Literal
 
 from . import websocket
 from .books import Book
 from .cursor import CursorFile
 from .errors import BulkheadError, ClientClosed, ConnectError, ConnectionLost, RequestError
+from .iteration import Records
 from .records import EndOfSession, Event, Record
 from .session import Session
 from .subscription import Backoff, Mark, Refill, Start, Subscription, Symbols, TrustReport
@@ -218,7 +218,7 @@ class BaseClient:
         return url
 
 
-class Client(BaseClient):
+class Client(Records, BaseClient):
     """Iterate over it: it connects, connects again, and hands out records.
     See `BaseClient` for the options."""
 
@@ -226,23 +226,6 @@ class Client(BaseClient):
     _link: Link | None = None
     _is_connecting = False
     _not_before = 0.0
-
-    def __enter__(self) -> Client:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
-
-    def __iter__(self) -> Iterator[Record]:
-        return self
-
-    def __next__(self) -> Record:
-        record = self.read()
-        if record is None:
-            raise StopIteration
-        return record
 
     def read(self, timeout: float | None = None) -> Record | None:
         """The next record; None when the session has ended (with

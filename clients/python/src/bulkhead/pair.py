@@ -11,15 +11,15 @@ import asyncio
 import select
 import time
 from collections import deque
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from types import TracebackType
 from typing import Any, Generic, Literal, TypeVar
 
 from .aio import AsyncClient
 from .books import Book
 from .client import BaseClient, Client
 from .errors import BulkheadError, ClientClosed, MissedEvents
+from .iteration import AsyncRecords, Records
 from .records import (
     ADDED_INDEX,
     CaughtUp,
@@ -335,7 +335,7 @@ def _options(options: dict[str, Any]) -> dict[str, Any]:
     return options
 
 
-class Pair(_BasePair[Client]):
+class Pair(Records, _BasePair[Client]):
     """Two servers of one channel, as one client. `url_a` and `url_b` are called "a" and "b" in records."""
 
     def __init__(
@@ -350,23 +350,6 @@ class Pair(_BasePair[Client]):
         """options: those of `Client`, for both connections"""
         made = {name: Client(url, **_options(options)) for name, url in (("a", url_a), ("b", url_b))}
         super().__init__(made, on_missed, stop_at_end)
-
-    def __enter__(self) -> Pair:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
-
-    def __iter__(self) -> Iterator[Record]:
-        return self
-
-    def __next__(self) -> Record:
-        record = self.read()
-        if record is None:
-            raise StopIteration
-        return record
 
     def read(self, timeout: float | None = None) -> Record | None:
         """The next record; None when the session has ended (with
@@ -420,7 +403,7 @@ class Pair(_BasePair[Client]):
                 client.close()
 
 
-class AsyncPair(_BasePair[AsyncClient]):
+class AsyncPair(AsyncRecords, _BasePair[AsyncClient]):
     """`Pair` for `async for`."""
 
     def __init__(
@@ -435,23 +418,6 @@ class AsyncPair(_BasePair[AsyncClient]):
         made = {name: AsyncClient(url, **_options(options)) for name, url in (("a", url_a), ("b", url_b))}
         super().__init__(made, on_missed, stop_at_end)
         self._turns: dict[str, asyncio.Task[None]] = {}
-
-    async def __aenter__(self) -> AsyncPair:
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        await self.close()
-
-    def __aiter__(self) -> AsyncIterator[Record]:
-        return self
-
-    async def __anext__(self) -> Record:
-        record = await self.read()
-        if record is None:
-            raise StopAsyncIteration
-        return record
 
     async def read(self, timeout: float | None = None) -> Record | None:
         """The next record; None when the session has ended (with
