@@ -17,7 +17,7 @@ TARGET =
 .PHONY: torture torture-short sanitize drills drills-short drills-merge fuzz-ci
 .PHONY: drill-pauses bench bench-ring bench-book bench-merge
 .PHONY: book-oracle book-oracle-short
-.PHONY: test-python-client python-wheel
+.PHONY: test-python-client python-wheel man
 
 help:
 	@echo "make run    build and run the demonstration: a generated day over two lossy lines"
@@ -41,6 +41,7 @@ help:
 	@echo "make test-python-client  the Python client's wheel in a clean environment, against mock and real servers"
 	@echo "make python-wheel  build that wheel into .build/python"
 	@echo "make drill-pauses  stop every stage for a sweep of times, judge when the ladder fires"
+	@echo "make man    manual pages of the commands, into .build/man/man1"
 	@echo "make format format the sources"
 
 build:
@@ -133,6 +134,14 @@ test-python-client: build
 python-wheel:
 	@scripts/bootstrap
 	scripts/test-python-client --wheel
+
+# Manual pages, from the same descriptions as the commands' help.
+man: build
+	rm -rf .build/man && mkdir -p .build/man/source .build/man/man1
+	$(BIN)/bulkhead man --out .build/man/source
+	for page in .build/man/source/*.scd; do \
+	  scdoc < "$$page" > ".build/man/man1/$$(basename "$$page" .scd)" || exit 1; done
+	man --warnings --local-file .build/man/man1/*.1 > /dev/null
 
 # Tiny rings whose writers and readers are killed at full rate (docs/RING_PROOF.md). The long form takes some ten minutes.
 torture-short: build

@@ -173,6 +173,12 @@ let package = Package(
         "ShmRing", "StageRecords", "FeedWire", "FeedSim", "OrderBook", "BookBuilder", "StageRuntime",
         "Supervision", "bulkhead",
       ]),
+    // The operator's command as a whole. Its golden texts are read where they lie.
+    .testTarget(
+      name: "OperatorTests",
+      dependencies: ["ShmRing", "StageRecords", "StageRuntime", "Supervision", "bulkhead"],
+      exclude: ["Golden"],
+      swiftSettings: strict),
     // Reads include/bulkhead.h, Tests/clients and docs/C_READER.md where they lie.
     tests("CReaderTests", ["ShmRing", "StageRecords"]),
   ]

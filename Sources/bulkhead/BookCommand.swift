@@ -9,13 +9,8 @@ import StreamDigest
 ///
 /// Exit codes: 0 done, 64 wrong usage, 65 the file is not what it should be or lacks the symbol, 66 it cannot
 /// be read, 73 an output file cannot be written.
-func bookCommand(_ arguments: [String]) -> Int32 {
+func bookCommand(_ options: BookOptions) -> Int32 {
   do throws(BookFailure) {
-    let options = try BookOptions(arguments)
-    if options.isHelp {
-      print(BookOptions.help)
-      return 0
-    }
     var run = try BookRun(options)
     try run.applyAll()
     run.report()

@@ -1,5 +1,6 @@
 import Glibc
 import OrderBook
+import StageRuntime
 
 /// Why the command ends early, for standard error.
 struct BookFailure: Error {
@@ -16,103 +17,66 @@ struct BookOptions {
   var events: String?
   var isDigestOnly = false
   var isJSON = false
-  var isHelp = false
   var capacity = BookCapacity()
   /// Part of each event's identity, and so of the stream digest.
   var channel: UInt8 = 1
 
-  static let help = """
-    usage: bulkhead book FILE [options]
-
-    Build order books from ITCH 5.0 messages, each behind its length (two bytes, big-endian).
-    FILE may be '-' for standard input.
-
-      --symbol S         show this symbol's book at the end
-      --depth N          levels a side to show, 1...1000 (10)
-      --csv OUT          with --symbol: a row for every message that changes the book within --depth levels
-      --events OUT       write the canonical encodings of all events (docs/DIGESTS.md)
-      --digest           print nothing but the digests
-      --json             print the summary as JSON
-      --channel N        channel number in the events, as in the topology (1)
-      --orders N         capacity in live orders (2000000)
-      --levels N         capacity in live price levels (600000)
-      --instruments N    instrument numbers below N have a book (65536)
-    """
-
-  private static let names = [
-    "--symbol", "--depth", "--csv", "--events", "--digest", "--json", "--channel", "--orders", "--levels",
-    "--instruments", "--help",
-  ]
-
-  /// - Parameter arguments: those behind `book`.
-  init(_ arguments: [String]) throws(BookFailure) {
-    var index = 0
-    while index < arguments.count {
-      var name = arguments[index]
-      var value: String?
-      if name.hasPrefix("--"), let equals = name.firstIndex(of: "=") {
-        value = String(name[name.index(after: equals)...])
-        name = String(name[..<equals])
-      }
-      index += 1
-      switch name {
-      case "--digest", "--json", "--help", "-h":
-        if value != nil { throw Self.usage("\(name) takes no value") }
-        if name == "--digest" { isDigestOnly = true }
-        if name == "--json" { isJSON = true }
-        if name == "--help" || name == "-h" { isHelp = true }
-      case _ where Self.names.contains(name):
-        if value == nil, index < arguments.count {
-          value = arguments[index]
-          index += 1
-        }
-        guard let value, !value.isEmpty else { throw Self.usage("\(name) needs a value") }
-        try set(name, value)
-      case _ where name.hasPrefix("-") && name != "-":
-        let nearest = Self.nearest(to: name, among: Self.names, count: 1).first
-        let hint = nearest.map { "; did you mean \($0)?" } ?? ""
-        throw Self.usage("there is no option \(name)\(hint)")
-      default:
-        if !file.isEmpty { throw Self.usage("one FILE only, not \(file) and \(name)") }
-        file = name
-      }
-    }
-    if isHelp { return }
-    if file.isEmpty { throw Self.usage("which FILE?") }
-    if csv != nil, symbol == nil { throw Self.usage("--csv needs --symbol") }
-    if let problem = capacity.problem { throw Self.usage("capacity: \(problem)") }
+  init(_ arguments: CommandArguments) throws(ToolUsageError) {
+    func number(_ name: String) -> Int? { arguments.number(name).map(Int.init(clamping:)) }
+    file = arguments.operands.first ?? ""
+    symbol = arguments.value("--symbol")
+    depth = number("--depth") ?? depth
+    csv = arguments.value("--csv")
+    events = arguments.value("--events")
+    isDigestOnly = arguments.has("--digest")
+    isJSON = arguments.has("--json")
+    channel = number("--channel").map(UInt8.init(clamping:)) ?? channel
+    capacity.orders = number("--orders") ?? capacity.orders
+    capacity.levels = number("--levels") ?? capacity.levels
+    capacity.instruments = number("--instruments") ?? capacity.instruments
+    if csv != nil, symbol == nil { throw ToolUsageError(line: "--csv needs --symbol") }
+    if let problem = capacity.problem { throw ToolUsageError(line: "capacity: \(problem)") }
     let memory = sysconf(Int32(_SC_PHYS_PAGES)) * sysconf(Int32(_SC_PAGESIZE))
     if capacity.memoryBytes > memory {
-      throw Self.usage("these capacities need \(capacity.memoryBytes) bytes; the machine has \(memory)")
+      throw ToolUsageError(
+        line: "these capacities need \(capacity.memoryBytes) bytes; the machine has \(memory)")
     }
   }
+}
 
-  private mutating func set(_ name: String, _ value: String) throws(BookFailure) {
-    switch name {
-    case "--symbol": symbol = value
-    case "--csv": csv = value
-    case "--events": events = value
-    case "--depth": depth = try Self.number(name, value, 1...1_000)
-    case "--channel": channel = UInt8(try Self.number(name, value, 0...255))
-    case "--orders": capacity.orders = try Self.number(name, value, 1...BookCapacity.ordersMax)
-    case "--levels": capacity.levels = try Self.number(name, value, 1...BookCapacity.levelsMax)
-    default: capacity.instruments = try Self.number(name, value, 1...BookCapacity.instrumentsMax)
-    }
-  }
-
-  private static func number(
-    _ name: String, _ value: String, _ range: ClosedRange<Int>
-  ) throws(BookFailure) -> Int {
-    guard let number = Int(value), range.contains(number) else {
-      throw Self.usage(
-        "\(name) must be a number from \(range.lowerBound) to \(range.upperBound), not '\(value)'")
-    }
-    return number
-  }
-
-  private static func usage(_ text: String) -> BookFailure {
-    BookFailure(code: 64, text: "\(text)\nTry 'bulkhead book --help'.")
-  }
+extension Command {
+  static let book = Command(
+    name: "book", group: .data, summary: "build books from an ITCH file in one process",
+    description: ["The messages are of ITCH 5.0, each behind its length (two bytes, big-endian)."],
+    operands: [Operand(.file("FILE"), "the messages; `-` for standard input")],
+    options: [
+      Option("--symbol", .text("S"), "show this symbol's book at the end"),
+      Option("--depth", .number("N", 1...1_000), "levels a side to show (10)"),
+      Option(
+        "--csv", .file("OUT"),
+        "with --symbol: a row for every message that changes the book within --depth levels"),
+      Option("--events", .file("OUT"), "write the canonical encodings of all events (docs/DIGESTS.md)"),
+      Option("--digest", "print nothing but the digests"), .json,
+      Option("--channel", .number("N", 0...255), "channel number in the events, as in the topology (1)"),
+      Option(
+        "--orders", .number("N", 1...UInt64(BookCapacity.ordersMax)), "capacity in live orders (2000000)"),
+      Option(
+        "--levels", .number("N", 1...UInt64(BookCapacity.levelsMax)), "capacity in live price levels (600000)"
+      ),
+      Option(
+        "--instruments", .number("N", 1...UInt64(BookCapacity.instrumentsMax)),
+        "instrument numbers below N have a book (65536)"),
+    ],
+    exitCodes: [
+      .init(ExitCode.success, "done"), .usage,
+      .init(ExitCode.malformedInput, "the file is not what it should be or lacks the symbol"),
+      .init(ExitCode.noInput, "the file cannot be read"), .init(73, "an output file cannot be written"),
+    ],
+    examples: [
+      .init("book FILE.itch --symbol ARL --depth 10 --csv levels.csv", "one symbol's levels through the day"),
+      .init("book FILE.itch --digest", "what `run --replay` is compared with"),
+    ]
+  ) { arguments throws(ToolUsageError) in bookCommand(try BookOptions(arguments)) }
 }
 
 extension BookOptions {

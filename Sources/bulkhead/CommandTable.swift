@@ -1,77 +1,96 @@
-import FeedSim
 import Glibc
 import StageRuntime
 
-/// Every command of `bulkhead`: what it is called, what it does, where it is.
+/// Every command of `bulkhead`. Each is described where it is written (`extension Command`); `bulkhead help` lists them by
+/// group, in this order.
 enum CommandTable {
-  struct Command {
-    let name: String
-    let summary: String
-    let run: ([String]) -> Int32
-  }
-
   static var commands: [Command] {
     [
-      Command(
-        name: "run", summary: "bring up a set in the foreground, with a simulated venue if wanted",
-        run: runCommand),
-      Command(name: "stop", summary: "stop a running set in order", run: stopCommand),
-      Command(name: "status", summary: "show the running sets, verdict first", run: statusCommand),
-      Command(
-        name: "rings", summary: "show who writes and reads each ring, and how far behind", run: ringsCommand),
-      Command(
-        name: "gaps", summary: "show what was missing, who brought it, and what is lost", run: gapsCommand),
-      Command(
-        name: "events", summary: "show what the supervisor did and saw: starts, deaths, alarms",
-        run: eventsCommand),
-      Command(
-        name: "drill", summary: "kill and stop processes of a set under load, and judge what came out",
-        run: drillCommand),
-      Command(name: "tap", summary: "decode the records of a ring, live or of a dead set", run: tapCommand),
-      Command(
-        name: "tape", summary: "look at what was recorded: list, verify, show, export", run: tapeCommand),
-      Command(name: "book", summary: "build books from an ITCH file in one process", run: bookCommand),
-      Command(name: "watch", summary: "draw one symbol's ladder, as a client of pubd", run: watchCommand),
-      Command(name: "config", summary: "check and show a configuration", run: configCommand),
+      .status, .rings, .gaps, .events, .tap,
+      .run, .stop,
+      .config,
+      .tape, .book, .watch,
+      .drill,
+      .help, .cheat, .completion, .man, .version, .candidates,
     ]
   }
 
+  static func named(_ name: String) -> Command? { commands.first { $0.name == name } }
+
+  /// Runs what the arguments of the process say.
+  /// - Returns: the exit code.
   static func dispatch(_ arguments: [String]) -> Int32 {
-    guard let name = arguments.first else {
-      narrate(help)
+    do throws(ToolUsageError) {
+      let (name, rest) = try sharedOptionsBehind(arguments)
+      switch name {
+      case nil:
+        narrate(HelpText.of(commands))
+        return ExitCode.usage
+      case "--help", "-h":
+        print(HelpText.of(commands))
+        return ExitCode.success
+      case "--version": return dispatch(["version"])
+      case let name?:
+        guard let command = named(name) else {
+          let nearest = nearestCommand(name).map { "; did you mean `\($0)`?" } ?? ""
+          throw ToolUsageError(line: "unknown command `\(name)`\(nearest)")
+        }
+        return run(command, rest)
+      }
+    } catch {
+      narrate("bulkhead: \(error.line)\ntry `bulkhead --help`")
       return ExitCode.usage
     }
-    switch name {
-    case "--help", "-h", "help":
-      print(help)
+  }
+
+  private static func run(_ command: Command, _ arguments: [String]) -> Int32 {
+    if let plain = command.plain { return plain(arguments) }
+    if arguments.prefix(while: { $0 != "--" }).contains(where: { $0 == "--help" || $0 == "-h" }) {
+      print(HelpText.of(command))
       return ExitCode.success
-    case "--version", "version":
-      print("bulkhead \(bulkheadVersion)")
-      return ExitCode.success
-    default: break
     }
-    guard let command = commands.first(where: { $0.name == name }) else {
-      let nearest = nearestName(name, among: commands.map(\.name)) ?? "run"
-      narrate("bulkhead: unknown command `\(name)`; did you mean `\(nearest)`?")
+    do throws(ToolUsageError) {
+      return try command.run(CommandArguments(arguments, of: command))
+    } catch {
+      narrate("bulkhead \(command.name): \(error.line)\ntry `bulkhead \(command.name) --help`")
       return ExitCode.usage
     }
-    return command.run(Array(arguments.dropFirst()))
   }
 
-  static var help: String {
-    var text = "usage: bulkhead COMMAND [argument]...\n"
-    for command in commands {
-      text += "\n  " + command.name + String(repeating: " ", count: 10 - command.name.count) + command.summary
+  /// Options that mean the same everywhere may stand in front of the command too.
+  private static let shared: [Command.Option] = [.name, .runDirectory, .json, .color, .raw, .utc, .local]
+
+  private static func sharedOptionsBehind(
+    _ arguments: [String]
+  ) throws(ToolUsageError) -> (name: String?, rest: [String]) {
+    var rest = arguments[...]
+    var moved: [String] = []
+    while let word = rest.popFirst() {
+      if !word.hasPrefix("-") || ["--help", "-h", "--version"].contains(word) {
+        return (word, inserted(moved, into: rest))
+      }
+      let name = String(word.prefix { $0 != "=" })
+      guard let option = shared.first(where: { $0.name == name }) else {
+        throw ToolUsageError(line: "unknown option `\(name)` in front of the command")
+      }
+      moved.append(word)
+      if option.kind != nil, name == word {
+        guard let value = rest.popFirst() else { throw ToolUsageError(line: "\(name) needs a value") }
+        moved.append(value)
+      }
     }
-    return text
-      + "\n\n`bulkhead COMMAND --help` explains a command. Exit codes: 0 good, 1 not good, 3 not running, 4 cannot tell,"
-      + "\n64 usage, 65 malformed input, 69 unavailable, 70 invariant broken, 78 configuration."
+    return (nil, moved)
   }
-}
 
-func runCommand(_ arguments: [String]) -> Int32 {
-  let options = RunOptions.parse(arguments)
-  return RunSession(options: options).run()
+  /// Before a `--`, behind which there are no options.
+  private static func inserted(_ options: [String], into rest: ArraySlice<String>) -> [String] {
+    guard let end = rest.firstIndex(of: "--") else { return Array(rest) + options }
+    return Array(rest[..<end]) + options + Array(rest[end...])
+  }
+
+  private static func nearestCommand(_ name: String) -> String? {
+    BookOptions.nearest(to: name, among: commands.filter { !$0.isHidden }.map(\.name), count: 1).first
+  }
 }
 
 /// Ends the process, with everything printed.

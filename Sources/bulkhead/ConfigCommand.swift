@@ -3,44 +3,38 @@ import StageRuntime
 import Supervision
 import Topology
 
-/// `bulkhead config check | show`: what a configuration file says, or everything that is wrong with it.
-func configCommand(_ arguments: [String]) -> Int32 {
-  let help = """
-    usage: bulkhead config check [FILE] [--set KEY=VALUE]...   check; exit 0 accepted, 78 not
-           bulkhead config show [FILE] [--set KEY=VALUE]...    print the resolved configuration and its hash
-           bulkhead config default                             print the embedded default with its comments
-    """
-  guard let verb = arguments.first, ["check", "show", "default", "--help", "-h"].contains(verb) else {
-    narrate("bulkhead config: wants check, show or default\n\(help)")
-    return ExitCode.usage
-  }
-  if verb == "--help" || verb == "-h" {
-    print(help)
-    return ExitCode.success
-  }
+extension Command {
+  static let config = Command(
+    name: "config", group: .configure, summary: "check and show a configuration",
+    description: ["Every error is told at once, with its line and the nearest name that would be valid."],
+    actions: [
+      Action("check", "say whether it is accepted, and what restarts it can come to", operands: [configFile]),
+      Action("show", "print the resolved configuration and its hash", operands: [configFile]),
+      Action("default", "print the embedded default with its comments"),
+    ],
+    options: [.set],
+    exitCodes: [
+      .init(ExitCode.success, "accepted"), .usage, .init(ExitCode.noInput, "the file cannot be read"),
+      .init(ExitCode.configuration, "not accepted"),
+    ],
+    examples: [
+      .init("config check my-topology.toml", "everything that is wrong with a file"),
+      .init("config default > my-topology.toml", "a file to begin with"),
+    ]
+  ) { arguments throws(ToolUsageError) in try configCommand(arguments) }
+
+  private static let configFile = Operand(
+    .file("FILE"), "a topology; without it the embedded default", isOptional: true)
+}
+
+private func configCommand(_ arguments: CommandArguments) throws(ToolUsageError) -> Int32 {
+  let verb = arguments.action
   if verb == "default" {
     print(Topology.embeddedDefaultText, terminator: "")
     return ExitCode.success
   }
-  var path: String?
-  var overrides: [(keyPath: String, value: String)] = []
-  var index = 1
-  while index < arguments.count {
-    let argument = arguments[index]
-    if argument == "--set", index + 1 < arguments.count {
-      index += 1
-      overrides.append(
-        DaemonArguments.parseOverride(arguments[index]) {
-          fail("bulkhead config: \($0)", code: ExitCode.usage)
-        })
-    } else if argument.hasPrefix("-") || path != nil {
-      narrate("bulkhead config: unexpected argument `\(argument)`\n\(help)")
-      return ExitCode.usage
-    } else {
-      path = argument
-    }
-    index += 1
-  }
+  let path = arguments.operands.first
+  let overrides = try topologyOverrides(arguments.values("--set"))
   let topology = DaemonArguments.loadTopology(path: path, overrides: overrides)
   for warning in topology.warnings { narrate(warning.rendered) }
   if verb == "show" { print(topology.canonicalText) }

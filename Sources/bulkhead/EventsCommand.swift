@@ -9,40 +9,38 @@ import Supervision
 struct EventsOptions: Equatable {
   var set = SetOptions()
   var follow = false
+  var show = Presentation()
 
-  static let usage = """
-    usage: bulkhead events [--follow] [--name INSTANCE] [--json] [--run-directory DIR]
-    What the supervisor did and saw, oldest first: starts, deaths with their causes, READY, alarms, actions. Reads the set's
-    status ring only; works on a dead set too.
-      --follow  go on with what comes, until the set is stopped or this command is interrupted
-    TIME is the time of the day, UTC. Exit: 0 shown, 3 no such set, 4 the ring cannot be read.
-    """
+  init(_ arguments: CommandArguments) {
+    set = SetOptions(arguments)
+    follow = arguments.has("--follow")
+    show = arguments.presentation
+  }
 
   static func parse(_ arguments: [String]) throws(ToolUsageError) -> EventsOptions {
-    var options = EventsOptions()
-    var rest = arguments[...]
-    while let argument = rest.first {
-      if try options.set.take(&rest) { continue }
-      guard argument == "--follow" else { throw ToolUsageError(line: "unknown argument `\(argument)`") }
-      rest.removeFirst()
-      options.follow = true
-    }
-    return options
+    EventsOptions(try CommandArguments(arguments, of: .events))
   }
 }
 
-/// `bulkhead events`: the supervisor's own account.
-func eventsCommand(_ arguments: [String]) -> Int32 {
-  if arguments.contains("--help") || arguments.contains("-h") {
-    print(EventsOptions.usage)
-    return ExitCode.success
-  }
-  do throws(ToolUsageError) {
-    return EventsCommand(options: try EventsOptions.parse(arguments), output: .standard()).run()
-  } catch {
-    narrate("bulkhead events: \(error.line)\ntry `bulkhead events --help`")
-    return ExitCode.usage
-  }
+extension Command {
+  static let events = Command(
+    name: "events", group: .see, summary: "show what the supervisor did and saw: starts, deaths, alarms",
+    description: [
+      "Oldest first: starts, deaths with their causes, READY, alarms, actions. Reads the set's status ring only; works on "
+        + "a dead set too."
+    ],
+    options: Option.ofSets + [
+      Option("--follow", "go on with what comes, until the set is stopped or this command is interrupted")
+    ] + Option.ofTimes,
+    exitCodes: [
+      .init(ExitCode.success, "shown"), .notRunning, .init(ExitCode.cannotTell, "the ring cannot be read"),
+      .usage,
+    ],
+    examples: [
+      .init("events --follow", "what the supervisor does, as it does it"),
+      .init("events --json --name demo", "an object a line"),
+    ]
+  ) { arguments in EventsCommand(options: EventsOptions(arguments), output: .standard()).run() }
 }
 
 /// The running command.
@@ -114,7 +112,8 @@ struct EventsCommand {
       return
     }
     var text =
-      timeText(StatusReader.timeOfDay(record.instant), decimals: 6) + "  " + column(record.component, 12)
+      options.show.time(StatusReader.timeOfDay(record.instant), decimals: 6) + "  "
+      + column(record.component, 12)
     text += column(record.event.name, 20)
     if record.pid != 0 { text += "process \(record.pid)" }
     if record.epoch != 0 { text += ", epoch \(record.epoch)" }

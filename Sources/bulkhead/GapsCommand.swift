@@ -8,42 +8,40 @@ import StageRuntime
 struct GapsOptions: Equatable {
   var set = SetOptions()
   var openOnly = false
+  var show = Presentation()
 
-  static let usage = """
-    usage: bulkhead gaps [--open] [--name INSTANCE] [--json] [--run-directory DIR]
-    The missing ranges that merged has seen: what is open now, then the last 1,024 that have ended, oldest first; and
-    messages about which the lines disagreed. Reads the set's files only; works on a dead set too.
-      --open  only what is open
-    DETECTED is the time of the day, UTC; LAST the last request after it. RUNG is where a range is on the ladder, or what ended it; SINCE is how long it is open, TOOK how long it was. A range
-    that is filled in pieces has a line for each. Exit: 0 nothing is open or lost, 1 something is, 3 no such set,
-    4 the file cannot be read.
-    """
+  init(_ arguments: CommandArguments) {
+    set = SetOptions(arguments)
+    openOnly = arguments.has("--open")
+    show = arguments.presentation
+  }
 
   static func parse(_ arguments: [String]) throws(ToolUsageError) -> GapsOptions {
-    var options = GapsOptions()
-    var rest = arguments[...]
-    while let argument = rest.first {
-      if try options.set.take(&rest) { continue }
-      guard argument == "--open" else { throw ToolUsageError(line: "unknown argument `\(argument)`") }
-      rest.removeFirst()
-      options.openOnly = true
-    }
-    return options
+    GapsOptions(try CommandArguments(arguments, of: .gaps))
   }
 }
 
-/// `bulkhead gaps`: missing ranges from detection to their end.
-func gapsCommand(_ arguments: [String]) -> Int32 {
-  if arguments.contains("--help") || arguments.contains("-h") {
-    print(GapsOptions.usage)
-    return ExitCode.success
-  }
-  do throws(ToolUsageError) {
-    return GapsCommand(options: try GapsOptions.parse(arguments), output: .standard()).run()
-  } catch {
-    narrate("bulkhead gaps: \(error.line)\ntry `bulkhead gaps --help`")
-    return ExitCode.usage
-  }
+extension Command {
+  static let gaps = Command(
+    name: "gaps", group: .see, summary: "show what was missing, who brought it, and what is lost",
+    description: [
+      "The missing ranges that merged has seen: what is open now, then the last 1,024 that have ended, oldest first; and "
+        + "messages about which the lines disagreed. Reads the set's files only; works on a dead set too.",
+      "DETECTED is the time of the day; LAST the last request after it. RUNG is where a range is on the ladder, or what "
+        + "ended it; SINCE is how long it is open, TOOK how long it was. A range that is filled in pieces has a line "
+        + "for each.",
+    ],
+    options: Option.ofSets + [Option("--open", "only what is open")] + Option.ofTimes,
+    exitCodes: [
+      .init(ExitCode.success, "nothing is open or lost"), .init(ExitCode.failure, "something is"),
+      .notRunning,
+      .init(ExitCode.cannotTell, "the file cannot be read"), .usage,
+    ],
+    examples: [
+      .init("gaps", "everything that was missing"),
+      .init("gaps --open --json", "what is missing now, for a program"),
+    ]
+  ) { arguments in GapsCommand(options: GapsOptions(arguments), output: .standard()).run() }
 }
 
 /// The running command.
@@ -54,7 +52,7 @@ struct GapsCommand {
 
   func run() -> Int32 {
     let sets = SetDirectory.discover(runDirectory: options.set.runDirectory, name: options.set.name)
-    let reports = sets.map { GapsReport($0, openOnly: options.openOnly) }
+    let reports = sets.map { GapsReport($0, openOnly: options.openOnly, show: options.show) }
     if options.set.json {
       var json = JSONText()
       json.object { json in
@@ -97,10 +95,12 @@ struct GapsReport {
   /// Until when open ranges are counted: now, or when a merged that is dead last wrote.
   private var now: UInt64 = 0
   private let openOnly: Bool
+  private let show: Presentation
 
-  init(_ set: SetDirectory, openOnly: Bool) {
+  init(_ set: SetDirectory, openOnly: Bool, show: Presentation = Presentation()) {
     instance = set.instance
     self.openOnly = openOnly
+    self.show = show
     do {
       let page = try RecoveryPage.attach(directory: set.path, access: .readOnly)
       mergedIsAlive = set.components().contains { $0.name == "merged" && $0.isAlive }
@@ -130,15 +130,15 @@ struct GapsReport {
     var parts: [String] = []
     if !open.isEmpty || openBeyondTable > 0 { parts.append("\(UInt64(open.count) &+ openBeyondTable) open") }
     if !lost.isEmpty { parts.append("\(lost.count) lost") }
-    if disagreementCount > 0 { parts.append("\(grouped(disagreementCount)) disagreements") }
+    if disagreementCount > 0 { parts.append("\(show.count(disagreementCount)) disagreements") }
     let state = parts.isEmpty ? "OK" : open.isEmpty ? "LOST" : "OPEN"
     let summary = parts.isEmpty ? "nothing is missing" : parts.joined(separator: ", ")
     return "\(lost.isEmpty && open.isEmpty && !parts.isEmpty ? "DISAGREE" : state)  \(instance): \(summary)"
-      + "; \(grouped(finishedCount)) ranges have ended\(mergedIsAlive ? "" : "; merged does not run")"
+      + "; \(show.count(finishedCount)) ranges have ended\(mergedIsAlive ? "" : "; merged does not run")"
   }
 
   var lines: [String] {
-    var lines = [verdict]
+    var lines = [show.verdict(verdict)]
     if problem != nil { return lines }
     let widths = [24, 12, 14, 16, 10, 12]
     func row(_ fields: [String], _ rest: String) -> String {
@@ -151,15 +151,15 @@ struct GapsReport {
     if !open.isEmpty {
       lines.append("")
       lines.append(row(["OPEN RANGE", "MESSAGES", "DETECTED", "RUNG", "REQUESTS", "LAST"], "SINCE"))
-      for gap in open { lines.append(row(fields(gap), duration(age(gap)))) }
-      if openBeyondTable > 0 { lines.append("and \(grouped(openBeyondTable)) more") }
+      for gap in open { lines.append(row(fields(gap), show.span(age(gap)))) }
+      if openBeyondTable > 0 { lines.append("and \(show.count(openBeyondTable)) more") }
     }
     if !openOnly, !finished.isEmpty {
       lines.append("")
       lines.append(
         row(["ENDED RANGE", "MESSAGES", "DETECTED", "RUNG", "REQUESTS", "LAST"], "TOOK         HOW"))
       for gap in finished {
-        let took = duration(age(gap))
+        let took = show.span(age(gap))
         lines.append(
           row(fields(gap), column(took, 13) + gap.outcomeName))
       }
@@ -168,7 +168,7 @@ struct GapsReport {
       lines.append("")
       lines.append("DISAGREEMENT  REFUSED         KEPT AND REFUSED BYTES")
       for entry in disagreements {
-        let sequence = grouped(entry.sequence)
+        let sequence = show.count(entry.sequence)
         let source = Self.sourceName(entry.refusedSource)
         lines.append(
           column(sequence, 14) + column(source, 16) + Self.digits(entry.kept))
@@ -180,10 +180,10 @@ struct GapsReport {
 
   /// What both tables have in common.
   private func fields(_ gap: GapRecord) -> [String] {
-    let last = gap.lastRequestAt > gap.detectedAt ? "+" + duration(gap.lastRequestAt - gap.detectedAt) : "-"
+    let last = gap.lastRequestAt > gap.detectedAt ? "+" + show.span(gap.lastRequestAt - gap.detectedAt) : "-"
     return [
-      gap.first == gap.last ? "\(gap.first)" : "\(gap.first)...\(gap.last)", grouped(gap.count),
-      timeText(gap.detectedAt &+ clockOffset, decimals: 3), gap.rungName, grouped(gap.requests),
+      gap.first == gap.last ? "\(gap.first)" : "\(gap.first)...\(gap.last)", show.count(gap.count),
+      show.time(gap.detectedAt &+ clockOffset, decimals: 3), gap.rungName, show.count(gap.requests),
       gap.requests == 0 ? "-" : last,
     ]
   }

@@ -3,35 +3,25 @@ import Glibc
 import ShmRing
 import StageRuntime
 
-/// `bulkhead status`: the running sets of this host, verdict first. Needs no configuration: a set is found by the
-/// control pages in its directory.
-func statusCommand(_ arguments: [String]) -> Int32 {
-  var json = false
-  var name: String?
-  var runDirectory = "/dev/shm/bulkhead"
-  var index = 0
-  while index < arguments.count {
-    switch arguments[index] {
-    case "--json": json = true
-    case "--name" where index + 1 < arguments.count:
-      index += 1
-      name = arguments[index]
-    case "--run-directory" where index + 1 < arguments.count:
-      index += 1
-      runDirectory = arguments[index]
-    case "--help", "-h":
-      print(
-        """
-        usage: bulkhead status [--name INSTANCE] [--json] [--run-directory DIR]
-        Exit: 0 every stage is READY and trusted, 1 something is not, 3 no such set runs.
-        """)
-      return ExitCode.success
-    default:
-      narrate("bulkhead status: unknown argument `\(arguments[index])`\ntry `bulkhead status --help`")
-      return ExitCode.usage
-    }
-    index += 1
-  }
+extension Command {
+  static let status = Command(
+    name: "status", group: .see, summary: "show the running sets, verdict first",
+    description: [
+      "Needs no configuration: a set is found by the control pages in its directory. LIVE: every stage is READY and every "
+        + "book is trusted. DEGRADED: something wants a look. STALE: books may be wrong. DOWN: nothing runs."
+    ],
+    options: Option.ofSets + Option.ofNumbers,
+    exitCodes: [
+      .init(ExitCode.success, "every stage is READY and trusted"),
+      .init(ExitCode.failure, "something is not"),
+      .init(ExitCode.notRunning, "no such set runs"), .usage,
+    ],
+    examples: [.init("status", "how is it?"), .init("status --json --name demo", "the same for a program")]
+  ) { arguments in statusCommand(SetOptions(arguments), arguments.presentation) }
+}
+
+private func statusCommand(_ options: SetOptions, _ show: Presentation) -> Int32 {
+  let (name, runDirectory, json) = (options.name, options.runDirectory, options.json)
   let sets = SetStatus.discover(runDirectory: runDirectory, name: name)
   guard !sets.isEmpty else {
     if json { print("{\"schema\":\"bulkhead.status\",\"version\":1,\"sets\":[]}") }
@@ -48,7 +38,7 @@ func statusCommand(_ arguments: [String]) -> Int32 {
     }
     print(text.text)
   } else {
-    for set in sets { for line in set.text { print(line) } }
+    for set in sets { for line in set.text(show) { print(line) } }
   }
   // A directory that a dead set left behind says nothing about those that run.
   let running = sets.filter { $0.verdict != .down }
@@ -242,8 +232,8 @@ struct SetStatus {
     return "UNJOURNALED: sequences \(grouped(from))...\(grouped(through)) are not safe on the disk\(cause)"
   }
 
-  var text: [String] {
-    var lines = ["\(verdict.rawValue)  \(instance): \(reason)"]
+  func text(_ show: Presentation = Presentation()) -> [String] {
+    var lines = [show.verdict("\(verdict.rawValue)  \(instance): \(reason)")]
     lines.append(
       "configuration \(configuration)  watchdogd \(supervisor.isAlive ? "process \(supervisor.pid)" : "dead")"
     )
@@ -253,23 +243,23 @@ struct SetStatus {
       lines.append(
         column(stage.name, 9) + column(String(stage.pid), 9)
           + column(stage.isAlive ? stage.state.name : "dead", 13)
-          + column(String(stage.epoch), 7) + column(duration(stage.beatAge), 13)
+          + column(String(stage.epoch), 7) + column(show.span(stage.beatAge), 13)
           + column(String(stage.restarts), 10)
-          + grouped(stage.appliedSequence))
+          + show.count(stage.appliedSequence))
     }
     lines.append("")
     lines.append("LINE  STATE  PACKETS/S   MESSAGES/S  LAST PACKET  LATER BY p50, p99     MISSED ALONE  DOWN")
     for line in self.lines {
       lines.append(
-        column(line.name, 6) + column(line.isUp ? "UP" : "DOWN", 7) + column(grouped(line.packetRate), 12)
-          + column(grouped(line.messageRate), 12)
-          + column(line.lastPacketAge.map(duration) ?? "never", 13)
-          + column("\(duration(line.lagMedian)), \(duration(line.lagHigh))", 22)
-          + column(grouped(line.missedAlone), 14) + grouped(line.downs))
+        column(line.name, 6) + column(line.isUp ? "UP" : "DOWN", 7) + column(show.count(line.packetRate), 12)
+          + column(show.count(line.messageRate), 12)
+          + column(line.lastPacketAge.map(show.span) ?? "never", 13)
+          + column("\(show.span(line.lagMedian)), \(show.span(line.lagHigh))", 22)
+          + column(show.count(line.missedAlone), 14) + show.count(line.downs))
     }
     lines.append("")
     if let trust { lines += trust.text + [""] }
-    for (key, value) in counts where value > 0 { lines.append(column(key, 24) + grouped(value)) }
+    for (key, value) in counts where value > 0 { lines.append(column(key, 24) + show.count(value)) }
     return lines
   }
 

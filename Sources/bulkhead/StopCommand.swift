@@ -2,36 +2,26 @@ import CLinux
 import Glibc
 import StageRuntime
 
-/// `bulkhead stop`: asks a set's watchdogd to stop it in order, waits, and removes the files.
-func stopCommand(_ arguments: [String]) -> Int32 {
-  var name: String?
-  var runDirectory = "/dev/shm/bulkhead"
-  var keep = false
-  var index = 0
-  while index < arguments.count {
-    switch arguments[index] {
-    case "--name" where index + 1 < arguments.count:
-      index += 1
-      name = arguments[index]
-    case "--run-directory" where index + 1 < arguments.count:
-      index += 1
-      runDirectory = arguments[index]
-    case "--keep": keep = true
-    case "--help", "-h":
-      print(
-        """
-        usage: bulkhead stop --name INSTANCE [--keep] [--run-directory DIR]
-        Stops the stages in flow order, each draining what the one before it left, and removes the set's files.
-          --keep   leave the files for a look at them
-        Exit: 0 stopped, 1 it would not stop, 3 no such set runs.
-        """)
-      return ExitCode.success
-    default:
-      narrate("bulkhead stop: unknown argument `\(arguments[index])`\ntry `bulkhead stop --help`")
-      return ExitCode.usage
-    }
-    index += 1
-  }
+extension Command {
+  static let stop = Command(
+    name: "stop", group: .act, summary: "stop a running set in order",
+    description: [
+      "Stops the stages in flow order, each draining what the one before it left, and removes the set's files."
+    ],
+    options: [.name, .runDirectory, Option("--keep", "leave the files for a look at them")],
+    exitCodes: [
+      .init(ExitCode.success, "stopped"), .init(ExitCode.failure, "it would not stop"),
+      .init(ExitCode.notRunning, "no such set runs"), .init(ExitCode.cannotTell, "it cannot be asked"),
+      .usage,
+    ],
+    examples: [.init("stop --name demo", "stop the set called demo")]
+  ) { arguments in stopCommand(arguments) }
+}
+
+private func stopCommand(_ arguments: CommandArguments) -> Int32 {
+  let name = arguments.value("--name")
+  let runDirectory = arguments.value("--run-directory") ?? SetDirectory.defaultRunDirectory
+  let keep = arguments.has("--keep")
   guard let name else {
     narrate("bulkhead stop: which set? --name INSTANCE (`bulkhead status` lists them)")
     return ExitCode.usage

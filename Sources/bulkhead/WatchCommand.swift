@@ -14,71 +14,55 @@ struct WatchOptions: Equatable {
   /// No terminal control even on a terminal.
   var plain = false
 
-  static let usage =
-    "usage: bulkhead watch SYMBOL [--url ws://HOST:PORT/v1/stream] [--depth N] [--once] [--plain]"
+  init(_ arguments: CommandArguments) throws(ToolUsageError) {
+    symbol = arguments.operands.first ?? ""
+    guard PackedSymbol.pack(symbol.utf8) != nil else {
+      throw ToolUsageError(line: "a symbol of 1 to 8 printable ASCII characters is needed, not `\(symbol)`")
+    }
+    if let text = arguments.value("--url") {
+      guard let address = PublisherAddress(text) else {
+        throw ToolUsageError(line: "--url needs ws://HOST[:PORT][/PATH], not '\(text)'")
+      }
+      self.address = address
+      url = text
+    }
+    depth = arguments.number("--depth").map(Int.init(clamping:)) ?? depth
+    once = arguments.has("--once")
+    plain = arguments.has("--plain")
+  }
 
-  /// Reads the arguments after `watch`; the error is a line for the user.
-  static func parse(_ arguments: [String]) -> Result<WatchOptions, WatchUsageError> {
-    var options = WatchOptions()
-    var rest = arguments[...]
-    func value(_ option: String) -> Result<String, WatchUsageError> {
-      guard let value = rest.popFirst() else {
-        return .failure(WatchUsageError(line: "\(option) needs a value"))
-      }
-      return .success(value)
-    }
-    while let argument = rest.popFirst() {
-      switch argument {
-      case "--once": options.once = true
-      case "--plain": options.plain = true
-      case "--url":
-        guard case .success(let url) = value(argument), let address = PublisherAddress(url) else {
-          return .failure(WatchUsageError(line: "--url needs ws://HOST[:PORT][/PATH]"))
-        }
-        options.address = address
-        options.url = url
-      case "--depth":
-        guard case .success(let text) = value(argument), let depth = Int(text), (1...1000).contains(depth)
-        else {
-          return .failure(WatchUsageError(line: "--depth needs a number from 1 to 1000"))
-        }
-        options.depth = depth
-      case _ where argument.hasPrefix("-"):
-        return .failure(WatchUsageError(line: "unknown option \(argument)"))
-      default:
-        guard options.symbol.isEmpty, PackedSymbol.pack(argument.utf8) != nil else {
-          return .failure(WatchUsageError(line: "one symbol of 1 to 8 printable ASCII characters is needed"))
-        }
-        options.symbol = argument
-      }
-    }
-    guard !options.symbol.isEmpty else { return .failure(WatchUsageError(line: "a symbol is needed")) }
-    return .success(options)
+  static func parse(_ arguments: [String]) throws(ToolUsageError) -> WatchOptions {
+    try WatchOptions(CommandArguments(arguments, of: .watch))
   }
 }
 
-/// A line that says what is wrong with the arguments.
-struct WatchUsageError: Error, Equatable { let line: String }
+extension Command {
+  static let watch = Command(
+    name: "watch", group: .data, summary: "draw one symbol's ladder, as a client of pubd",
+    description: ["Follows one book as any client would, over the publisher's WebSocket."],
+    operands: [Operand(.text("SYMBOL"), "1 to 8 printable ASCII characters")],
+    options: [
+      Option(
+        "--url", .text("URL"), "where pubd is: ws://HOST:PORT/v1/stream (ws://127.0.0.1:9443/v1/stream)"),
+      Option("--depth", .number("N", 1...1_000), "levels a side (10)"),
+      Option("--once", "print one ladder and end"),
+      Option("--plain", "no terminal control even on a terminal"),
+    ],
+    exitCodes: [
+      .init(ExitCode.success, "ended as asked"), .init(ExitCode.failure, "the publisher refuses"),
+      .init(ExitCode.notRunning, "nothing answers"), .usage,
+      .init(ExitCode.unavailable, "the WebSocket library does not start"),
+    ],
+    examples: [.init("watch AAPL", "the ladder, as it moves"), .init("watch AAPL --once", "the ladder now")]
+  ) { arguments throws(ToolUsageError) in watchCommand(try WatchOptions(arguments)) }
+}
 
-/// `bulkhead watch`: follows one book as any client would, over the publisher's WebSocket.
-/// - Parameter arguments: what stands behind `watch`.
-/// - Returns: 0; 1 when the publisher refuses; 3 when nothing answers; 64 for wrong arguments.
-func watchCommand(_ arguments: [String]) -> Int32 {
-  if arguments.contains("--help") || arguments.contains("-h") {
-    print(WatchOptions.usage)
-    return ExitCode.success
+private func watchCommand(_ options: WatchOptions) -> Int32 {
+  guard let address = options.address, let connection = WatchConnection(address) else {
+    narrate("bulkhead watch: the WebSocket library does not start")
+    return ExitCode.unavailable
   }
-  switch WatchOptions.parse(arguments) {
-  case .failure(let error):
-    narrate("bulkhead watch: \(error.line)\n\(WatchOptions.usage)")
-    return ExitCode.usage
-  case .success(let options):
-    guard let address = options.address, let connection = WatchConnection(address) else {
-      narrate("bulkhead watch: the WebSocket library does not start")
-      return ExitCode.unavailable
-    }
-    return WatchSession(options, connection).run()
-  }
+  return WatchSession(options, connection).run()
 }
 
 /// The running command: one connection after the other, one picture after the other.

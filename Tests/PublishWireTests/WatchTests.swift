@@ -6,15 +6,15 @@ import XCTest
 @testable import pubd
 
 final class WatchTests: XCTestCase {
-  private func options(_ arguments: String...) -> Result<WatchOptions, WatchUsageError> {
-    WatchOptions.parse(arguments)
+  private func options(_ arguments: String...) throws -> WatchOptions {
+    try WatchOptions.parse(arguments)
   }
 
   func testArguments() throws {
-    let defaults = try options("AAPL").get()
+    let defaults = try options("AAPL")
     XCTAssertEqual(defaults.address?.port, 9443)
     XCTAssertEqual(defaults.address?.path, "/v1/stream")
-    let all = try options("--url", "ws://md01:81/x", "AAPL", "--depth", "3", "--once", "--plain").get()
+    let all = try options("--url", "ws://md01:81/x", "AAPL", "--depth", "3", "--once", "--plain")
     XCTAssertEqual(all.symbol, "AAPL")
     XCTAssertEqual(all.address?.host, "md01")
     XCTAssertEqual(all.address?.port, 81)
@@ -25,7 +25,9 @@ final class WatchTests: XCTestCase {
       [], ["AAPL", "MSFT"], ["TOOLONGNAME"], ["--depth", "0", "A"], ["--depth"], ["--url", "http://x", "A"],
       ["--url", "ws://x:0", "A"], ["--url", "ws://", "A"], ["--url", "ws://a:b:c", "A"], ["-x", "A"],
     ]
-    for arguments in wrong { XCTAssertEqual(watchCommand(arguments), 64, "\(arguments)") }
+    for arguments in wrong {
+      XCTAssertEqual(CommandTable.dispatch(["watch"] + arguments), 64, "\(arguments)")
+    }
   }
 
   func testNothingAnswers() throws {
@@ -36,7 +38,8 @@ final class WatchTests: XCTestCase {
     let server = try PublishServer(configuration: configuration, snapshotSource: market)
     let port = server.port
     server.shutdown()
-    XCTAssertEqual(watchCommand(["AAPL", "--once", "--url", "ws://127.0.0.1:\(port)/v1/stream"]), 3)
+    XCTAssertEqual(
+      CommandTable.dispatch(["watch", "AAPL", "--once", "--url", "ws://127.0.0.1:\(port)/v1/stream"]), 3)
   }
 
   /// Server and watching client in one thread: the client's book is the market's.

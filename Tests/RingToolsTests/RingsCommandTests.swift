@@ -273,7 +273,7 @@ final class RingsCommandTests: XCTestCase {
     XCTAssertEqual(try fixture.rings("--name", "demo").code, 0)
     XCTAssertEqual(try fixture.rings("--name", "other").code, 3)
     XCTAssertEqual(try fixture.rings("--name", "../\(fixture.instance)").code, 3)
-    XCTAssertEqual(ringsCommand(["--run-directory", "/nowhere"]), 3)
+    XCTAssertEqual(CommandTable.dispatch(["rings", "--run-directory", "/nowhere"]), 3)
   }
 
   /// The exit code is the worst set's, whichever comes first.
@@ -301,7 +301,9 @@ final class RingsCommandTests: XCTestCase {
       ["--watch", "1e30"],
       ["--run-directory"], ["--Json"],
     ]
-    for arguments in wrong { XCTAssertEqual(ringsCommand(arguments), 64, "\(arguments)") }
+    for arguments in wrong {
+      XCTAssertEqual(CommandTable.dispatch(["rings"] + arguments), 64, "\(arguments)")
+    }
     let options = try RingsOptions.parse(["--watch", "0.5", "--json", "--name", "a"])
     XCTAssertEqual(options.interval, 500_000_000)
     XCTAssertEqual(options.set, SetOptions(name: "a", json: true))

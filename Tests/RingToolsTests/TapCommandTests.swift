@@ -387,7 +387,7 @@ final class TapCommandTests: XCTestCase {
       [], ["a", "b"], ["--from"], ["a", "--from", "x"], ["a", "--from", "-1"], ["a", "--count", "0"],
       ["a", "--count", "x"], ["a", "--kind"], ["a", "-x"], ["a", "--follow=1"],
     ]
-    for arguments in wrong { XCTAssertEqual(tapCommand(arguments), 64, "\(arguments)") }
+    for arguments in wrong { XCTAssertEqual(CommandTable.dispatch(["tap"] + arguments), 64, "\(arguments)") }
     let all = try TapOptions.parse([
       "book", "--from", "12", "--count", "4", "--follow", "--hex", "--json", "--kind", "a", "--kind", "b",
     ])

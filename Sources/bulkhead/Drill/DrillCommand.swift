@@ -4,29 +4,19 @@ import Glibc
 import StageRuntime
 
 /// `bulkhead drill`: proves on a running set what the design promises.
-func drillCommand(_ arguments: [String]) -> Int32 {
-  if arguments.contains("--help") || arguments.contains("-h") {
-    print(DrillOptions.usage)
-    return ExitCode.success
-  }
-  do throws(ToolUsageError) {
-    let options = try DrillOptions.parse(arguments)
-    switch options.action {
-    case .list: return listDrills(json: options.json)
-    case .run(let ids): return runDrills(ids, options)
-    case .replay(let path):
-      guard var recorded = DrillRecord.options(recordedAt: path), case .run(let ids) = recorded.action else {
-        narrate("bulkhead drill: \(path) is no record of drills")
-        return ExitCode.malformedInput
-      }
-      recorded.json = options.json
-      recorded.jsonPath = options.jsonPath
-      recorded.judgesTimes = options.judgesTimes
-      return runDrills(ids, recorded)
+func drillCommand(_ options: DrillOptions) -> Int32 {
+  switch options.action {
+  case .list: return listDrills(json: options.json)
+  case .run(let ids): return runDrills(ids, options)
+  case .replay(let path):
+    guard var recorded = DrillRecord.options(recordedAt: path), case .run(let ids) = recorded.action else {
+      narrate("bulkhead drill: \(path) is no record of drills")
+      return ExitCode.malformedInput
     }
-  } catch {
-    narrate("bulkhead drill: \(error.line)\ntry `bulkhead drill --help`")
-    return ExitCode.usage
+    recorded.json = options.json
+    recorded.jsonPath = options.jsonPath
+    recorded.judgesTimes = options.judgesTimes
+    return runDrills(ids, recorded)
   }
 }
 
@@ -76,7 +66,9 @@ private func runDrills(_ ids: [String], _ options: DrillOptions) -> Int32 {
     }
     fflush(nil)
   }
-  if let path = options.jsonPath, !write(DrillRecord(options: options, reports: reports).text, to: path) {
+  if let path = options.jsonPath,
+    !writeWholeFile(path, DrillRecord(options: options, reports: reports).text + "\n")
+  {
     narrate("bulkhead drill: cannot write \(path): \(String(cString: strerror(errno)))")
     return ExitCode.unavailable
   }
@@ -93,17 +85,4 @@ private func runTornRecords(_ drill: Drill, _ options: DrillOptions) -> Bool {
   let passed = program.waitForEnd(seconds: 3_600) == 0
   print("\(passed ? "PASS" : "FAIL")  \(drill.id)")
   return passed
-}
-
-private func write(_ text: String, to path: String) -> Bool {
-  let descriptor = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o644)
-  guard descriptor >= 0 else { return false }
-  defer { close(descriptor) }
-  var bytes = Array((text + "\n").utf8)[...]
-  while !bytes.isEmpty {
-    let count = bytes.withUnsafeBytes { Glibc.write(descriptor, $0.baseAddress, $0.count) }
-    guard count > 0 else { return false }
-    bytes = bytes.dropFirst(count)
-  }
-  return true
 }

@@ -8,44 +8,42 @@ struct RingsOptions: Equatable {
   var set = SetOptions()
   /// Time between two samples, ns; nil: show one and end.
   var interval: UInt64?
+  var show = Presentation()
 
-  static let usage = """
-    usage: bulkhead rings [--name INSTANCE] [--json] [--watch SECONDS] [--run-directory DIR]
-    Who writes each ring, who reads it, how far behind. Reads the set's files only; works on a dead set too.
-      --watch SECONDS  show again and again; with --json one object a line
-    LAG% is of the retention: at 100 a reader loses records. Verdict: OK; SLOW, CLOSE, CRITICAL: a reader is over
-    70, 85, 95 %; LAPPED: a reader lost records between the samples, or is about to find out; UNKNOWN: a file cannot
-    be read. HIGH-WATER: the most cells that a reader was behind at the end of a turn, to a segment. Exit: 0 OK or SLOW, 1 worse, 3 no such set, 4 UNKNOWN.
-    """
+  init(_ arguments: CommandArguments) {
+    set = SetOptions(arguments)
+    interval = arguments.nanoseconds("--watch")
+    show = arguments.presentation
+  }
 
   static func parse(_ arguments: [String]) throws(ToolUsageError) -> RingsOptions {
-    var options = RingsOptions()
-    var rest = arguments[...]
-    while let argument = rest.first {
-      if try options.set.take(&rest) { continue }
-      guard argument == "--watch" else { throw ToolUsageError(line: "unknown argument `\(argument)`") }
-      let text = try ToolUsageError.value(&rest)
-      guard let seconds = Double(text), (0.01...86_400).contains(seconds) else {
-        throw ToolUsageError(line: "--watch needs seconds from 0.01 to 86400, not '\(text)'")
-      }
-      options.interval = UInt64(seconds * 1e9)
-    }
-    return options
+    RingsOptions(try CommandArguments(arguments, of: .rings))
   }
 }
 
-/// `bulkhead rings`: the rings of the sets on this host, verdict first.
-func ringsCommand(_ arguments: [String]) -> Int32 {
-  if arguments.contains("--help") || arguments.contains("-h") {
-    print(RingsOptions.usage)
-    return ExitCode.success
-  }
-  do throws(ToolUsageError) {
-    return RingsCommand(options: try RingsOptions.parse(arguments), output: .standard()).run()
-  } catch {
-    narrate("bulkhead rings: \(error.line)\ntry `bulkhead rings --help`")
-    return ExitCode.usage
-  }
+extension Command {
+  static let rings = Command(
+    name: "rings", group: .see, summary: "show who writes and reads each ring, and how far behind",
+    description: [
+      "Reads the set's files only; works on a dead set too.",
+      "LAG% is of the retention: at 100 a reader loses records. Verdict: OK; SLOW, CLOSE, CRITICAL: a reader is over "
+        + "70, 85, 95 %; LAPPED: a reader lost records between the samples, or is about to find out; UNKNOWN: a file "
+        + "cannot be read. HIGH-WATER: the most cells that a reader was behind at the end of a turn, to a segment.",
+    ],
+    options: Option.ofSets + [
+      Option(
+        "--watch", .seconds("SECONDS", 0.01...86_400), "show again and again; with --json one object a line"),
+      .color,
+    ],
+    exitCodes: [
+      .init(ExitCode.success, "OK or SLOW"), .init(ExitCode.failure, "worse"), .notRunning,
+      .init(ExitCode.cannotTell, "UNKNOWN"), .usage,
+    ],
+    examples: [
+      .init("rings", "who is slow, on every set"),
+      .init("rings --name demo --watch 1", "look at one set every second"),
+    ]
+  ) { arguments in RingsCommand(options: RingsOptions(arguments), output: .standard()).run() }
 }
 
 /// The running command.
@@ -99,7 +97,7 @@ struct RingsCommand {
     } else {
       for (index, report) in reports.enumerated() {
         if index > 0 { output.line("") }
-        for line in report.lines { output.line(line) }
+        for line in report.lines { output.line(options.show.verdict(line)) }
       }
       if options.interval != nil { output.line("") }
     }

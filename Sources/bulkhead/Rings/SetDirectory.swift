@@ -77,30 +77,23 @@ struct SetOptions: Equatable {
   var runDirectory = SetDirectory.defaultRunDirectory
   var json = false
 
-  /// Takes one of them from the front of `rest`; false when there is none.
-  mutating func take(_ rest: inout ArraySlice<String>) throws(ToolUsageError) -> Bool {
-    switch rest.first {
-    case "--json":
-      rest.removeFirst()
-      json = true
-    case "--name": name = try ToolUsageError.value(&rest)
-    case "--run-directory": runDirectory = try ToolUsageError.value(&rest)
-    default: return false
-    }
-    return true
+  init(name: String? = nil, runDirectory: String = SetDirectory.defaultRunDirectory, json: Bool = false) {
+    self.name = name
+    self.runDirectory = runDirectory
+    self.json = json
+  }
+
+  /// Of a command that takes ``Command/Option/ofSets``.
+  init(_ arguments: CommandArguments) {
+    name = arguments.value("--name")
+    runDirectory = arguments.value("--run-directory") ?? SetDirectory.defaultRunDirectory
+    json = arguments.has("--json")
   }
 }
 
 /// A line that says what is wrong with the arguments.
 struct ToolUsageError: Error, Equatable {
   let line: String
-
-  /// Takes an option and its value.
-  static func value(_ rest: inout ArraySlice<String>) throws(ToolUsageError) -> String {
-    let option = rest.removeFirst()
-    guard let value = rest.popFirst() else { throw ToolUsageError(line: "\(option) needs a value") }
-    return value
-  }
 }
 
 /// Lines on their way to standard output, or to a test. Gathered, since a system call a line would be the tool's

@@ -22,53 +22,18 @@ struct TapOptions: Equatable {
   /// Names of record kinds; empty: all.
   var kinds: [String] = []
 
-  static let usage = """
-    usage: bulkhead tap RING [--name INSTANCE] [--from oldest|newest|POSITION] [--count N] [--follow]
-                        [--kind NAME]... [--json] [--hex] [--run-directory DIR]
-    Decodes the records of a ring, one a line, without becoming one of its readers. RING is a ring's name (rx_a,
-    rx_b, merged, book) or the path of a ring file; the set may be dead.
-      --from      oldest: what the ring still holds (default); newest: the last --count records (default 1), with
-                  --follow what comes next (the default then); POSITION: the first record there or behind
-      --count N   end after N records
-      --follow    go on with what comes
-      --kind      only records of this kind (for messages also the letter or name of the type)
-      --json      one object a line; times in ns, prices in 1/10000
-      --hex       add the record's bytes
-    What the ring lost before it was shown is a line of its own: `lapped`, cells from ..< to.
-    Exit: 0, 1 no such position, 3 no such set or ring, 4 the ring cannot be read, 64 usage.
-    """
+  init(_ arguments: CommandArguments) throws(ToolUsageError) {
+    set = SetOptions(arguments)
+    ring = arguments.operands.first ?? ""
+    start = try arguments.value("--from").map(Self.start)
+    count = arguments.number("--count").map(Int.init(clamping:))
+    follow = arguments.has("--follow")
+    hex = arguments.has("--hex")
+    kinds = arguments.values("--kind")
+  }
 
   static func parse(_ arguments: [String]) throws(ToolUsageError) -> TapOptions {
-    var options = TapOptions()
-    var rest = arguments[...]
-    while let argument = rest.first {
-      if try options.set.take(&rest) { continue }
-      switch argument {
-      case "--from": options.start = try start(try ToolUsageError.value(&rest))
-      case "--count":
-        let text = try ToolUsageError.value(&rest)
-        guard let count = Int(text), (1...1_000_000_000).contains(count) else {
-          throw ToolUsageError(line: "--count needs a number from 1 to 1000000000, not '\(text)'")
-        }
-        options.count = count
-      case "--kind": options.kinds.append(try ToolUsageError.value(&rest))
-      case "--follow":
-        rest.removeFirst()
-        options.follow = true
-      case "--hex":
-        rest.removeFirst()
-        options.hex = true
-      default:
-        rest.removeFirst()
-        guard !argument.hasPrefix("-") else { throw ToolUsageError(line: "unknown argument `\(argument)`") }
-        guard options.ring.isEmpty else {
-          throw ToolUsageError(line: "one ring is wanted, not also `\(argument)`")
-        }
-        options.ring = argument
-      }
-    }
-    guard !options.ring.isEmpty else { throw ToolUsageError(line: "a ring is wanted, for instance `book`") }
-    return options
+    try TapOptions(CommandArguments(arguments, of: .tap))
   }
 
   private static func start(_ text: String) throws(ToolUsageError) -> Start {
@@ -84,17 +49,41 @@ struct TapOptions: Equatable {
   }
 }
 
-/// `bulkhead tap`: decodes the records of a ring.
-func tapCommand(_ arguments: [String]) -> Int32 {
-  if arguments.contains("--help") || arguments.contains("-h") {
-    print(TapOptions.usage)
-    return ExitCode.success
-  }
-  do throws(ToolUsageError) {
-    return TapCommand(options: try TapOptions.parse(arguments), output: .standard()).run()
-  } catch {
-    narrate("bulkhead tap: \(error.line)\ntry `bulkhead tap --help`")
-    return ExitCode.usage
+extension Command {
+  static let tap = Command(
+    name: "tap", group: .see, summary: "decode the records of a ring, live or of a dead set",
+    description: [
+      "One record a line, without becoming one of the ring's readers. What the ring lost before it was shown is a line "
+        + "of its own: `lapped`, cells from ..< to."
+    ],
+    operands: [
+      Operand(
+        .ring, "a ring's name (rx_a, rx_b, merged, book) or the path of a ring file; the set may be dead")
+    ],
+    options: Option.ofSets + [
+      Option(
+        "--from", .text("oldest|newest|POSITION"),
+        "oldest: what the ring still holds (default); newest: the last --count records (default 1), with --follow "
+          + "what comes next (the default then); POSITION: the first record there or behind"),
+      Option("--count", .number("N", 1...1_000_000_000), "end after N records"),
+      Option("--follow", "go on with what comes"),
+      Option(
+        "--kind", .text("NAME"),
+        "only records of this kind (for messages also the letter or name of the type)",
+        isRepeatable: true),
+      Option("--hex", "add the record's bytes"),
+    ],
+    exitCodes: [
+      .init(ExitCode.success, "shown"), .init(ExitCode.failure, "there is no such position"),
+      .init(ExitCode.notRunning, "there is no such set or ring"),
+      .init(ExitCode.cannotTell, "the ring cannot be read"), .usage,
+    ],
+    examples: [
+      .init("tap book --from newest --follow", "the events as they come"),
+      .init("tap merged --kind Trade --count 10 --json", "ten trades; times in ns, prices in 1/10000"),
+    ]
+  ) { arguments throws(ToolUsageError) in
+    TapCommand(options: try TapOptions(arguments), output: .standard()).run()
   }
 }
 

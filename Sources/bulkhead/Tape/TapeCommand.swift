@@ -27,68 +27,23 @@ struct TapeOptions: Equatable {
   var format = Format.jsonl
   var kinds: [String] = []
 
-  static let usage = """
-    usage: bulkhead tape ls|verify|cat|export [DIRECTORY] [--name INSTANCE] [--json] [option]...
-    Looks at what taped has recorded. Reads files only: the set may run or be dead. DIRECTORY holds the segments, or
-    directories of instances that do (default /var/lib/bulkhead).
-      ls       the segments, from their headers and ends
-      verify   reads everything: checksums, chain, order, seals; names what is damaged or missing, and where
-                 --digest   also plays the newest run's session into books: digests of its events and books
-      cat      the records, one a line
-      export   the messages, gaps and holes, to be read by other programs
-                 --format jsonl|csv   (default jsonl)
-    for cat and export:
-      --from oldest|newest-run|SEQUENCE   where to begin; a sequence number is one of the newest run (default oldest)
-      --through SEQUENCE   end behind this number
-      --count N            end after N records
-      --kind NAME          cat: only records of this kind (message, gap, sessionStart, endOfSession, hole, or a message's type)
-      --hex                cat: add the record's bytes
-      --past-damage        go on behind damage, which is a line of its own; without it the output ends there
-    Exit: 0, 1 damage or holes (ls: unreadable segments), 3 no such tape, 4 it cannot be read, 64 usage.
-    """
+  init(_ arguments: CommandArguments) throws(ToolUsageError) {
+    action = Action(rawValue: arguments.action) ?? .ls
+    directory = arguments.operands.first ?? directory
+    name = arguments.value("--name")
+    json = arguments.has("--json")
+    start = try arguments.value("--from").map(Self.start) ?? start
+    through = arguments.number("--through")
+    count = arguments.number("--count").map(Int.init(clamping:))
+    hex = arguments.has("--hex")
+    digest = arguments.has("--digest")
+    pastDamage = arguments.has("--past-damage")
+    format = arguments.value("--format").flatMap(Format.init) ?? format
+    kinds = arguments.values("--kind")
+  }
 
   static func parse(_ arguments: [String]) throws(ToolUsageError) -> TapeOptions {
-    var options = TapeOptions()
-    var rest = arguments[...]
-    let words = Action.allCases.map(\.rawValue).joined(separator: ", ")
-    guard let action = rest.popFirst() else { throw ToolUsageError(line: "one of \(words) is wanted") }
-    guard let known = Action(rawValue: action) else {
-      throw ToolUsageError(line: "one of \(words) is wanted, not `\(action)`")
-    }
-    options.action = known
-    var hasDirectory = false
-    while let argument = rest.first {
-      switch argument {
-      case "--name": options.name = try ToolUsageError.value(&rest)
-      case "--json", "--hex", "--digest", "--past-damage":
-        rest.removeFirst()
-        switch argument {
-        case "--json": options.json = true
-        case "--hex": options.hex = true
-        case "--digest": options.digest = true
-        default: options.pastDamage = true
-        }
-      case "--from": options.start = try start(try ToolUsageError.value(&rest))
-      case "--through": options.through = try number(&rest)
-      case "--count": options.count = Int(clamping: try number(&rest))
-      case "--kind": options.kinds.append(try ToolUsageError.value(&rest))
-      case "--format":
-        let text = try ToolUsageError.value(&rest)
-        guard let format = Format(rawValue: text) else {
-          throw ToolUsageError(line: "--format needs jsonl or csv, not '\(text)'")
-        }
-        options.format = format
-      default:
-        rest.removeFirst()
-        guard !argument.hasPrefix("-") else { throw ToolUsageError(line: "unknown argument `\(argument)`") }
-        guard !hasDirectory else {
-          throw ToolUsageError(line: "one directory is wanted, not also `\(argument)`")
-        }
-        hasDirectory = true
-        options.directory = argument
-      }
-    }
-    return options
+    try TapeOptions(CommandArguments(arguments, of: .tape))
   }
 
   private static func start(_ text: String) throws(ToolUsageError) -> TapeStart {
@@ -102,28 +57,58 @@ struct TapeOptions: Equatable {
       return .sequence(sequence)
     }
   }
-
-  private static func number(_ rest: inout ArraySlice<String>) throws(ToolUsageError) -> UInt64 {
-    let option = rest.first ?? ""
-    let text = try ToolUsageError.value(&rest)
-    guard let number = UInt64(text), number > 0 else {
-      throw ToolUsageError(line: "\(option) needs a whole number from 1 on, not '\(text)'")
-    }
-    return number
-  }
 }
 
-/// `bulkhead tape`: what was recorded.
-func tapeCommand(_ arguments: [String]) -> Int32 {
-  if arguments.contains("--help") || arguments.contains("-h") {
-    print(TapeOptions.usage)
-    return ExitCode.success
-  }
-  do throws(ToolUsageError) {
-    return TapeCommand(options: try TapeOptions.parse(arguments), output: .standard()).run()
-  } catch {
-    narrate("bulkhead tape: \(error.line)\ntry `bulkhead tape --help`")
-    return ExitCode.usage
+extension Command {
+  private static let tapeDirectory = Operand(
+    .directory("DIRECTORY"),
+    "holds the segments, or directories of instances that do (/var/lib/bulkhead)", isOptional: true)
+
+  static let tape = Command(
+    name: "tape", group: .data, summary: "look at what was recorded: list, verify, show, export",
+    description: ["Reads files only: the set may run or be dead."],
+    actions: [
+      Action("ls", "the segments, from their headers and ends", operands: [tapeDirectory]),
+      Action(
+        "verify",
+        "reads everything: checksums, chain, order, seals; names what is damaged or missing, and where",
+        operands: [tapeDirectory]),
+      Action("cat", "the records, one a line", operands: [tapeDirectory]),
+      Action(
+        "export", "the messages, gaps and holes, to be read by other programs", operands: [tapeDirectory]),
+    ],
+    options: [
+      Option("--name", .text("INSTANCE"), "the tape of this set, where a directory holds several"), .json,
+      Option(
+        "--digest", "verify: also play the newest run's session into books: digests of its events and books"),
+      Option(
+        "--format", .choice(TapeOptions.Format.allCases.map(\.rawValue)), "export: jsonl (default) or csv"),
+      Option(
+        "--from", .text("oldest|newest-run|SEQUENCE"),
+        "cat, export: where to begin; a sequence number is one of the newest run (oldest)"),
+      Option("--through", .number("SEQUENCE", 1...UInt64.max), "cat, export: end behind this number"),
+      Option("--count", .number("N", 1...UInt64.max), "cat, export: end after N records"),
+      Option(
+        "--kind", .text("NAME"),
+        "cat: only records of this kind (message, gap, sessionStart, endOfSession, hole, or a message's type)",
+        isRepeatable: true),
+      Option("--hex", "cat: add the record's bytes"),
+      Option(
+        "--past-damage",
+        "cat, export: go on behind damage, which is a line of its own; without it the output ends there"),
+    ],
+    exitCodes: [
+      .init(ExitCode.success, "done; nothing is damaged"),
+      .init(ExitCode.failure, "damage or holes (ls: unreadable segments)"),
+      .init(ExitCode.notRunning, "there is no such tape"), .init(ExitCode.cannotTell, "it cannot be read"),
+      .usage,
+    ],
+    examples: [
+      .init("tape verify /var/lib/bulkhead --name demo", "is everything there, and whole?"),
+      .init("tape export --format csv --from newest-run", "the newest run's messages, for a table"),
+    ]
+  ) { arguments throws(ToolUsageError) in
+    TapeCommand(options: try TapeOptions(arguments), output: .standard()).run()
   }
 }
 
