@@ -76,6 +76,11 @@ let package = Package(
     library(
       "StageRuntime", ["CLinux", "ShmRing", "StageRecords", "Topology", "LatencyHistogram"]),
 
+    // A set seen from outside, read-only: what the tools and viewd show.
+    library(
+      "SetInspection",
+      ["CLinux", "LatencyHistogram", "ShmRing", "StageRecords", "StageRuntime", "Supervision"]),
+
     // SoupBinTCP over a socket, for a stage's loop.
     library("SoupTCP", ["CLinux", "SoupBinTCP"]),
     // The merge stage's loop; a library, so that its benchmark drives what the process runs.
@@ -119,8 +124,9 @@ let package = Package(
       "bulkhead",
       [
         "CLinux", "CWebSockets", "ShmRing", "StageRecords", "FeedWire", "FeedSim", "OrderBook",
-        "BookBuilder", "StreamDigest", "PublishWire", "StageRuntime", "Supervision", "Drills", "CJansson",
-        "LatencyHistogram", "Tape", "Topology",
+        "BookBuilder", "StreamDigest", "PublishWire", "SetInspection", "StageRuntime", "Supervision",
+        "Drills",
+        "CJansson", "LatencyHistogram", "Tape", "Topology",
       ]),
 
     // Kills, stops and replaces the two ends of tiny rings. No part of what is installed.
@@ -170,8 +176,8 @@ let package = Package(
     tests(
       "RingToolsTests",
       [
-        "ShmRing", "StageRecords", "FeedWire", "FeedSim", "OrderBook", "BookBuilder", "StageRuntime",
-        "Supervision", "bulkhead",
+        "ShmRing", "StageRecords", "FeedWire", "FeedSim", "OrderBook", "BookBuilder", "SetInspection",
+        "StageRuntime", "Supervision", "bulkhead",
       ]),
     // The operator's command as a whole. Its golden texts are read where they lie.
     .testTarget(

@@ -1,6 +1,7 @@
 import BookBuilder
 import FeedWire
 import OrderBook
+import SetInspection
 import StageRecords
 
 /// The visible book of one symbol, and the CSV of its changes.

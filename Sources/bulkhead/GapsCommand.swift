@@ -1,5 +1,6 @@
 import CLinux
 import Glibc
+import SetInspection
 import ShmRing
 import StageRecords
 import StageRuntime
@@ -52,7 +53,7 @@ struct GapsCommand {
 
   func run() -> Int32 {
     let sets = SetDirectory.discover(runDirectory: options.set.runDirectory, name: options.set.name)
-    let reports = sets.map { GapsReport($0, openOnly: options.openOnly, show: options.show) }
+    let reports = sets.map { GapsReport($0, openOnly: options.openOnly) }
     if options.set.json {
       var json = JSONText()
       json.object { json in
@@ -64,7 +65,7 @@ struct GapsCommand {
     } else {
       for (index, report) in reports.enumerated() {
         if index > 0 { output.line("") }
-        for line in report.lines { output.line(line) }
+        for line in report.lines(options.show) { output.line(line) }
       }
     }
     output.flush()
@@ -77,55 +78,8 @@ struct GapsCommand {
   }
 }
 
-/// The missing ranges of one set.
-struct GapsReport {
-  let instance: String
-  /// Why the file cannot be read; nil if it can.
-  private(set) var problem: String?
-  private(set) var mergedIsAlive = false
-  private(set) var open: [GapRecord] = []
-  private(set) var openBeyondTable: UInt64 = 0
-  private(set) var finished: [GapRecord] = []
-  private(set) var finishedCount: UInt64 = 0
-  private(set) var disagreements: [DisagreementEntry] = []
-  private(set) var disagreementCount: UInt64 = 0
-  /// Totals since the set was made, states and instants.
-  private(set) var tallies: [(tally: RecoveryTally, value: UInt64)] = []
-  private var clockOffset: UInt64 = 0
-  /// Until when open ranges are counted: now, or when a merged that is dead last wrote.
-  private var now: UInt64 = 0
-  private let openOnly: Bool
-  private let show: Presentation
-
-  init(_ set: SetDirectory, openOnly: Bool, show: Presentation = Presentation()) {
-    instance = set.instance
-    self.openOnly = openOnly
-    self.show = show
-    do {
-      let page = try RecoveryPage.attach(directory: set.path, access: .readOnly)
-      mergedIsAlive = set.components().contains { $0.name == "merged" && $0.isAlive }
-      now = mergedIsAlive ? bulkhead_monotonic_nanoseconds() : page.writtenAt
-      clockOffset = page.clockOffset
-      if let gaps = page.openGaps() { open = gaps } else { problem = "the open ranges are never at rest" }
-      openBeyondTable = page.openBeyondTable
-      finished = page.finishedGaps()
-      finishedCount = page.finishedCount
-      disagreements = page.disagreements()
-      disagreementCount = page.disagreementCount
-      for tally in RecoveryTally.allCases { tallies.append((tally, page.tally(tally))) }
-    } catch {
-      problem = "\(error)"
-    }
-  }
-
-  var lost: [GapRecord] { finished.filter(\.isLost) }
-
-  var exitCode: Int32 {
-    if problem != nil { return ExitCode.cannotTell }
-    return open.isEmpty && lost.isEmpty && disagreementCount == 0 ? ExitCode.success : ExitCode.failure
-  }
-
-  private var verdict: String {
+extension GapsReport {
+  private func verdict(_ show: Presentation) -> String {
     if let problem { return "UNKNOWN  \(instance): \(problem)" }
     var parts: [String] = []
     if !open.isEmpty || openBeyondTable > 0 { parts.append("\(UInt64(open.count) &+ openBeyondTable) open") }
@@ -137,8 +91,8 @@ struct GapsReport {
       + "; \(show.count(finishedCount)) ranges have ended\(mergedIsAlive ? "" : "; merged does not run")"
   }
 
-  var lines: [String] {
-    var lines = [show.verdict(verdict)]
+  func lines(_ show: Presentation = Presentation()) -> [String] {
+    var lines = [show.verdict(verdict(show))]
     if problem != nil { return lines }
     let widths = [24, 12, 14, 16, 10, 12]
     func row(_ fields: [String], _ rest: String) -> String {
@@ -151,7 +105,7 @@ struct GapsReport {
     if !open.isEmpty {
       lines.append("")
       lines.append(row(["OPEN RANGE", "MESSAGES", "DETECTED", "RUNG", "REQUESTS", "LAST"], "SINCE"))
-      for gap in open { lines.append(row(fields(gap), show.span(age(gap)))) }
+      for gap in open { lines.append(row(fields(gap, show), show.span(age(gap)))) }
       if openBeyondTable > 0 { lines.append("and \(show.count(openBeyondTable)) more") }
     }
     if !openOnly, !finished.isEmpty {
@@ -161,7 +115,7 @@ struct GapsReport {
       for gap in finished {
         let took = show.span(age(gap))
         lines.append(
-          row(fields(gap), column(took, 13) + gap.outcomeName))
+          row(fields(gap, show), column(took, 13) + gap.outcomeName))
       }
     }
     if !openOnly, !disagreements.isEmpty {
@@ -179,93 +133,12 @@ struct GapsReport {
   }
 
   /// What both tables have in common.
-  private func fields(_ gap: GapRecord) -> [String] {
+  private func fields(_ gap: GapRecord, _ show: Presentation) -> [String] {
     let last = gap.lastRequestAt > gap.detectedAt ? "+" + show.span(gap.lastRequestAt - gap.detectedAt) : "-"
     return [
       gap.first == gap.last ? "\(gap.first)" : "\(gap.first)...\(gap.last)", show.count(gap.count),
       show.time(gap.detectedAt &+ clockOffset, decimals: 3), gap.rungName, show.count(gap.requests),
       gap.requests == 0 ? "-" : last,
     ]
-  }
-
-  private func age(_ gap: GapRecord) -> UInt64 {
-    let end = gap.isOpen ? now : gap.finishedAt
-    return end > gap.detectedAt ? end - gap.detectedAt : 0
-  }
-
-  private static func sourceName(_ source: UInt64) -> String {
-    switch source {
-    case 0: "line A"
-    case 1: "line B"
-    case 2: "retransmission"
-    default: "unknown"
-    }
-  }
-
-  private static func digits(_ bytes: [UInt8]) -> String { bytes.withUnsafeBytes { hexadecimal($0) } }
-
-  func write(to json: inout JSONText) {
-    json.object { json in
-      json.field("instance", instance)
-      if let problem { json.field("problem", problem) }
-      json.field("mergedAlive", mergedIsAlive)
-      json.array("open") { json in for gap in open { write(gap, to: &json) } }
-      json.field("openBeyondTable", openBeyondTable)
-      if !openOnly {
-        json.array("ended") { json in for gap in finished { write(gap, to: &json) } }
-        json.array("disagreements") { json in
-          for entry in disagreements {
-            json.object { json in
-              json.field("sequence", entry.sequence)
-              json.field("refused", Self.sourceName(entry.refusedSource))
-              json.field("keptBytes", Self.digits(entry.kept))
-              json.field("keptLength", entry.keptLength)
-              json.field("refusedBytes", Self.digits(entry.refused))
-              json.field("refusedLength", entry.refusedLength)
-            }
-          }
-        }
-      }
-      // Add to an instant of CLOCK_MONOTONIC for those here.
-      json.field("clockOffset", clockOffset)
-      json.object("totals") { json in
-        for entry in tallies where !entry.tally.isState {
-          if let name = entry.tally.name { json.field(name, entry.value) }
-        }
-      }
-      json.object("states") { json in
-        for entry in tallies where entry.tally.isState {
-          guard let name = entry.tally.name else { continue }
-          let isInstant = entry.tally != .breakerState && entry.tally != .snapshotBreakerState
-          json.field(name, isInstant && entry.value > 0 ? entry.value &+ clockOffset : entry.value)
-        }
-      }
-      json.field("endedCount", finishedCount)
-      json.field("disagreementCount", disagreementCount)
-    }
-  }
-
-  private func write(_ gap: GapRecord, to json: inout JSONText) {
-    func time(_ instant: UInt64) -> UInt64 { instant == 0 ? 0 : instant &+ clockOffset }
-    json.object { json in
-      if !gap.isOpen { json.field("number", gap.number) }
-      json.field("first", gap.first)
-      json.field("last", gap.last)
-      json.field("state", gap.isOpen ? "open" : gap.isLost ? "lost" : "filled")
-      json.field("outcome", gap.outcomeName)
-      json.field("rung", gap.rungName)
-      json.field("detectedAt", time(gap.detectedAt))
-      json.field("firstRequestAt", time(gap.firstRequestAt))
-      json.field("lastRequestAt", time(gap.lastRequestAt))
-      json.field("finishedAt", time(gap.finishedAt))
-      json.field("ageNanoseconds", age(gap))
-      json.field("requests", gap.requests)
-      json.field("epoch", gap.epoch)
-      if gap.isOpen {
-        json.field("filledByLineA", gap.filledByLineA)
-        json.field("filledByLineB", gap.filledByLineB)
-        json.field("filledByRetransmission", gap.filledByRetransmission)
-      }
-    }
   }
 }

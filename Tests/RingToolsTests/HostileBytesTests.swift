@@ -3,6 +3,7 @@ import Foundation
 import StageRecords
 import XCTest
 
+@testable import SetInspection
 @testable import ShmRing
 @testable import bulkhead
 

@@ -4,6 +4,7 @@ import Foundation
 import StageRecords
 import XCTest
 
+@testable import SetInspection
 @testable import ShmRing
 @testable import bulkhead
 

@@ -1,6 +1,7 @@
 import Foundation
 import XCTest
 
+@testable import SetInspection
 @testable import ShmRing
 @testable import StageRuntime
 @testable import bulkhead

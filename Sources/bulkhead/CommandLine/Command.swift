@@ -1,3 +1,4 @@
+import SetInspection
 import StageRuntime
 
 /// One command of `bulkhead`, described once: the parser, the help, the manual pages and the completion of every shell

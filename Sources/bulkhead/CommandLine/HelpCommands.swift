@@ -1,3 +1,4 @@
+import SetInspection
 import Drills
 import ShmRing
 import Glibc

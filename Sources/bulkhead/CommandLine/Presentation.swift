@@ -1,3 +1,4 @@
+import SetInspection
 import Glibc
 
 /// How numbers, times and verdicts look: the options `--raw`, `--local` and `--color`.

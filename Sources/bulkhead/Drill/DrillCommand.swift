@@ -1,6 +1,7 @@
 import CLinux
 import Drills
 import Glibc
+import SetInspection
 import StageRuntime
 
 /// `bulkhead drill`: proves on a running set what the design promises.

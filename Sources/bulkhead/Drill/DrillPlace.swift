@@ -1,5 +1,6 @@
 import CLinux
 import Glibc
+import SetInspection
 
 /// Where a drilled set lives: instance, groups and ports that no other set of this host uses. Multicast on loopback is
 /// shared by the whole host.

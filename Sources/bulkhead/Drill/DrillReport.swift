@@ -1,6 +1,7 @@
 import CLinux
 import Drills
 import Glibc
+import SetInspection
 import StageRuntime
 
 /// The verdict on one drill, in words and as a record that can be replayed.

@@ -1,6 +1,7 @@
 import CLinux
 import Drills
 import Glibc
+import SetInspection
 import ShmRing
 import StageRecords
 import StageRuntime

@@ -1,3 +1,5 @@
+import SetInspection
+
 /// A record taken apart: what it is, and its fields in the order in which they are shown. Made from bytes that may
 /// be anything; shown as a line of text or as JSON.
 struct DecodedRecord {
@@ -94,57 +96,4 @@ func printable(_ bytes: some Sequence<UInt8>) -> String {
   var bytes = Array(bytes)
   while let last = bytes.last, last == 0x20 || last == 0 { bytes.removeLast() }
   return String(decoding: bytes.map { $0 >= 0x20 && $0 < 0x7F ? $0 : 0x3F }, as: UTF8.self)
-}
-
-func hexadecimalByte(_ byte: UInt8) -> String {
-  let digits = String(byte, radix: 16)
-  return digits.count < 2 ? "0" + digits : digits
-}
-
-func hexadecimal(_ bytes: UnsafeRawBufferPointer) -> String {
-  let digits = Array("0123456789abcdef".utf8)
-  var text: [UInt8] = []
-  text.reserveCapacity(bytes.count * 2)
-  for byte in bytes {
-    text.append(digits[Int(byte >> 4)])
-    text.append(digits[Int(byte & 15)])
-  }
-  return String(decoding: text, as: UTF8.self)
-}
-
-/// "-12.3400" for -123400 and 4.
-func decimal(_ value: Int64, _ decimals: Int) -> String {
-  var digits = String(value.magnitude)
-  if digits.count <= decimals { digits = String(repeating: "0", count: decimals + 1 - digits.count) + digits }
-  return (value < 0 ? "-" : "") + digits.dropLast(decimals) + "." + digits.suffix(decimals)
-}
-
-private func padded(_ value: UInt64, _ width: Int) -> String {
-  let digits = String(value)
-  return String(repeating: "0", count: max(0, width - digits.count)) + digits
-}
-
-/// "09:30:00.000000001"; a value that is no time of a day stays a number.
-func timeOfDay(_ nanoseconds: UInt64) -> String {
-  let seconds = nanoseconds / 1_000_000_000
-  guard seconds < 86_400 else { return String(nanoseconds) }
-  return padded(seconds / 3600, 2) + ":" + padded(seconds / 60 % 60, 2) + ":" + padded(seconds % 60, 2) + "."
-    + padded(nanoseconds % 1_000_000_000, 9)
-}
-
-/// "2026-03-01T09:30:00.000000001Z" for nanoseconds since the Unix epoch.
-func universalTime(_ nanoseconds: UInt64) -> String {
-  let day = nanoseconds / 86_400_000_000_000
-  // Years that begin in March put the leap day at their end; 400 of them have 146,097 days.
-  let shifted = day + 719_468
-  let era = shifted / 146_097
-  let dayOfEra = shifted % 146_097
-  let yearOfEra = (dayOfEra - dayOfEra / 1_460 + dayOfEra / 36_524 - dayOfEra / 146_096) / 365
-  let dayOfYear = dayOfEra - (365 * yearOfEra + yearOfEra / 4 - yearOfEra / 100)
-  let marchMonth = (5 * dayOfYear + 2) / 153
-  let month = marchMonth < 10 ? marchMonth + 3 : marchMonth - 9
-  let year = era * 400 + yearOfEra + (month <= 2 ? 1 : 0)
-  let dayOfMonth = dayOfYear - (153 * marchMonth + 2) / 5 + 1
-  return padded(year, 4) + "-" + padded(month, 2) + "-" + padded(dayOfMonth, 2) + "T"
-    + timeOfDay(nanoseconds % 86_400_000_000_000) + "Z"
 }

@@ -1,4 +1,5 @@
 import FeedWire
+import SetInspection
 import StageRecords
 
 extension RecordDecoder {

@@ -1,4 +1,5 @@
 import FeedWire
+import SetInspection
 
 extension RecordDecoder {
   /// Adds the fields of a venue message: type, name, and what its view reads.

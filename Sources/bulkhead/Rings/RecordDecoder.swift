@@ -1,4 +1,5 @@
 import FeedWire
+import SetInspection
 import StageRecords
 
 /// What travels on a ring, told by the ring's name.

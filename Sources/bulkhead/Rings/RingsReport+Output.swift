@@ -1,3 +1,4 @@
+import SetInspection
 import ShmRing
 
 extension RingsReport {
@@ -176,13 +177,5 @@ extension RingsReport {
       json.optional("note", reader.level.note)
       json.field("slowest", reader.isSlowest)
     }
-  }
-}
-
-extension JSONText {
-  mutating func null(_ key: String) { raw(key, "null") }
-
-  mutating func optional(_ key: String, _ value: String?) {
-    if let value { field(key, value) } else { null(key) }
   }
 }

@@ -1,5 +1,6 @@
 import CLinux
 import Glibc
+import SetInspection
 import ShmRing
 import StageRuntime
 

@@ -1,4 +1,5 @@
 import LatencyHistogram
+import SetInspection
 import StageRecords
 import StageRuntime
 import Topology

@@ -1,6 +1,7 @@
 import CLinux
 import FeedSim
 import Glibc
+import SetInspection
 import ShmRing
 import StageRuntime
 import Topology

@@ -1,5 +1,6 @@
 import CLinux
 import Glibc
+import SetInspection
 import StageRuntime
 
 /// What `bulkhead run` shows while it runs: one line in place on a terminal, a line a second otherwise. Goes to

@@ -1,4 +1,5 @@
 import Glibc
+import SetInspection
 import StageRuntime
 import Tape
 

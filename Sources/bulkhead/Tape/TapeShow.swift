@@ -1,3 +1,4 @@
+import SetInspection
 import StageRecords
 import StageRuntime
 import Tape

@@ -1,4 +1,5 @@
 import BookBuilder
+import SetInspection
 import StageRuntime
 import Tape
 

@@ -1,5 +1,6 @@
 import BookBuilder
 import OrderBook
+import SetInspection
 import StageRecords
 import StageRuntime
 import StreamDigest

@@ -4,9 +4,9 @@ import ShmRing
 import StageRuntime
 
 /// The rings of one set at one moment: who writes, who reads, how far behind.
-struct RingsReport {
+public struct RingsReport {
   /// What is known about a process that a page names.
-  enum ProcessState: String {
+  public enum ProcessState: String {
     case alive
     case dead
     /// A process of that number runs; whether it is the one that wrote the page cannot be told.
@@ -16,13 +16,13 @@ struct RingsReport {
   }
 
   /// How near a reader is to being lapped.
-  enum Level: Int, Comparable {
+  public enum Level: Int, Comparable {
     case ok, over70, over85, over95, lapped
 
-    static func < (left: Level, right: Level) -> Bool { left.rawValue < right.rawValue }
+    public static func < (left: Level, right: Level) -> Bool { left.rawValue < right.rawValue }
 
     /// - Parameter retention: how far behind a reader may be before it loses something, cells.
-    init(lag: UInt64, retention: UInt64) {
+    public init(lag: UInt64, retention: UInt64) {
       if lag > retention {
         self = .lapped
       } else if lag * 100 > retention * 95 {
@@ -34,7 +34,7 @@ struct RingsReport {
       }
     }
 
-    var note: String? {
+    public var note: String? {
       switch self {
       case .ok: nil
       case .over70: "over 70 %"
@@ -45,57 +45,57 @@ struct RingsReport {
     }
   }
 
-  struct Reader {
-    let name: String
-    let state: ProcessState
-    let words: CursorWords
+  public struct Reader {
+    public let name: String
+    public let state: ProcessState
+    public let words: CursorWords
     /// Nil when there is none: nobody came yet, or the page is damaged.
-    var lag: UInt64?
-    var retention: UInt64
-    var level = Level.ok
-    var isSlowest = false
+    public var lag: UInt64?
+    public var retention: UInt64
+    public var level = Level.ok
+    public var isSlowest = false
 
     /// Lag in percent of the retention; more than 100 when lapped.
-    var percent: Double? { lag.map { min(1e9, Double($0) * 100 / Double(max(1, retention))) } }
+    public var percent: Double? { lag.map { min(1e9, Double($0) * 100 / Double(max(1, retention))) } }
   }
 
-  struct Ring {
-    let name: String
-    let identity: RingIdentity
-    let words: RingWords
+  public struct Ring {
+    public let name: String
+    public let identity: RingIdentity
+    public let words: RingWords
     /// End of what is visible; beyond the published position when the producer died between two stores.
-    let visible: UInt64
+    public let visible: UInt64
     /// The component whose control page names the producer's process.
-    let writer: String?
-    let writerState: ProcessState
-    var readers: [Reader]
+    public let writer: String?
+    public let writerState: ProcessState
+    public var readers: [Reader]
     /// Records a second; nil without two samples.
-    var rate: Double?
+    public var rate: Double?
 
-    var retained: UInt64 { words.published - words.oldest }
-    var fillPercent: Double { Double(retained) * 100 / Double(words.cells) }
+    public var retained: UInt64 { words.published - words.oldest }
+    public var fillPercent: Double { Double(retained) * 100 / Double(words.cells) }
   }
 
-  struct Table {
-    let name: String
-    let entries: Int
-    let used: Int
+  public struct Table {
+    public let name: String
+    public let entries: Int
+    public let used: Int
     /// Entries that were being written, or were left so by a writer that died.
-    let busy: Int
+    public let busy: Int
   }
 
-  let instance: String
+  public let instance: String
   /// Whether a process of the set runs.
-  private(set) var isAlive = false
-  var rings: [Ring] = []
-  var tables: [Table] = []
+  public private(set) var isAlive = false
+  public var rings: [Ring] = []
+  public var tables: [Table] = []
   /// Files that cannot be read as what they should be.
-  var refusals: [(file: String, reason: String)] = []
+  public var refusals: [(file: String, reason: String)] = []
   /// When this was seen, CLOCK_MONOTONIC, ns.
-  let time: UInt64
+  public let time: UInt64
 
   /// Looks at every ring and table of the set.
-  init(_ set: SetDirectory) {
+  public init(_ set: SetDirectory) {
     instance = set.instance
     let components = set.components()
     time = bulkhead_monotonic_nanoseconds()
@@ -206,7 +206,7 @@ struct RingsReport {
   }
 
   /// Adds what only two samples can tell: rates, and who was lapped in between.
-  mutating func compare(with earlier: RingsReport) {
+  public mutating func compare(with earlier: RingsReport) {
     guard time > earlier.time else { return }
     let seconds = Double(time - earlier.time) / 1e9
     for index in rings.indices {
@@ -228,7 +228,7 @@ struct RingsReport {
 // MARK: - Verdict
 
 extension RingsReport {
-  enum Verdict: String {
+  public enum Verdict: String {
     case ok = "OK"
     /// A reader uses more than 70, 85, 95 % of the retention.
     case slow = "SLOW"
@@ -238,7 +238,7 @@ extension RingsReport {
     /// Something cannot be read.
     case unknown = "UNKNOWN"
 
-    var exitCode: Int32 {
+    public var exitCode: Int32 {
       switch self {
       case .ok, .slow: ExitCode.success
       case .close, .critical, .lapped: ExitCode.failure
@@ -248,7 +248,7 @@ extension RingsReport {
   }
 
   /// The reader that is nearest to being lapped, or was lapped.
-  var worst: (ring: Ring, reader: Reader)? {
+  public var worst: (ring: Ring, reader: Reader)? {
     var worst: (ring: Ring, reader: Reader)?
     for ring in rings {
       for reader in ring.readers where reader.lag ?? 0 > 0 || reader.level == .lapped {
@@ -263,7 +263,7 @@ extension RingsReport {
     return worst
   }
 
-  var verdict: Verdict {
+  public var verdict: Verdict {
     if !refusals.isEmpty { return .unknown }
     switch worst?.reader.level ?? .ok {
     case .ok: return .ok
@@ -274,7 +274,7 @@ extension RingsReport {
     }
   }
 
-  var reason: String {
+  public var reason: String {
     var parts: [String] = []
     if let refusal = refusals.first {
       let others = refusals.count - 1
@@ -299,10 +299,4 @@ extension RingsReport {
     if !isAlive { parts.append("no process of this set runs") }
     return parts.joined(separator: "; ")
   }
-}
-
-/// "12.3".
-func tenths(_ value: Double) -> String {
-  let tenths = Int((value.isFinite ? min(max(0, value), 1e12) : 0) * 10)
-  return "\(tenths / 10).\(tenths % 10)"
 }

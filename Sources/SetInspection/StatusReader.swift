@@ -1,0 +1,59 @@
+import CLinux
+import ShmRing
+import StageRecords
+import StageRuntime
+import Supervision
+
+extension SupervisionRecord {
+  /// What an alarm found missing.
+  public var missing: LivenessMeasure? { UInt8(exactly: code).flatMap(LivenessMeasure.init(rawValue:)) }
+
+  /// The cause of a death or of an alarm.
+  public var causeText: String? {
+    if let cause = ExitCause(code: cause, number: code) { return "\(cause)" }
+    return StallCause(rawValue: cause)?.name
+  }
+}
+
+/// Reads a set's status ring from its oldest record on; leaves no trace in it.
+public struct StatusReader: ~Copyable {
+  public enum Found {
+    case record(SupervisionRecord)
+    /// Some were overwritten before they could be read.
+    case lost
+  }
+
+  private var ring: RingObserver
+  private let buffer: UnsafeMutableRawPointer
+  /// Whether the ring still holds the set's first event.
+  public let reachesBack: Bool
+
+  public init(directory: String) throws(RingError) {
+    var ring = try RingObserver.attach(path: InstanceFiles.statusRingPath(directory: directory))
+    ring.moveToOldest()
+    reachesBack = ring.nextPosition == 0
+    buffer = UnsafeMutableRawPointer.allocate(byteCount: ring.bufferBytes, alignment: 64)
+    self.ring = ring
+  }
+
+  deinit { buffer.deallocate() }
+
+  /// The next event; nil when there is none at the moment. What is no record is passed over.
+  public mutating func next() -> Found? {
+    while true {
+      switch ring.poll(into: buffer) {
+      case .record(_, let bytes):
+        if let record = SupervisionRecord(UnsafeRawBufferPointer(start: buffer, count: bytes)) {
+          return .record(record)
+        }
+      case .lapped: return .lost
+      case .empty, .halted: return nil
+      }
+    }
+  }
+
+  /// Nanoseconds since 1970 of an instant of CLOCK_MONOTONIC.
+  public static func timeOfDay(_ instant: UInt64) -> UInt64 {
+    bulkhead_realtime_nanoseconds() &- bulkhead_monotonic_nanoseconds() &+ instant
+  }
+}

@@ -1,0 +1,48 @@
+import CLinux
+import ShmRing
+import StageRecords
+import StageRuntime
+
+/// What the supervisor of a set says about its stream, and what it has armed; nil for a set without the table.
+public struct TrustStatus {
+  public let record: TrustRecord?
+  public let actions: [ArmedAction]
+
+  public init?(directory: String) {
+    guard let view = try? TrustView.attach(directory: directory, configurationHash: nil) else { return nil }
+    record = view.record
+    actions = view.armedActions
+  }
+
+  /// Why the stream may not be believed; nil when the supervisor has nothing against it.
+  public var reason: String? {
+    guard let record, record.state != .live else { return nil }
+    let now = bulkhead_monotonic_nanoseconds()
+    let ago = duration(now > record.since ? now - record.since : 0)
+    if record.state == .halted { return "the stream is halted: \(record.component) is down since \(ago)" }
+    return "every book: \(record.component) failed \(ago) ago, and the stream has not caught up yet"
+  }
+
+  public func write(to json: inout JSONText) {
+    json.object("trust") { json in
+      json.field("state", record?.state.name ?? "unknown")
+      if let record {
+        json.field("component", record.component)
+        json.field("sinceMonotonic", record.since)
+        json.field("changes", record.changes)
+      }
+    }
+    json.array("actions") { json in
+      for action in actions {
+        json.object { json in
+          json.field("action", action.action.name)
+          json.field("component", action.component)
+          json.field("trigger", action.trigger.name)
+          json.field("firings", action.firings)
+          json.field("lastFiredMonotonic", action.lastFired)
+          json.field("durationNanoseconds", action.duration)
+        }
+      }
+    }
+  }
+}
