@@ -66,6 +66,7 @@ let package = Package(
     library("BookBuilder", ["FeedWire", "OrderBook", "StageRecords", "StreamDigest"]),
     library("PublishWire", ["StageRecords", "CJansson"]),
     library("Supervision"),
+    library("FIXSession"),
     // What is done to a running set to prove it, and how that is judged.
     library("Drills", ["FeedSim"]),
     library("Tape", ["CLinux", "CTapeHash", "StageRecords"]),
@@ -146,6 +147,7 @@ let package = Package(
       ["TapeShadow", "Tape", "BookBuilder", "FeedSim", "FeedWire", "OrderBook", "StageRecords"]),
     tests("LatencyHistogramTests", ["LatencyHistogram"]),
     tests("SupervisionTests", ["Supervision"]),
+    tests("FIXSessionTests", ["FIXSession"]),
     tests("DrillsTests", ["Drills"]),
     // Merging and recovery in virtual time, against an oracle.
     testProgram(
