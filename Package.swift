@@ -73,7 +73,7 @@ let package = Package(
     library("TapeShadow", ["BookBuilder", "FeedWire", "OrderBook", "StageRecords", "Tape"]),
 
     // What every process needs: its plan, its pages, its loop.
-    library("Topology", ["CTomlParser", "CXXHash"]),
+    library("Topology", ["CTomlParser", "CXXHash", "FIXSession"]),
     library(
       "StageRuntime", ["CLinux", "ShmRing", "StageRecords", "Topology", "LatencyHistogram"]),
 
@@ -118,7 +118,7 @@ let package = Package(
         "PublishWire", "StageRuntime", "Topology",
       ]),
     stage(
-      "watchdogd", ["CLinux", "ShmRing", "StageRecords", "Supervision", "StageRuntime", "Topology"]
+      "watchdogd", ["CLinux", "FIXSession", "ShmRing", "StageRecords", "Supervision", "StageRuntime", "Topology"]
     ),
     stage("venue", ["CLinux", "FeedWire", "SoupBinTCP", "Glimpse", "FeedSim", "StageRuntime"]),
     stage(

@@ -337,6 +337,19 @@ uint32_t bulkhead_receive_batch_kernel_drops(const struct bulkhead_receive_batch
   return batch->kernel_drops;
 }
 
+int bulkhead_set_multicast_membership(int socket, bool joined, uint32_t group, uint32_t interface, uint32_t source) {
+  if (source == 0) {
+    struct ip_mreqn any = {.imr_multiaddr.s_addr = htonl(group), .imr_address.s_addr = htonl(interface)};
+    int option = joined ? IP_ADD_MEMBERSHIP : IP_DROP_MEMBERSHIP;
+    return setsockopt(socket, IPPROTO_IP, option, &any, sizeof any) == 0 ? 0 : -errno;
+  }
+  struct ip_mreq_source one = {.imr_multiaddr.s_addr = htonl(group),
+                               .imr_interface.s_addr = htonl(interface),
+                               .imr_sourceaddr.s_addr = htonl(source)};
+  int option = joined ? IP_ADD_SOURCE_MEMBERSHIP : IP_DROP_SOURCE_MEMBERSHIP;
+  return setsockopt(socket, IPPROTO_IP, option, &one, sizeof one) == 0 ? 0 : -errno;
+}
+
 int bulkhead_open_multicast_receiver(uint32_t group, uint16_t port, uint32_t interface, uint32_t source,
                                      int receive_buffer, int *granted) {
   int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
@@ -349,14 +362,10 @@ int bulkhead_open_multicast_receiver(uint32_t group, uint16_t port, uint32_t int
             setsockopt(fd, SOL_SOCKET, SO_TIMESTAMPNS, &on, sizeof on) == 0 &&
             setsockopt(fd, SOL_SOCKET, SO_RXQ_OVFL, &on, sizeof on) == 0 &&
             bind(fd, (struct sockaddr *)&address, sizeof address) == 0;
-  if (ok && source == 0) {
-    struct ip_mreqn join = {.imr_multiaddr.s_addr = htonl(group), .imr_address.s_addr = htonl(interface)};
-    ok = setsockopt(fd, IPPROTO_IP, IP_ADD_MEMBERSHIP, &join, sizeof join) == 0;
-  } else if (ok) {
-    struct ip_mreq_source join = {.imr_multiaddr.s_addr = htonl(group),
-                                  .imr_interface.s_addr = htonl(interface),
-                                  .imr_sourceaddr.s_addr = htonl(source)};
-    ok = setsockopt(fd, IPPROTO_IP, IP_ADD_SOURCE_MEMBERSHIP, &join, sizeof join) == 0;
+  if (ok) {
+    int result = bulkhead_set_multicast_membership(fd, true, group, interface, source);
+    ok = result == 0;
+    errno = -result;
   }
   if (!ok) {
     int error = errno;

@@ -7,11 +7,14 @@ import StageRuntime
 public struct TrustStatus {
   public let record: TrustRecord?
   public let actions: [ArmedAction]
+  /// The message of each action that sends one.
+  public let targets: [ActionTarget?]
 
   public init?(directory: String) {
     guard let view = try? TrustView.attach(directory: directory, configurationHash: nil) else { return nil }
     record = view.record
     actions = view.armedActions
+    targets = actions.indices.map { view.target(ofAction: $0) }
   }
 
   /// Why the stream may not be believed; nil when the supervisor has nothing against it.
@@ -33,16 +36,33 @@ public struct TrustStatus {
       }
     }
     json.array("actions") { json in
-      for action in actions {
+      for (action, target) in zip(actions, targets) {
         json.object { json in
           json.field("action", action.action.name)
+          if let target { target.write(to: &json) }
           json.field("component", action.component)
           json.field("trigger", action.trigger.name)
+          json.field("readiness", action.readiness.name)
+          json.field("outcome", action.outcome.name)
           json.field("firings", action.firings)
           json.field("lastFiredMonotonic", action.lastFired)
           json.field("durationNanoseconds", action.duration)
         }
       }
     }
+  }
+}
+
+extension ActionTarget {
+  /// Where it goes.
+  public var place: String {
+    let bytes = [24, 16, 8, 0].map { String(address >> $0 & 0xFF) }
+    return "\(bytes.joined(separator: ".")):\(port)"
+  }
+
+  func write(to json: inout JSONText) {
+    json.field("name", name)
+    json.field("target", place)
+    json.field("logons", logons)
   }
 }

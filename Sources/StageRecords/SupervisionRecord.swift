@@ -21,7 +21,7 @@ public enum SupervisionEvent: UInt8, Sendable, CaseIterable {
   /// signal to the confirmation in nanoseconds.
   case fenced = 9
   /// A safety action was fired; `value` is its number (``SafetyAction``), `code` how long it took from the decision to the last
-  /// store, in nanoseconds.
+  /// store, in nanoseconds; `tier` is 1 if it could not be done.
   case action = 10
   /// The set is being stopped.
   case stopping = 11
@@ -30,6 +30,12 @@ public enum SupervisionEvent: UInt8, Sendable, CaseIterable {
   case trusted = 13
   /// A process has begun to die: the kernel says so long before the death can be confirmed.
   case dying = 14
+  /// A session that is held open for a safety action was logged on (`value` 1) or ended (`value` 0, `code` why); the
+  /// component is the action's name.
+  case session = 15
+  /// The other side of a session says what became of a safety action: `value` is an ``ArmedAction/Outcome``; the component
+  /// is the action's name.
+  case answered = 16
 
   public var name: String {
     switch self {
@@ -47,6 +53,8 @@ public enum SupervisionEvent: UInt8, Sendable, CaseIterable {
     case .stopping: "stopping"
     case .stopped: "stopped"
     case .trusted: "trusted"
+    case .session: "session"
+    case .answered: "answered"
     }
   }
 }

@@ -20,11 +20,20 @@ public enum StreamTrust: UInt8, Sendable, CaseIterable {
 public enum SafetyAction: UInt8, Sendable, CaseIterable {
   case markStale = 1
   case haltStream = 2
+  /// A line is left, until its receiver works again.
+  case cutLine = 3
+  /// A prepared datagram is sent.
+  case datagram = 4
+  /// A prepared FIX OrderMassCancelRequest is sent on a session that is held open.
+  case massCancel = 5
 
   public var name: String {
     switch self {
     case .markStale: "mark_stale"
     case .haltStream: "halt_stream"
+    case .cutLine: "cut_line"
+    case .datagram: "datagram"
+    case .massCancel: "mass_cancel"
     }
   }
 }
@@ -74,6 +83,9 @@ public struct TrustRecord: Equatable, Sendable {
   }
 
   /// Sets in an encoded record what is known only when it is fired: three stores.
+  #if !DEBUG
+    @_noLocks
+  #endif
   public static func patch(
     _ base: UnsafeMutableRawPointer, since: UInt64, changes: UInt64, supervisorEpoch: UInt64
   ) {
@@ -97,10 +109,10 @@ public struct TrustRecord: Equatable, Sendable {
   }
 }
 
-/// An armed action: the values under keys 1… of the table `trust`, in the topology's order.
+/// An armed action: the values under keys 1…31 of the table `trust`, in the topology's order.
 ///
 /// ```
-/// 0  action u8 │ 1 trigger u8 │ 8 times fired │ 16 fired last (CLOCK_MONOTONIC, ns) │ 24 component name[24]
+/// 0  action u8 │ 1 trigger u8 │ 2 readiness u8 │ 3 outcome u8 │ 8 times fired │ 16 fired last (CLOCK_MONOTONIC, ns) │ 24 component name[24]
 /// 48 how long the firing took last, from the decision to the last store, ns
 /// ```
 public struct ArmedAction: Equatable, Sendable {
@@ -113,7 +125,49 @@ public struct ArmedAction: Equatable, Sendable {
     public var name: String { self == .alarm ? "on alarm or death" : "when left down" }
   }
 
+  /// Whether it would do its work if it were fired now.
+  public enum Readiness: UInt8, Sendable, CaseIterable {
+    case armed = 0
+    /// An operator took it out.
+    case disarmed = 1
+    /// Its session is not logged on; it is sent when it is, if the failure still stands then.
+    case noSession = 2
+
+    public var name: String {
+      switch self {
+      case .armed: "armed"
+      case .disarmed: "disarmed"
+      case .noSession: "no session"
+      }
+    }
+  }
+
+  /// What became of its last firing.
+  public enum Outcome: UInt8, Sendable, CaseIterable {
+    case none = 0
+    /// Done, or handed to the kernel.
+    case done = 1
+    /// It could not be done: no session, or the system refused.
+    case failed = 2
+    /// The other side of the session confirmed it.
+    case confirmed = 3
+    /// The other side of the session refused it.
+    case refused = 4
+
+    public var name: String {
+      switch self {
+      case .none: "never fired"
+      case .done: "done"
+      case .failed: "failed"
+      case .confirmed: "confirmed"
+      case .refused: "refused"
+      }
+    }
+  }
+
   public static let firstKey = 1
+  /// Where the names and addresses of the messages lie (``ActionTarget``), one for each armed action.
+  public static let firstTargetKey = 32
   /// Entries of the table, the stream's own among them.
   public static let tableEntries = 64
   public static let bytes = 56
@@ -121,6 +175,8 @@ public struct ArmedAction: Equatable, Sendable {
   public var action: SafetyAction
   public var trigger: Trigger
   public var component: String
+  public var readiness = Readiness.armed
+  public var outcome = Outcome.none
   public var firings: UInt64 = 0
   public var lastFired: UInt64 = 0
   public var duration: UInt64 = 0
@@ -136,11 +192,31 @@ public struct ArmedAction: Equatable, Sendable {
     base.initializeMemory(as: UInt8.self, repeating: 0, count: Self.bytes)
     base.storeBytes(of: action.rawValue, as: UInt8.self)
     base.storeBytes(of: trigger.rawValue, toByteOffset: 1, as: UInt8.self)
+    base.storeBytes(of: readiness.rawValue, toByteOffset: 2, as: UInt8.self)
+    base.storeBytes(of: outcome.rawValue, toByteOffset: 3, as: UInt8.self)
     base.storeBytes(of: firings, toByteOffset: 8, as: UInt64.self)
     base.storeBytes(of: lastFired, toByteOffset: 16, as: UInt64.self)
     for (index, byte) in component.utf8.prefix(24).enumerated() {
       base.storeBytes(of: byte, toByteOffset: 24 + index, as: UInt8.self)
     }
+    base.storeBytes(of: duration, toByteOffset: 48, as: UInt64.self)
+  }
+
+  /// Sets in an encoded record what changes with a firing.
+  /// - Parameters:
+  ///   - readiness: raw value of a ``Readiness``
+  ///   - outcome: raw value of an ``Outcome``
+  #if !DEBUG
+    @_noLocks
+  #endif
+  public static func patch(
+    _ base: UnsafeMutableRawPointer, readiness: UInt8, outcome: UInt8, firings: UInt64, lastFired: UInt64,
+    duration: UInt64
+  ) {
+    base.storeBytes(of: readiness, toByteOffset: 2, as: UInt8.self)
+    base.storeBytes(of: outcome, toByteOffset: 3, as: UInt8.self)
+    base.storeBytes(of: firings, toByteOffset: 8, as: UInt64.self)
+    base.storeBytes(of: lastFired, toByteOffset: 16, as: UInt64.self)
     base.storeBytes(of: duration, toByteOffset: 48, as: UInt64.self)
   }
 
@@ -151,9 +227,54 @@ public struct ArmedAction: Equatable, Sendable {
     else { return nil }
     self.action = action
     self.trigger = trigger
+    readiness = Readiness(rawValue: bytes[2]) ?? .armed
+    outcome = Outcome(rawValue: bytes[3]) ?? .none
     firings = bytes.loadUnaligned(fromByteOffset: 8, as: UInt64.self)
     lastFired = bytes.loadUnaligned(fromByteOffset: 16, as: UInt64.self)
     component = String(decoding: bytes[24..<48].prefix { $0 != 0 }, as: UTF8.self)
     duration = bytes.loadUnaligned(fromByteOffset: 48, as: UInt64.self)
+  }
+}
+
+/// The message of an armed action: the values under keys 32…62 of the table `trust`, for those that send one.
+///
+/// ```
+/// 0  name[24] │ 24 address u32 │ 28 port u16 │ 32 logons u64
+/// ```
+public struct ActionTarget: Equatable, Sendable {
+  public static let bytes = 56
+
+  /// The `[[action]]`'s name, at most 24 bytes.
+  public var name: String
+  /// IPv4, in host order.
+  public var address: UInt32
+  public var port: UInt16
+  /// How often its session was logged on.
+  public var logons: UInt64 = 0
+
+  public init(name: String, address: UInt32, port: UInt16) {
+    self.name = name
+    self.address = address
+    self.port = port
+  }
+
+  /// Writes the record to ``bytes`` bytes.
+  public func write(to base: UnsafeMutableRawPointer) {
+    base.initializeMemory(as: UInt8.self, repeating: 0, count: Self.bytes)
+    for (index, byte) in name.utf8.prefix(24).enumerated() {
+      base.storeBytes(of: byte, toByteOffset: index, as: UInt8.self)
+    }
+    base.storeBytes(of: address, toByteOffset: 24, as: UInt32.self)
+    base.storeBytes(of: port, toByteOffset: 28, as: UInt16.self)
+    base.storeBytes(of: logons, toByteOffset: 32, as: UInt64.self)
+  }
+
+  /// Reads a record; nil for bytes that are none.
+  public init?(_ bytes: UnsafeRawBufferPointer) {
+    guard bytes.count >= Self.bytes, bytes[0] != 0 else { return nil }
+    name = String(decoding: bytes[0..<24].prefix { $0 != 0 }, as: UTF8.self)
+    address = bytes.loadUnaligned(fromByteOffset: 24, as: UInt32.self)
+    port = bytes.loadUnaligned(fromByteOffset: 28, as: UInt16.self)
+    logons = bytes.loadUnaligned(fromByteOffset: 32, as: UInt64.self)
   }
 }

@@ -24,9 +24,14 @@ public struct TrustView: ~Copyable {
 
   /// The actions that are armed, in the topology's order.
   public var armedActions: [ArmedAction] {
-    (ArmedAction.firstKey..<table.entryCount).compactMap { key in
+    (ArmedAction.firstKey..<ArmedAction.firstTargetKey).compactMap { key in
       withValue(key: key) { ArmedAction($0) } ?? nil
     }
+  }
+
+  /// The message of the armed action at `index`; nil for one that sends none.
+  public func target(ofAction index: Int) -> ActionTarget? {
+    withValue(key: ArmedAction.firstTargetKey + index) { ActionTarget($0) } ?? nil
   }
 
   private func withValue<Value>(key: Int, _ body: (UnsafeRawBufferPointer) -> Value) -> Value? {

@@ -11,13 +11,15 @@ struct CanonicalText {
 
   init(
     host: Topology.Host, channel: Topology.Channel, rings: [Topology.Ring], stages: [Topology.Stage],
-    capacity: Topology.Capacity, publish: Topology.Publish, tape: Topology.Tape?
+    messages: [Topology.PreparedMessage], capacity: Topology.Capacity, publish: Topology.Publish,
+    tape: Topology.Tape?
   ) {
     lines.append("schema = 1")
     add("host", host)
     add("channel.\(channel.name)", channel)
     rings.forEach { add("ring.\($0.name)", $0) }
     stages.forEach { add("stage.\($0.name)", $0) }
+    messages.forEach { add("action.\($0.name)", $0) }
     add("capacity.instruments", capacity.instruments)
     add("capacity.orders", capacity.orders)
     add("capacity.levels", capacity.levels)
@@ -152,6 +154,24 @@ struct CanonicalText {
     add("\(path).on_down", stage.onDown)
   }
 
+  private mutating func add(_ path: String, _ message: Topology.PreparedMessage) {
+    add("\(path).address", message.address)
+    add("\(path).port", Int(message.port))
+    switch message.content {
+    case .datagram(let payload):
+      add("\(path).kind", "datagram")
+      add("\(path).payload", payload)
+    case .massCancel(let session):
+      add("\(path).kind", "mass_cancel")
+      add("\(path).sender", session.sender)
+      add("\(path).target", session.target)
+      add("\(path).username", session.username)
+      add("\(path).password", session.password)
+      add("\(path).heartbeat", UInt64(session.heartbeatSeconds) * 1_000_000_000)
+      lines.append("\(path).fields = [\(session.fields.map { "\"\($0)\"" }.joined(separator: ", "))]")
+    }
+  }
+
   // MARK: Values
 
   private mutating func add(_ path: String, _ number: Int) { lines.append("\(path) = \(number)") }
@@ -159,7 +179,7 @@ struct CanonicalText {
   private mutating func add(_ path: String, _ flag: Bool) { lines.append("\(path) = \(flag)") }
 
   private mutating func add(_ path: String, _ actions: [Topology.Stage.Action]) {
-    lines.append("\(path) = [\(actions.map { "\"\($0.rawValue)\"" }.joined(separator: ", "))]")
+    lines.append("\(path) = [\(actions.map { "\"\($0.name)\"" }.joined(separator: ", "))]")
   }
 
   private mutating func add(_ path: String, bytes: Int) { lines.append("\(path) = \"\(bytes)B\"") }

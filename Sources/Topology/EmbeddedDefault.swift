@@ -315,8 +315,10 @@ extension Topology {
 
     # What is done at once, and without the stage, when it reaches the alarm or dies; and what when no
     # successor will come. "mark_stale": every reader learns that the stream may be out of date, until the
-    # successor has caught up. "halt_stream": every reader learns that it has ended here. Only for merged
-    # and bookd, with which the stream stands or falls. Defaults: merged and bookd as below, others [].
+    # successor has caught up. "halt_stream": every reader learns that it has ended here. Both only for
+    # merged and bookd, with which the stream stands or falls. "cut_line": the line's group is left, until
+    # the successor is READY; only for a receiver. Or the name of an [[action]] below: its message is sent.
+    # Defaults: merged and bookd as below, others [].
     on_alarm = []
     on_down = []
 
@@ -350,6 +352,34 @@ extension Topology {
     name = "taped"
     idle = "park"
     restart = "restart"
+
+    # Messages that are whole before they are needed, for on_alarm and on_down; 31 uses at most. Without
+    # any, nothing is sent. Each is sent once for a failure, by watchdogd, whatever the stages do.
+    #
+    # [[action]]
+    # # The name that on_alarm and on_down use. a-z, 0-9, - and _, 1...24 characters. Required.
+    # name = "cancel-all"
+    #
+    # # "datagram": one UDP datagram. "mass_cancel": a FIX 4.4 OrderMassCancelRequest for all orders (35=q,
+    # # 530=7) on a session that watchdogd logs on and keeps. Default "datagram".
+    # kind = "mass_cancel"
+    #
+    # # Where to. Both required.
+    # address = "192.0.2.7"
+    # port = 9878
+    #
+    # # datagram: its content, 1...1400 bytes. Required there.
+    # payload = "halt"
+    #
+    # # mass_cancel: SenderCompID, TargetCompID (required there), Username and Password ("": not sent), each at
+    # # most 32 characters; the heartbeat, whole seconds, "1s"..."1h", default "30s"; and further fields of the
+    # # request, "tag=value" each, default none.
+    # sender = "BULKHEAD"
+    # target = "VENUE"
+    # username = ""
+    # password = ""
+    # heartbeat = "30s"
+    # fields = ["1=ACCOUNT"]
 
     # The fixed size of the order books. What does not fit is refused per instrument and counted; nothing
     # grows at run time. bookd and pubd each hold one set, and so does taped when it keeps books.

@@ -2,13 +2,15 @@
 
 extension Topology {
   init(
-    host: Host, channel: Channel, rings: [Ring], stages: [Stage], capacity: Capacity, publish: Publish,
+    host: Host, channel: Channel, rings: [Ring], stages: [Stage], messages: [PreparedMessage],
+    capacity: Capacity, publish: Publish,
     tape: Tape?, memory: [MemoryItem], warnings: [TopologyDiagnostic]
   ) {
     self.host = host
     self.channel = channel
     self.rings = rings
     self.stages = stages
+    self.messages = messages
     self.capacity = capacity
     self.publish = publish
     self.tape = tape
@@ -16,7 +18,8 @@ extension Topology {
     self.warnings = warnings
     canonicalText =
       CanonicalText(
-        host: host, channel: channel, rings: rings, stages: stages, capacity: capacity, publish: publish,
+        host: host, channel: channel, rings: rings, stages: stages, messages: messages, capacity: capacity,
+        publish: publish,
         tape: tape
       ).text
     hash = CanonicalText.hash(canonicalText)
@@ -133,8 +136,8 @@ extension Topology.Stage {
     ladder = Ladder(
       markNanoseconds: settings.mark.value, alarmNanoseconds: settings.alarm.value,
       fenceNanoseconds: settings.fence.value, startNanoseconds: settings.start.value)
-    onAlarm = settings.onAlarm.value
-    onDown = settings.onDown.value
+    onAlarm = settings.onAlarm.value.map { Action(named: $0.value) }
+    onDown = settings.onDown.value.map { Action(named: $0.value) }
   }
 }
 

@@ -31,6 +31,7 @@ enum KeyHomes {
     ),
     ("a stage's ladder", ["mark", "alarm", "fence", "start"]),
     ("[capacity]", ["instruments", "orders", "levels", "on_error"]),
+    ("[[action]]", ["payload", "sender", "target", "fields"]),
     ("[publish]", ["listen", "clients", "client_queue", "heartbeat"]),
     (
       "[tape]",
@@ -39,7 +40,10 @@ enum KeyHomes {
         "on_trouble", "shadow", "snapshot_interval", "snapshots_kept",
       ]
     ),
-    ("the top of the file", ["schema", "host", "channel", "ring", "stage", "capacity", "publish", "tape"]),
+    (
+      "the top of the file",
+      ["schema", "host", "channel", "ring", "stage", "action", "capacity", "publish", "tape"]
+    ),
   ]
 
   /// The one table that has this key; `nil` if there is none or (`name`, `port`, `objective`, `enabled`) several.

@@ -7,7 +7,7 @@ struct Overrides {
   private let log: DiagnosticLog
 
   /// Tables of which there are several; a path names one by its `name`.
-  private static let namedTables = ["ring", "stage", "line"]
+  private static let namedTables = ["ring", "stage", "line", "action"]
 
   /// How an override is quoted in diagnostics: on one line.
   static func sourceLine(_ override: (keyPath: String, value: String)) -> String {

@@ -17,7 +17,6 @@ struct PlacementChecks {
       checkCore(stage)
       checkLadder(stage)
       checkRestart(stage)
-      checkActions(stage)
     }
     checkSharing()
     checkFloating()
@@ -129,19 +128,6 @@ struct PlacementChecks {
       .restartNotLegal, at: stage.restart.span,
       "stage \"\(plan.name)\" cannot have restart = \"\(stage.restart.value.rawValue)\"",
       label: "one of: \(legal)")
-  }
-
-  /// What speaks of the whole stream must not follow from the failure of a stage beside it.
-  private func checkActions(_ stage: StageSettings) {
-    guard let plan = StagePlan.named(stage.name.value), !plan.carriesStream else { return }
-    for (key, list) in [("on_alarm", stage.onAlarm), ("on_down", stage.onDown)]
-    where list.isValid && !list.value.isEmpty {
-      let carriers = StagePlan.all.filter(\.carriesStream).map { "\"\($0.name)\"" }.joined(separator: " and ")
-      log.report(
-        .actionNotLegal, at: list.span,
-        "stage \"\(plan.name)\" cannot have \(key): the stream does not stand or fall with it",
-        label: "only \(carriers) can; write [] or leave it out")
-    }
   }
 }
 

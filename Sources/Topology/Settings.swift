@@ -8,6 +8,7 @@ struct Settings {
   let channel: ChannelSettings?
   let rings: [RingSettings]
   let stages: [StageSettings]
+  let actions: [ActionSettings]
   let capacity: Topology.Capacity
   let capacityIsValid: Bool
   let publish: PublishSettings
@@ -33,6 +34,7 @@ struct Settings {
     channel = channels.first.map { ChannelSettings($0) }
     rings = root.subtables("ring", title: "[[ring]]").map { RingSettings($0) }
     stages = root.subtables("stage", title: "[[stage]]").map { StageSettings($0) }
+    actions = root.subtables("action", title: "[[action]]").map { ActionSettings($0) }
     let capacityReader = root.subtable("capacity", title: "[capacity]")
     let instruments = capacityReader.integer("instruments", in: 1...65536, default: 8192)
     let orders = capacityReader.integer("orders", in: 1...(1 << 26), default: 4_194_304)
@@ -320,8 +322,8 @@ struct StageSettings {
   let alarm: Setting<UInt64>
   let fence: Setting<UInt64>
   let start: Setting<UInt64>
-  let onAlarm: Setting<[Topology.Stage.Action]>
-  let onDown: Setting<[Topology.Stage.Action]>
+  let onAlarm: Setting<[Setting<String>]>
+  let onDown: Setting<[Setting<String>]>
 
   init(_ table: TableReader) {
     header = table.header
@@ -339,8 +341,8 @@ struct StageSettings {
     start = ladder.duration("start", default: 20_000_000_000)
     ladder.finish()
     let carriesStream = StagePlan.named(name.value)?.carriesStream ?? false
-    onAlarm = table.words("on_alarm", default: carriesStream ? [.markStale] : [])
-    onDown = table.words("on_down", default: carriesStream ? [.haltStream] : [])
+    onAlarm = table.names("on_alarm", default: carriesStream ? ["mark_stale"] : [])
+    onDown = table.names("on_down", default: carriesStream ? ["halt_stream"] : [])
     table.finish()
   }
 }
@@ -404,7 +406,7 @@ struct TapeSettings {
 }
 
 /// a-z, 0-9 and `-` (and `_`), 1...32 characters.
-private func isName(_ text: String, allowsUnderscore: Bool) -> Bool {
+func isName(_ text: String, allowsUnderscore: Bool) -> Bool {
   1...32 ~= text.utf8.count
     && text.utf8.allSatisfy { byte in
       switch byte {

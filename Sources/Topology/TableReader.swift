@@ -114,35 +114,26 @@ final class TableReader {
     }
   }
 
-  /// A list of words of an enumeration, each at most once; it may be empty.
-  func words<Word>(_ key: String, default value: [Word]) -> Setting<[Word]>
-  where Word: RawRepresentable & CaseIterable & Equatable, Word.RawValue == String {
-    let all = Word.allCases.map(\.rawValue)
-    return setting(key, default: value, fallback: value, example: "") { node in
+  /// A list of strings that may be empty.
+  func names(_ key: String, default value: [String]) -> Setting<[Setting<String>]> {
+    let fallback = value.map { Setting(value: $0, span: header, isGiven: false) }
+    return setting(key, default: fallback, fallback: fallback, example: "") { node in
+      let example = quoted(value.first ?? "mark_stale")
       guard node.kind == .array else {
-        wrongType(key, "a list of strings", node, label: "for instance \(key) = [\(quoted(all.first ?? ""))]")
+        wrongType(key, "a list of strings", node, label: "for instance \(key) = [\(example)]")
         return nil
       }
-      var words: [Word] = []
-      for index in node.children {
+      return node.children.compactMap { index in
         let child = document.nodes[index]
-        guard let text = text(child, key, example: all.first ?? "") else { return nil }
-        guard let word = Word(rawValue: text) else {
-          log.report(
-            .badWord, at: child.span, "\(prefix)\(key) holds \(quoted(text)), which is not a known value",
-            label: suggestionLabel(for: text, amongValues: all))
-          return nil
+        return text(child, key, example: value.first ?? "mark_stale").map {
+          Setting(value: $0, span: child.span)
         }
-        guard !words.contains(word) else {
-          log.report(
-            .badList, at: child.span, "\(prefix)\(key) holds \(quoted(text)) twice", label: "remove it")
-          return nil
-        }
-        words.append(word)
       }
-      return words
     }
   }
+
+  /// A list that the table does not have.
+  func none<Value>() -> Setting<[Value]> { Setting(value: [], span: header, isGiven: false) }
 
   /// A duration, more than zero and at most 24 hours, in nanoseconds.
   func duration(_ key: String, default value: UInt64) -> Setting<UInt64> {

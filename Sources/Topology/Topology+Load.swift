@@ -77,6 +77,7 @@ extension Topology {
     let stages = plans.compactMap { graph.stages[$0.name] }
     PlacementChecks(log: log, settings: settings, stages: stages, onlineCores: onlineCores).run()
     NetworkChecks(log: log, channel: settings.channel, lines: lines, publish: settings.publish).run()
+    ActionChecks(log: log, actions: settings.actions, stages: stages).run()
     TapeChecks(log: log, tape: settings.tape, host: settings.host).run()
     let memory = MemoryPlan.check(settings, rings, log)
     guard !log.hasErrors, let channel = settings.channel, lines.count == 2,
@@ -86,7 +87,8 @@ extension Topology {
       host: Host(settings.host), channel: Channel(channel, lines: lines),
       rings: rings.map { Ring($0, hasTape: settings.tape.isOn) },
       stages: stages.map { Stage($0, allowedCores: allowedCores(for: $0, of: stages, settings)) },
-      capacity: settings.capacity, publish: Publish(settings.publish),
+      messages: settings.actions.map { PreparedMessage($0) }, capacity: settings.capacity,
+      publish: Publish(settings.publish),
       tape: settings.tape.isOn ? Tape(settings.tape) : nil, memory: memory,
       warnings: log.diagnostics(sources))
   }

@@ -11,6 +11,8 @@ public struct Topology: Sendable {
   public let rings: [Ring]
   /// The stages in flow order: `rxd@a`, `rxd@b`, `merged`, `bookd`, `pubd`, and `taped` if there is a tape.
   public let stages: [Stage]
+  /// The messages that are prepared for the stages' actions, in the order of the file.
+  public let messages: [PreparedMessage]
   /// The fixed sizes of the order books.
   public let capacity: Capacity
   /// The WebSocket service.
@@ -43,6 +45,11 @@ public struct Topology: Sendable {
   /// The stage with this name, for instance `rxd@a`.
   public func stage(named name: String) -> Stage? {
     stages.first { $0.name == name }
+  }
+
+  /// The prepared message with this name.
+  public func message(named name: String) -> PreparedMessage? {
+    messages.first { $0.name == name }
   }
 
   /// The rings that this stage (or `audit`) reads, in flow order.
@@ -284,14 +291,6 @@ extension Topology {
       case rebuild
       /// No successor: the channel stops.
       case halt
-    }
-
-    /// What is done at once, and without the stage, when it fails.
-    public enum Action: String, Sendable, CaseIterable {
-      /// Every reader learns that the stream may be out of date, until the stage's successor has caught up.
-      case markStale = "mark_stale"
-      /// Every reader learns that the stream has ended here.
-      case haltStream = "halt_stream"
     }
 
     /// How long without progress until each step, ascending.

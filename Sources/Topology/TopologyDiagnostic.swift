@@ -114,6 +114,7 @@ enum DiagnosticCode: String, CaseIterable {
   case actionNotLegal = "E065"
   case tapeInMemory = "E066"
   case retentionTooSmall = "E067"
+  case actionContent = "E068"
 
   case memoryNotLocked = "W001"
 

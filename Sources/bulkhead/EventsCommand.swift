@@ -136,7 +136,10 @@ extension SupervisionRecord {
       return text + (causeText.map { ", \($0)" } ?? "")
     case .action:
       let name = UInt8(exactly: value).flatMap(SafetyAction.init(rawValue:))?.name ?? "\(value)"
-      return ": \(name), \(code) ns after the decision"
+      return ": \(name)\(tier == .clear ? "" : ", not done"), \(code) ns after the decision"
+    case .session: return value == 1 ? ": logged on" : ": ended"
+    case .answered:
+      return UInt8(exactly: value).flatMap(ArmedAction.Outcome.init(rawValue:)).map { ": \($0.name)" } ?? ""
     case .cleared: return ": was at \(tier.name)"
     case .fenced: return ": death confirmed after \(value / 1_000) us"
     default: return ""

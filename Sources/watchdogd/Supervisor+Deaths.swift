@@ -83,6 +83,7 @@ extension Supervisor {
   /// Writes down that a component said READY, once for each incarnation.
   func noteReady(_ component: SupervisedComponent) {
     guard let instant = component.takeReadiness() else { return }
+    settle(component)
     var record = SupervisionRecord(.ready, component: component.name, instant: instant)
     record.pid = component.pid
     record.epoch = component.epoch

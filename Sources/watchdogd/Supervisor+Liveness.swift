@@ -47,6 +47,7 @@ extension Supervisor {
   }
 
   private func clear(_ component: SupervisedComponent, _ change: LadderChange, _ now: UInt64) {
+    settle(component)
     var record = SupervisionRecord(.cleared, component: component.name, instant: now)
     record.pid = component.pid
     record.epoch = component.epoch

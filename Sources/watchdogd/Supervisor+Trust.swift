@@ -33,14 +33,48 @@ extension Supervisor {
 
   private func fire(_ index: Int, _ trigger: ArmedAction.Trigger, _ now: UInt64) {
     let component = components[index]
-    actions.fire(stage: index, trigger, decision: now) { action, duration in
-      var record = SupervisionRecord(.action, component: component.name, instant: now)
+    actions.fire(
+      stage: index, trigger: trigger.rawValue, decision: now, socket: component.sockets.first ?? -1)
+    noteFirings()
+  }
+
+  /// Writes down what was fired.
+  private func noteFirings() {
+    actions.takeNews { slot in
+      let component = components[slot.stage]
+      var record = SupervisionRecord(.action, component: component.name, instant: slot.lastFired)
       record.pid = component.pid
       record.epoch = component.epoch
-      record.value = UInt64(action.rawValue)
-      record.code = Int32(clamping: duration)
+      record.value = UInt64(slot.action)
+      record.tier = slot.outcome == ArmedAction.Outcome.failed.rawValue ? 1 : 0
+      record.code = Int32(clamping: slot.duration)
       journal.note(record)
     }
+  }
+
+  /// A stage works: what was done about its failure is over.
+  func settle(_ component: SupervisedComponent) {
+    guard let index = components.firstIndex(where: { $0 === component }) else { return }
+    actions.settle(stage: index, socket: component.sockets.first ?? -1)
+  }
+
+  /// Looks after the sessions that are held open for actions.
+  func keepSessions(_ now: UInt64) {
+    actions.keep(now: now) { name, change in
+      var record = SupervisionRecord(.session, component: name, instant: now)
+      switch change {
+      case .loggedOn: record.value = 1
+      case .ended(let end):
+        record.code = Int32(end?.rawValue ?? 0)
+        narrate("watchdogd: the session of action \(name) ended: \(end?.name ?? "closed by the other side")")
+      case .answered(let outcome):
+        record.event = .answered
+        record.value = UInt64(outcome.rawValue)
+        narrate("watchdogd: action \(name): \(outcome.name) by the other side")
+      }
+      journal.note(record)
+    }
+    noteFirings()
   }
 
   /// Whether a stage that holds the stream stale may let go.

@@ -67,8 +67,9 @@ final class Supervisor {
   }
 
   private func adopt() {
-    for component in components {
+    for (index, component) in components.enumerated() {
       component.adopt()
+      actions.rejoin(stage: index, socket: component.sockets.first ?? -1)
       if component.pid > 0 {
         journal.note(.adopted, component.name, pid: component.pid, epoch: component.epoch)
       } else if let pid = component.lastPid {
@@ -95,6 +96,7 @@ final class Supervisor {
       )
     }
     keepRunning()
+    actions.endSessions(now: bulkhead_monotonic_nanoseconds())
     stopAll()
     if mustStop { exit(ExitCode.failure) }
   }
@@ -117,6 +119,7 @@ final class Supervisor {
         noteReady(component)
         reconsider(index, now: now)
       }
+      keepSessions(now)
       if mustStop { return }
       control.set(SupervisorCounter.lateScans, clock.lateScans)
       control.set(SupervisorCounter.longestScanGap, clock.longestGap)

@@ -90,6 +90,10 @@ struct SetStatus: Decodable {
   struct Action: Decodable {
     let action, component, trigger: String
     let firings, lastFiredMonotonic, durationNanoseconds: UInt64
+    /// Of an action that sends a message.
+    let name, target: String?
+    let logons: UInt64?
+    let readiness, outcome: String
   }
   let instance, verdict, reason, configurationHash: String
   let trust: Trust

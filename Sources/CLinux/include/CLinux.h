@@ -9,6 +9,9 @@
 
 #include "venue_sockets.h"
 
+// What neither allocates nor locks in user space: Swift's @_noLocks takes the function's word for it.
+#define BULKHEAD_NO_LOCKS __attribute__((swift_attr("@_noLocks")))
+
 // Waiting and waking on a word of shared memory. Times are relative, in nanoseconds; a negative one waits
 // without limit. Return 0, or -errno.
 int bulkhead_futex_wait(const void *word, uint32_t expected, int64_t nanoseconds);
@@ -97,6 +100,8 @@ uint32_t bulkhead_receive_batch_kernel_drops(const struct bulkhead_receive_batch
 // Returns the descriptor, or -errno.
 int bulkhead_open_multicast_receiver(uint32_t group, uint16_t port, uint32_t interface, uint32_t source,
                                      int receive_buffer, int *granted);
+// Leaves or joins again the group of such a socket, for every process that holds it. 0, or -errno.
+BULKHEAD_NO_LOCKS int bulkhead_set_multicast_membership(int socket, bool joined, uint32_t group, uint32_t interface, uint32_t source);
 // Opens a non-blocking UDP socket connected to address:port (host order). Returns the descriptor, or -errno.
 int bulkhead_open_udp_client(uint32_t address, uint16_t port);
 // Starts to connect a non-blocking TCP socket (no delay, addresses in host order). Returns the descriptor, or -errno;
@@ -106,7 +111,7 @@ int bulkhead_open_tcp_client(uint32_t address, uint16_t port);
 int bulkhead_tcp_connected(int descriptor);
 // recv and send that never wait and never raise a signal: bytes, 0 from recv at the peer's end, or -errno.
 long bulkhead_tcp_receive(int descriptor, void *buffer, unsigned long capacity);
-long bulkhead_tcp_send(int descriptor, const void *bytes, unsigned long count);
+BULKHEAD_NO_LOCKS long bulkhead_tcp_send(int descriptor, const void *bytes, unsigned long count);
 
 // Gives this thread (not the process) a lower claim to the processor: niceness 0...19. Returns 0, or -errno.
 int bulkhead_lower_thread_priority(int niceness);
@@ -114,8 +119,8 @@ int bulkhead_lower_thread_priority(int niceness);
 int bulkhead_reserve_blocks(int descriptor, int64_t bytes);
 
 // CPU time and memory of this process.
-uint64_t bulkhead_monotonic_nanoseconds(void);
-uint64_t bulkhead_realtime_nanoseconds(void);
+BULKHEAD_NO_LOCKS uint64_t bulkhead_monotonic_nanoseconds(void);
+BULKHEAD_NO_LOCKS uint64_t bulkhead_realtime_nanoseconds(void);
 // Start time of a process in clock ticks since boot (field 22 of /proc/PID/stat), 0 if it does not exist or is a zombie.
 uint64_t bulkhead_process_start_time(pid_t pid);
 // Processor time that a process has used, in user and kernel mode together, in milliseconds; 0 if it does not exist.
