@@ -118,7 +118,8 @@ let package = Package(
         "PublishWire", "StageRuntime", "Topology",
       ]),
     stage(
-      "watchdogd", ["CLinux", "FIXSession", "ShmRing", "StageRecords", "Supervision", "StageRuntime", "Topology"]
+      "watchdogd",
+      ["CLinux", "FIXSession", "ShmRing", "StageRecords", "Supervision", "StageRuntime", "Topology"]
     ),
     stage("venue", ["CLinux", "FeedWire", "SoupBinTCP", "Glimpse", "FeedSim", "StageRuntime"]),
     stage(
