@@ -185,7 +185,9 @@ let package = Package(
     // The operator's command as a whole. Its golden texts are read where they lie.
     .testTarget(
       name: "OperatorTests",
-      dependencies: ["ShmRing", "StageRecords", "StageRuntime", "Supervision", "bulkhead"],
+      dependencies: [
+        "SetInspection", "ShmRing", "StageRecords", "StageRuntime", "Supervision", "bulkhead",
+      ],
       exclude: ["Golden"],
       swiftSettings: strict),
     // Reads include/bulkhead.h, Tests/clients and docs/C_READER.md where they lie.

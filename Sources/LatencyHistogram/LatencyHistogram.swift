@@ -51,15 +51,46 @@ public struct LatencyHistogram: @unchecked Sendable {
 
   /// The duration that the fraction `quantile` of all does not exceed (upper bound of its bucket, at most the
   /// maximum); 0 when nothing was counted.
+  public func value(at quantile: Double) -> UInt64 { sample().value(at: quantile) }
+
+  /// The counts as they are now.
+  public func sample() -> HistogramSample {
+    HistogramSample(
+      counts: Array(UnsafeBufferPointer(start: counts, count: Self.bucketCount)), maximum: maximum)
+  }
+}
+
+/// What a histogram held at one moment, or between two. The memory it came from may be damaged: any counts will do.
+public struct HistogramSample: Sendable {
+  let counts: [UInt64]
+  /// The longest duration, exact; of a difference the upper bound of its bucket.
+  public let maximum: UInt64
+  /// Durations counted.
+  public let count: UInt64
+
+  init(counts: [UInt64], maximum: UInt64) {
+    self.counts = counts
+    self.maximum = maximum
+    count = counts.reduce(0, &+)
+  }
+
+  /// What was counted since an earlier sample of the same histogram; a count that is less than it was counts as none.
+  public func since(_ earlier: HistogramSample) -> HistogramSample {
+    let difference = zip(counts, earlier.counts).map { $0 > $1 ? $0 &- $1 : 0 }
+    let last = difference.lastIndex { $0 > 0 }
+    return HistogramSample(
+      counts: difference, maximum: last.map { min(LatencyHistogram.upperBound(of: $0), maximum) } ?? 0)
+  }
+
+  /// As ``LatencyHistogram/value(at:)``.
   public func value(at quantile: Double) -> UInt64 {
-    var total: UInt64 = 0
-    for bucket in 0..<Self.bucketCount { total &+= counts[bucket] }
-    guard total > 0 else { return 0 }
-    let rank = max(1, UInt64((Double(total) * min(max(quantile, 0), 1)).rounded(.up)))
+    guard count > 0 else { return 0 }
+    let share = (Double(count) * min(max(quantile, 0), 1)).rounded(.up)
+    let rank = max(1, UInt64(exactly: share) ?? count)
     var seen: UInt64 = 0
-    for bucket in 0..<Self.bucketCount {
+    for bucket in counts.indices {
       seen &+= counts[bucket]
-      if seen >= rank { return min(Self.upperBound(of: bucket), max(maximum, 1)) }
+      if seen >= rank { return min(LatencyHistogram.upperBound(of: bucket), max(maximum, 1)) }
     }
     return maximum
   }

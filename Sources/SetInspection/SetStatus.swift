@@ -91,7 +91,7 @@ public struct SetStatus {
       ("publishPort", view.value("pubd", PublishCounter.port)),
       (
         "kernelDrops",
-        view.value("rxd@a", ReceiverCounter.kernelDrops) + view.value("rxd@b", ReceiverCounter.kernelDrops)
+        view.value("rxd@a", ReceiverCounter.kernelDrops) &+ view.value("rxd@b", ReceiverCounter.kernelDrops)
       ),
     ]
     if stageNames.contains("taped") { counts += Self.tapeCounts(view) }

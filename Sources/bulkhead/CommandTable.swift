@@ -6,7 +6,8 @@ import StageRuntime
 enum CommandTable {
   static var commands: [Command] {
     [
-      .status, .rings, .gaps, .events, .tap,
+      .ps, .status, .stat, .rings, .gaps, .lat, .clients, .errors, .events, .tap,
+      .check, .isLive, .isReady, .wait,
       .run, .stop,
       .config,
       .tape, .book, .watch,

@@ -9,10 +9,10 @@ extension RingsReport {
   var lines: [String] {
     var lines = ["\(verdict.rawValue)  \(instance): \(reason)"]
     for refusal in refusals { lines.append("unreadable  \(refusal.file): \(refusal.reason)") }
-    if !rings.isEmpty { lines += [""] + Self.columns(ringRows) }
+    if !rings.isEmpty { lines += [""] + aligned(ringRows) }
     let readerRows = readerRows
-    if readerRows.count > 1 { lines += [""] + Self.columns(readerRows) }
-    if !tables.isEmpty { lines += [""] + Self.columns(tableRows) }
+    if readerRows.count > 1 { lines += [""] + aligned(readerRows) }
+    if !tables.isEmpty { lines += [""] + aligned(tableRows) }
     return lines
   }
 
@@ -70,20 +70,6 @@ extension RingsReport {
   private var tableRows: [[String]] {
     [["TABLE", "ENTRIES", "USED", "BUSY"]]
       + tables.map { [$0.name, String($0.entries), String($0.used), String($0.busy)] }
-  }
-
-  private static func columns(_ rows: [[String]]) -> [String] {
-    let widths = (0..<(rows.first?.count ?? 0)).map { column in
-      rows.map { column < $0.count ? $0[column].count : 0 }.max() ?? 0
-    }
-    return rows.map { row in
-      var line = ""
-      for (column, cell) in row.enumerated() {
-        line += cell + String(repeating: " ", count: widths[column] - cell.count + 2)
-      }
-      while line.last == " " { line.removeLast() }
-      return line
-    }
   }
 
   // MARK: JSON

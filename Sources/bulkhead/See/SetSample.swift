@@ -1,0 +1,172 @@
+import CLinux
+import Glibc
+import LatencyHistogram
+import SetInspection
+import ShmRing
+import StageRuntime
+
+/// Everything that a set's files say at one moment, running or dead: what the commands that look are made from.
+struct SetSample {
+  /// What one control page says.
+  struct Component {
+    let name: String
+    let pid: Int32
+    let epoch: UInt64
+    let state: StageState
+    let isAlive: Bool
+    /// Since its last beat, ns.
+    let beatAge: UInt64
+    /// Since this incarnation began, ns; 0 before the first.
+    let uptime: UInt64
+    let appliedSequence: UInt64
+    let backlog: UInt64
+    let restarts: UInt64
+    let configurationHash: UInt64
+    let counters: [UInt64]
+    let latency: HistogramSample
+
+    func value<Counter: StageCounter>(_ counter: Counter) -> UInt64 { counters[counter.rawValue] }
+
+    /// READY or beyond, and alive.
+    var isReady: Bool { isAlive && (state == .ready || state == .draining || state == .drained) }
+    /// `dead`, or what it says of itself.
+    var stateName: String { pid == 0 ? "never" : isAlive ? state.name : "dead" }
+  }
+
+  let instance: String
+  let directory: String
+  /// Nil where there are no control pages, or none that can be read.
+  let status: SetStatus?
+  let rings: RingsReport
+  /// The stages in flow order, then watchdogd.
+  let components: [Component]
+  /// CLOCK_MONOTONIC and since 1970, ns.
+  let monotonic: UInt64
+  let realTime: UInt64
+
+  init(_ set: SetDirectory, monotonic: UInt64 = bulkhead_monotonic_nanoseconds()) {
+    instance = set.instance
+    directory = set.path
+    status = SetStatus(instance: set.instance, directory: set.path)
+    rings = RingsReport(set)
+    self.monotonic = monotonic
+    realTime = bulkhead_realtime_nanoseconds()
+    let present = set.components().map(\.name)
+    let known = SetStatus.flowOrder + [InstanceFiles.supervisor]
+    let stages = present.filter { !known.contains($0) && $0 != InstanceFiles.auditor }
+    let order = SetStatus.flowOrder + stages + [InstanceFiles.supervisor]
+    let restarts = Dictionary((status?.stages ?? []).map { ($0.name, $0.restarts) }) { first, _ in first }
+    components = order.filter(present.contains).compactMap { name in
+      guard let page = try? ControlPage.attach(directory: set.path, component: name, access: .readOnly) else {
+        return nil
+      }
+      let beat = page.beatTime
+      let began = page.beganTime
+      return Component(
+        name: name, pid: page.pid, epoch: page.epoch, state: page.state, isAlive: page.isAlive,
+        beatAge: monotonic > beat ? monotonic - beat : 0,
+        uptime: began > 0 && monotonic > began ? monotonic - began : 0,
+        appliedSequence: page.appliedSequence, backlog: page.backlog, restarts: restarts[name] ?? 0,
+        configurationHash: page.configurationHash,
+        counters: (0..<ControlPage.counterCount).map { page.counter($0).loadRelaxed() },
+        latency: page.latency.sample())
+    }
+  }
+
+  func component(_ name: String) -> Component? { components.first { $0.name == name } }
+
+  /// A counter of one component, 0 where the set has no such.
+  func value<Counter: StageCounter>(_ name: String, _ counter: Counter) -> UInt64 {
+    component(name)?.value(counter) ?? 0
+  }
+
+  var stages: [Component] { components.filter { $0.name != InstanceFiles.supervisor } }
+  var supervisor: Component? { component(InstanceFiles.supervisor) }
+  var isAlive: Bool { components.contains { $0.isAlive } }
+  /// Every process of it runs.
+  var isLive: Bool { !stages.isEmpty && components.allSatisfy(\.isAlive) && supervisor != nil }
+  /// Every process runs, every stage is READY, and the stream may be believed.
+  var isReady: Bool { isLive && stages.allSatisfy(\.isReady) && status?.verdict != .stale }
+
+  /// Why it is not READY; nil when it is.
+  var whatIsMissing: String? {
+    guard !isReady else { return nil }
+    let parts = components.compactMap { component -> String? in
+      if !component.isAlive { return "\(component.name) \(component.stateName)" }
+      return component.isReady || component.name == InstanceFiles.supervisor
+        ? nil : "\(component.name) \(component.state.name)"
+    }
+    if !parts.isEmpty { return parts.joined(separator: ", ") }
+    return status?.reason ?? "no control page can be read"
+  }
+
+  /// Of all readers, how far behind the one is that is nearest to being lapped, in percent of the retention.
+  var highestLag: Double { rings.worst?.reader.percent ?? 0 }
+}
+
+extension SetOptions {
+  /// Samples of every set that is meant.
+  func samples() -> [SetSample] {
+    SetDirectory.discover(runDirectory: runDirectory, name: name).map { SetSample($0) }
+  }
+
+  /// The one set that is meant: named, or the only one that runs, or the only one that there is.
+  func onlySet() -> Result<SetDirectory, TapFailure> {
+    let found = SetDirectory.discover(runDirectory: runDirectory, name: name)
+    let running = found.filter { $0.components().contains { $0.isAlive } }
+    let candidates = running.isEmpty ? found : running
+    switch candidates.count {
+    case 1: return .success(candidates[0])
+    case 0: return .failure(TapFailure(code: ExitCode.notRunning, line: absence))
+    default:
+      let names = candidates.map(\.instance).joined(separator: ", ")
+      return .failure(TapFailure(code: ExitCode.usage, line: "several sets: name one with --name: \(names)"))
+    }
+  }
+
+  /// What to say when there is no set.
+  var absence: String { name.map { "no set \"\($0)\" in \(runDirectory)" } ?? "no set in \(runDirectory)" }
+}
+
+/// The head that every report in JSON begins with.
+struct JSONReport {
+  let schema: String
+  var time: UInt64 = bulkhead_realtime_nanoseconds()
+  var host: String = hostName()
+
+  /// The report with the fields that `body` adds.
+  func text(_ body: (inout JSONText) -> Void) -> String {
+    var json = JSONText()
+    json.object { json in
+      json.field("schema", "bulkhead.\(schema)")
+      json.field("version", 1)
+      json.field("timeNanoseconds", time)
+      json.field("host", host)
+      body(&json)
+    }
+    return json.text
+  }
+
+  /// A report with one object for each set.
+  func text(_ sets: [SetSample], _ body: (SetSample, inout JSONText) -> Void) -> String {
+    text { json in
+      json.array("sets") { json in
+        for set in sets {
+          json.object { json in
+            json.field("instance", set.instance)
+            if let status = set.status { json.field("configurationHash", status.configuration) }
+            body(set, &json)
+          }
+        }
+      }
+    }
+  }
+}
+
+func hostName() -> String {
+  withUnsafeTemporaryAllocation(of: CChar.self, capacity: 256) { buffer in
+    guard let base = buffer.baseAddress, gethostname(base, 255) == 0 else { return "" }
+    buffer[255] = 0
+    return String(cString: base)
+  }
+}
