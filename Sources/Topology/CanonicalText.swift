@@ -12,7 +12,7 @@ struct CanonicalText {
   init(
     host: Topology.Host, channel: Topology.Channel, rings: [Topology.Ring], stages: [Topology.Stage],
     messages: [Topology.PreparedMessage], capacity: Topology.Capacity, publish: Topology.Publish,
-    tape: Topology.Tape?
+    tape: Topology.Tape?, view: Topology.View?
   ) {
     lines.append("schema = 1")
     add("host", host)
@@ -31,6 +31,13 @@ struct CanonicalText {
     add("publish.heartbeat", publish.heartbeatNanoseconds)
     add("tape.enabled", tape != nil)
     if let tape { add("tape", tape) }
+    // A set without a view reads as it did before there were views.
+    if let view {
+      add("view.enabled", true)
+      add("view.listen", view.listen)
+      add("view.port", Int(view.port))
+      add("view.clients", view.clients)
+    }
   }
 
   /// XXH64 with seed 0, as 16 lower-case hexadecimal digits.

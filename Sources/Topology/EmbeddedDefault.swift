@@ -277,11 +277,11 @@ extension Topology {
     readers = ["pubd", "audit"]
     huge_pages = false
 
-    # The stages, in flow order. The first five are required, and "taped" when there is a tape; this version
-    # has no others.
+    # The stages, in flow order. The first five are required, "taped" when there is a tape and "viewd"
+    # when there is a view; this version has no others.
 
     [[stage]]
-    # "rxd@a", "rxd@b", "merged", "bookd", "pubd" or "taped". Required.
+    # "rxd@a", "rxd@b", "merged", "bookd", "pubd", "taped" or "viewd". Required.
     name = "rxd@a"
 
     # Pin the stage to this core, one of host.cores. Default: any of host.cores, except a core on which a
@@ -292,9 +292,9 @@ extension Topology {
     # gives up the core between polls, "park" sleeps until it is woken. Default "park".
     idle = "park"
 
-    # What follows its death. "restart" (rxd, pubd, taped): a successor starts afresh, taped where its tape
+    # What follows its death. "restart" (rxd, pubd, taped, viewd): a successor starts afresh, taped where its tape
     # ends. "resync" (merged): it goes on from the tail of its own ring. "rebuild" (bookd): it rebuilds the books first. "halt" (any):
-    # there is no successor. Defaults: rxd, pubd and taped "restart", merged "resync", bookd "rebuild".
+    # there is no successor. Defaults: rxd, pubd, taped and viewd "restart", merged "resync", bookd "rebuild".
     restart = "restart"
 
     # How many restarts within restart_window before the stage is HALTED. 0...1000. Default 3.
@@ -350,6 +350,12 @@ extension Topology {
     # Records the merged stream, if there is a tape.
     [[stage]]
     name = "taped"
+    idle = "park"
+    restart = "restart"
+
+    # Shows metrics, status and the operator's page, if there is a view. Nothing follows for the others when it dies.
+    [[stage]]
+    name = "viewd"
     idle = "park"
     restart = "restart"
 
@@ -458,6 +464,21 @@ extension Topology {
     # Defaults "30s" and 3. One more is written at an orderly end.
     snapshot_interval = "30s"
     snapshots_kept = 3
+
+    # The eyes: viewd shows the set, read-only, over HTTP: the operator's page at /, /metrics for Prometheus,
+    # /healthz, /readyz and /v1/status, as docs/VIEW.md describes.
+    [view]
+    # false: as if this table were absent, and no viewd is started. Default false.
+    enabled = false
+
+    # The local address to listen on; "0.0.0.0": all. Default "127.0.0.1".
+    listen = "127.0.0.1"
+
+    # The TCP port. 1...65535, or 0: the kernel chooses. Default 9464.
+    port = 9464
+
+    # Connections at most, pages and single requests together. 1...1024. Default 32.
+    clients = 32
 
     """##
 }

@@ -3,8 +3,8 @@
 extension Topology {
   init(
     host: Host, channel: Channel, rings: [Ring], stages: [Stage], messages: [PreparedMessage],
-    capacity: Capacity, publish: Publish,
-    tape: Tape?, memory: [MemoryItem], warnings: [TopologyDiagnostic]
+    capacity: Capacity, publish: Publish, tape: Tape?, view: View?, memory: [MemoryItem],
+    warnings: [TopologyDiagnostic]
   ) {
     self.host = host
     self.channel = channel
@@ -14,13 +14,13 @@ extension Topology {
     self.capacity = capacity
     self.publish = publish
     self.tape = tape
+    self.view = view
     self.memory = memory
     self.warnings = warnings
     canonicalText =
       CanonicalText(
         host: host, channel: channel, rings: rings, stages: stages, messages: messages, capacity: capacity,
-        publish: publish,
-        tape: tape
+        publish: publish, tape: tape, view: view
       ).text
     hash = CanonicalText.hash(canonicalText)
   }
@@ -148,6 +148,14 @@ extension Topology.Publish {
     clients = settings.clients.value
     clientQueueBytes = settings.clientQueue.value
     heartbeatNanoseconds = settings.heartbeat.value
+  }
+}
+
+extension Topology.View {
+  init(_ settings: ViewSettings) {
+    listen = settings.listen.value
+    port = UInt16(clamping: settings.port.value)
+    clients = settings.clients.value
   }
 }
 

@@ -78,7 +78,7 @@ struct GraphChecks {
       }
     }
     let header = settings.stages.last?.header ?? settings.root
-    let missing = names.filter { !covered.contains($0) && (settings.tape.isOn || $0 != StagePlan.recorder) }
+    let missing = StagePlan.all.filter { $0.isWanted(by: settings) && !covered.contains($0.name) }.map(\.name)
     if let first = missing.first, settings.canLackStages {
       log.report(
         .missingStage, at: header, missingMessage("stage", missing),

@@ -32,7 +32,7 @@ enum KeyHomes {
     ("a stage's ladder", ["mark", "alarm", "fence", "start"]),
     ("[capacity]", ["instruments", "orders", "levels", "on_error"]),
     ("[[action]]", ["payload", "sender", "target", "fields"]),
-    ("[publish]", ["listen", "clients", "client_queue", "heartbeat"]),
+    ("[publish]", ["client_queue", "heartbeat"]),
     (
       "[tape]",
       [
@@ -42,11 +42,12 @@ enum KeyHomes {
     ),
     (
       "the top of the file",
-      ["schema", "host", "channel", "ring", "stage", "action", "capacity", "publish", "tape"]
+      ["schema", "host", "channel", "ring", "stage", "action", "capacity", "publish", "tape", "view"]
     ),
   ]
 
-  /// The one table that has this key; `nil` if there is none or (`name`, `port`, `objective`, `enabled`) several.
+  /// The one table that has this key; `nil` if there is none or (`name`, `port`, `objective`, `enabled`,
+  /// `listen`, `clients`) several.
   static func table(of key: String) -> String? {
     homes.first { $0.keys.contains(key) }?.table
   }

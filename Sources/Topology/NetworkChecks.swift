@@ -7,6 +7,7 @@ struct NetworkChecks {
   /// Line a and line b, as far as the file has them.
   let lines: [LineSettings]
   let publish: PublishSettings
+  let view: ViewSettings
 
   func run() {
     if let channel {
@@ -18,6 +19,7 @@ struct NetworkChecks {
     if let service = channel?.retransmission { checkService(service) }
     if let service = channel?.snapshot { checkSnapshot(service) }
     checkUnicast(publish.listen, "[publish]: listen", allowsUnspecified: true)
+    if view.isOn { checkUnicast(view.listen, "[view]: listen", allowsUnspecified: true) }
     checkPorts()
   }
 
@@ -134,6 +136,9 @@ struct NetworkChecks {
     }
     endpoints.append(
       Endpoint(name: "publish", address: publish.listen, port: publish.port, isLine: false))
+    if view.isOn {
+      endpoints.append(Endpoint(name: "view", address: view.listen, port: view.port, isLine: false))
+    }
     for (index, endpoint) in endpoints.enumerated() where endpoint.port.isValid && endpoint.port.value != 0 {
       let clash = endpoints[..<index].first { other in
         other.port.isValid && other.port.value == endpoint.port.value && !(other.isLine && endpoint.isLine)

@@ -1,4 +1,4 @@
-// What this version can run: four rings between five stages, and a recorder beside them. The file states the wiring, so that it can
+// What this version can run: four rings between five stages, and a recorder and a viewer beside them. The file states the wiring, so that it can
 // be read there; these tables say which wiring is right.
 
 /// A ring that this version has.
@@ -40,10 +40,22 @@ struct StagePlan {
     StagePlan(name: "bookd", restarts: [.rebuild, .halt]),
     StagePlan(name: "pubd", restarts: [.restart, .halt]),
     StagePlan(name: recorder, restarts: [.restart, .halt]),
+    StagePlan(name: viewer, restarts: [.restart, .halt]),
   ]
 
   /// The stage that only a set with a tape has, and needs to have.
   static let recorder = "taped"
+  /// The stage that only a set with a view has, and needs to have.
+  static let viewer = "viewd"
+
+  /// Whether a set with these settings has the stage.
+  func isWanted(by settings: Settings) -> Bool {
+    switch name {
+    case Self.recorder: settings.tape.isOn
+    case Self.viewer: settings.view.isOn
+    default: true
+    }
+  }
 
   static func named(_ name: String) -> StagePlan? {
     all.first { $0.name == name }

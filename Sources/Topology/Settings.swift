@@ -13,6 +13,7 @@ struct Settings {
   let capacityIsValid: Bool
   let publish: PublishSettings
   let tape: TapeSettings
+  let view: ViewSettings
   /// Whether absent rings and stages are a mistake of their own.
   let canLackRings: Bool
   let canLackStages: Bool
@@ -47,6 +48,7 @@ struct Settings {
     capacityIsValid = instruments.isValid && orders.isValid && levels.isValid
     publish = PublishSettings(root.subtable("publish", title: "[publish]"))
     tape = TapeSettings(root.subtable("tape", title: "[tape]"))
+    view = ViewSettings(root.subtable("view", title: "[view]"))
     root.finish()
     if root.lacks("channel") {
       log.report(
@@ -361,6 +363,25 @@ struct PublishSettings {
     clients = table.integer("clients", in: 1...4096, default: 64)
     clientQueue = table.size("client_queue", in: (64 << 10)...(1 << 30), default: 4 << 20)
     heartbeat = table.duration("heartbeat", default: 1_000_000_000)
+    table.finish()
+  }
+}
+
+/// `[view]`.
+struct ViewSettings {
+  let enabled: Setting<Bool>
+  let listen: Setting<IPv4Address>
+  let port: Setting<Int>
+  let clients: Setting<Int>
+
+  /// Whether the set has a viewer.
+  var isOn: Bool { enabled.isValid && enabled.value }
+
+  init(_ table: TableReader) {
+    enabled = table.boolean("enabled", default: false)
+    listen = table.address("listen", default: IPv4Address(value: 0x7F00_0001), example: "127.0.0.1")
+    port = table.integer("port", in: 0...65535, default: 9464)
+    clients = table.integer("clients", in: 1...1024, default: 32)
     table.finish()
   }
 }

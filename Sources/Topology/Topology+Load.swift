@@ -73,10 +73,12 @@ extension Topology {
     let graph = GraphChecks(settings, log)
     let lines = ["a", "b"].compactMap { graph.lines[$0] }
     let rings = RingPlan.all.compactMap { graph.rings[$0.name] }
-    let plans = StagePlan.all.filter { settings.tape.isOn || $0.name != StagePlan.recorder }
+    let plans = StagePlan.all.filter { $0.isWanted(by: settings) }
     let stages = plans.compactMap { graph.stages[$0.name] }
     PlacementChecks(log: log, settings: settings, stages: stages, onlineCores: onlineCores).run()
-    NetworkChecks(log: log, channel: settings.channel, lines: lines, publish: settings.publish).run()
+    NetworkChecks(
+      log: log, channel: settings.channel, lines: lines, publish: settings.publish, view: settings.view
+    ).run()
     ActionChecks(log: log, actions: settings.actions, stages: stages).run()
     TapeChecks(log: log, tape: settings.tape, host: settings.host).run()
     let memory = MemoryPlan.check(settings, rings, log)
@@ -88,8 +90,8 @@ extension Topology {
       rings: rings.map { Ring($0, hasTape: settings.tape.isOn) },
       stages: stages.map { Stage($0, allowedCores: allowedCores(for: $0, of: stages, settings)) },
       messages: settings.actions.map { PreparedMessage($0) }, capacity: settings.capacity,
-      publish: Publish(settings.publish),
-      tape: settings.tape.isOn ? Tape(settings.tape) : nil, memory: memory,
+      publish: Publish(settings.publish), tape: settings.tape.isOn ? Tape(settings.tape) : nil,
+      view: settings.view.isOn ? View(settings.view) : nil, memory: memory,
       warnings: log.diagnostics(sources))
   }
 

@@ -9,7 +9,8 @@ public struct Topology: Sendable {
   public let channel: Channel
   /// The rings in flow order: `rx_a`, `rx_b`, `merged`, `book`.
   public let rings: [Ring]
-  /// The stages in flow order: `rxd@a`, `rxd@b`, `merged`, `bookd`, `pubd`, and `taped` if there is a tape.
+  /// The stages in flow order: `rxd@a`, `rxd@b`, `merged`, `bookd`, `pubd`, `taped` if there is a tape and
+  /// `viewd` if there is a view.
   public let stages: [Stage]
   /// The messages that are prepared for the stages' actions, in the order of the file.
   public let messages: [PreparedMessage]
@@ -19,6 +20,8 @@ public struct Topology: Sendable {
   public let publish: Publish
   /// The recorder; `nil` when there is none.
   public let tape: Tape?
+  /// `nil` when nothing is shown.
+  public let view: View?
   /// What the instance will need of `host.memoryLimitBytes`, largest first.
   public let memory: [MemoryItem]
   /// The resolved configuration, one `path = value` per line, sorted; see `docs/TOPOLOGY.md`.
@@ -33,6 +36,9 @@ public struct Topology: Sendable {
 
   /// The recorder's stage; `nil` without a tape.
   public var tapeStage: String? { tape == nil ? nil : StagePlan.recorder }
+
+  /// The viewer's stage; `nil` without a view.
+  public var viewStage: String? { view == nil ? nil : StagePlan.viewer }
 
   /// Where the recorder's files of this instance lie; `nil` without a tape.
   public var tapeDirectory: String? { tape.map { "\($0.directory)/\(host.instance)" } }
@@ -372,6 +378,16 @@ extension Topology {
     public let clientQueueBytes: Int
     /// The time between two heartbeats.
     public let heartbeatNanoseconds: UInt64
+  }
+
+  /// `[view]`, when enabled: where `viewd` shows metrics, status and the operator's page.
+  public struct View: Sendable, Equatable {
+    /// The local address to listen on; 0.0.0.0: all.
+    public let listen: IPv4Address
+    /// The TCP port; 0: the kernel chooses.
+    public let port: UInt16
+    /// Connections at most, pages and requests together, 1...1024.
+    public let clients: Int
   }
 
   /// `[tape]`, when enabled: what `taped` records, and how.

@@ -58,7 +58,8 @@ extension Supervisor {
       restart(component)
       narrate("watchdogd: \(component.name) \(cause); restarted as process \(component.pid)")
     case .halt(let reason):
-      control.add(SupervisorCounter.halted)
+      // A set that is not looked at lacks nothing.
+      if component.name != topology.viewStage { control.add(SupervisorCounter.halted) }
       giveUpOn(component)
       journal.note(.leftDown, component.name)
       narrate("watchdogd: \(component.name) \(cause); left down: \(reason)")

@@ -22,7 +22,8 @@ extension Supervisor {
         replaceMissing(component)
       } else {
         start(component)
-        awaitReady(component)
+        // Who only looks is waited for by nobody.
+        if component.name != topology.viewStage { awaitReady(component) }
       }
     }
     hasComeUp = true

@@ -241,6 +241,20 @@ final class TopologyTests: XCTestCase {
       XCTAssertEqual(
         try parse(taped, [change, ("tape.enabled", "false")]).hash, try parse(text).hash, change.keyPath)
     }
+    let view: [(keyPath: String, value: String)] = [
+      ("view.listen", "0.0.0.0"), ("view.port", "9999"), ("view.clients", "7"),
+    ]
+    let viewed = try String(
+      contentsOf: GoldenTests.directory.appendingPathComponent("accepted-view.toml"), encoding: .utf8)
+    hashes[try parse(viewed).hash] = "the file with a view"
+    for change in view {
+      let hash = try parse(viewed, [change]).hash
+      XCTAssertNil(hashes[hash], "\(change.keyPath) hashes like \(hashes[hash] ?? "")")
+      hashes[hash] = change.keyPath
+      // Settings of a view that is not there.
+      XCTAssertEqual(
+        try parse(viewed, [change, ("view.enabled", "false")]).hash, try parse(text).hash, change.keyPath)
+    }
     for change in changes {
       let hash = try parse(text, [change]).hash
       XCTAssertNil(hashes[hash], "\(change.keyPath) hashes like \(hashes[hash] ?? "")")
