@@ -17,7 +17,7 @@ TARGET =
 .PHONY: torture torture-short sanitize drills drills-short drills-merge fuzz-ci
 .PHONY: drill-pauses bench bench-ring bench-book bench-merge
 .PHONY: book-oracle book-oracle-short
-.PHONY: test-python-client python-wheel man
+.PHONY: test-python-client python-wheel man test-view
 
 help:
 	@echo "make run    build and run the demonstration: a generated day over two lossy lines"
@@ -39,6 +39,7 @@ help:
 	@echo "make seeded-defects  known defects of the arbiter, each found by the simulation"
 	@echo "make bench-book  the books beside a plain and a lean one in C++"
 	@echo "make test-python-client  the Python client's wheel in a clean environment, against mock and real servers"
+	@echo "make test-view  viewd beside a running set: metrics under promtool, hostile clients, kills"
 	@echo "make python-wheel  build that wheel into .build/python"
 	@echo "make drill-pauses  stop every stage for a sweep of times, judge when the ladder fires"
 	@echo "make man    manual pages of the commands, into .build/man/man1"
@@ -125,6 +126,11 @@ pipeline-test: build
 	scripts/check-binaries $(BIN)
 	swift build --build-tests
 	BULKHEAD_BIN=$(CURDIR)/$(BIN) swift test --disable-swift-testing --skip-build --filter PipelineTests
+
+# viewd beside a running set: what it serves, what promtool says of it, what hostile clients do to it.
+test-view: build
+	@scripts/bootstrap --view
+	BULKHEAD_BIN=$(CURDIR)/$(BIN) $(BULKHEAD_PYTHON) Tests/clients/view_checks.py
 
 # The Python client, from its built wheel in a clean environment, against a mock server and real processes.
 # EXTRAS=--extras also tests pandas, polars and pyarrow, from the network. ARGUMENTS go to unittest.

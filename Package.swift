@@ -82,6 +82,9 @@ let package = Package(
       "SetInspection",
       ["CLinux", "LatencyHistogram", "ShmRing", "StageRecords", "StageRuntime", "Supervision"]),
 
+    // What viewd serves, as text: metrics, the page's frames, the page itself.
+    library("ViewPages", ["SetInspection", "ShmRing", "StageRecords", "StageRuntime"]),
+
     // SoupBinTCP over a socket, for a stage's loop.
     library("SoupTCP", ["CLinux", "SoupBinTCP"]),
     // The merge stage's loop; a library, so that its benchmark drives what the process runs.
@@ -118,9 +121,11 @@ let package = Package(
         "PublishWire", "StageRuntime", "Topology",
       ]),
     stage(
+      "viewd",
+      ["CLinux", "CWebSockets", "SetInspection", "ShmRing", "StageRuntime", "Topology", "ViewPages"]),
+    stage(
       "watchdogd",
-      ["CLinux", "FIXSession", "ShmRing", "StageRecords", "Supervision", "StageRuntime", "Topology"]
-    ),
+      ["CLinux", "FIXSession", "ShmRing", "StageRecords", "Supervision", "StageRuntime", "Topology"]),
     stage("venue", ["CLinux", "FeedWire", "SoupBinTCP", "Glimpse", "FeedSim", "StageRuntime"]),
     stage(
       "bulkhead",
@@ -164,6 +169,9 @@ let package = Package(
     // Its fixtures are read where they lie, so that failing ones can be written anew.
     .testTarget(
       name: "TopologyTests", dependencies: ["Topology"], exclude: ["Fixtures"], swiftSettings: strict),
+    tests(
+      "ViewPagesTests",
+      ["LatencyHistogram", "SetInspection", "ShmRing", "StageRecords", "StageRuntime", "ViewPages"]),
     tests("MoldUDP64Tests", ["FeedWire"]),
     tests("SoupBinTCPTests", ["SoupBinTCP"]),
     tests("GlimpseTests", ["Glimpse", "FeedSim", "FeedWire"]),

@@ -29,7 +29,7 @@ public struct LatencyHistogram: @unchecked Sendable {
   }
 
   /// The largest value that falls into a bucket.
-  static func upperBound(of bucket: Int) -> UInt64 {
+  public static func upperBound(of bucket: Int) -> UInt64 {
     guard bucket >= 32 else { return UInt64(bucket) }
     let shift = UInt64((bucket >> precisionBits) - 1)
     let mantissa = UInt64(bucket & 31) + 32
@@ -46,6 +46,11 @@ public struct LatencyHistogram: @unchecked Sendable {
 
   /// Durations counted.
   public var count: UInt64 { counts[Self.bucketCount] }
+  /// Durations in one bucket; `bucket` is 0 ..< ``bucketCount``.
+  public func count(inBucket bucket: Int) -> UInt64 {
+    precondition((0..<Self.bucketCount).contains(bucket))
+    return counts[bucket]
+  }
   /// The longest duration, exact.
   public var maximum: UInt64 { counts[Self.bucketCount + 1] }
 

@@ -43,18 +43,29 @@ public struct SetStatus {
   }
 
   /// An idle stage beats at least twenty times a second.
-  private static let beatAgeLimit: UInt64 = 2_000_000_000
+  static let beatAgeLimit: UInt64 = 2_000_000_000
 
   /// Flow order of the components that a set can have.
-  public static let flowOrder = ["rxd@a", "rxd@b", "merged", "bookd", "pubd", "taped"]
+  public static let flowOrder = ["rxd@a", "rxd@b", "merged", "bookd", "pubd", "taped", "viewd"]
 
   public init?(instance: String, directory: String) {
-    let names = Self.entries(of: directory).filter { $0.hasSuffix(".control") }.map { String($0.dropLast(8)) }
-    let stageNames = Self.flowOrder.filter { names.contains($0) }
-    guard let view = try? SetView(directory: directory, names: stageNames) else { return nil }
+    guard let view = try? SetView(directory: directory, names: Self.stageNames(directory: directory)) else {
+      return nil
+    }
+    self.init(instance: instance, view: view)
+  }
+
+  /// The stages that have a control page in a set's directory, in flow order.
+  public static func stageNames(directory: String) -> [String] {
+    let names = entries(of: directory).filter { $0.hasSuffix(".control") }.map { String($0.dropLast(8)) }
+    return flowOrder.filter { names.contains($0) }
+  }
+
+  /// Of a set whose pages are mapped already.
+  public init(instance: String, view: SetView) {
     self.instance = instance
     configuration = hexadecimal(view.configurationHash)
-    trust = TrustStatus(directory: directory)
+    trust = TrustStatus(directory: view.directory)
     supervisor = (view.supervisorPid, view.supervisorAlive)
     stages = view.stages()
     lines = [LineStatus(view, isA: true), LineStatus(view, isA: false)]
@@ -94,7 +105,7 @@ public struct SetStatus {
         view.value("rxd@a", ReceiverCounter.kernelDrops) &+ view.value("rxd@b", ReceiverCounter.kernelDrops)
       ),
     ]
-    if stageNames.contains("taped") { counts += Self.tapeCounts(view) }
+    if view.names.contains("taped") { counts += Self.tapeCounts(view) }
     let notReady = stages.filter { !$0.isAlive || $0.state != .ready }
     let silent = stages.filter { $0.beatAge > Self.beatAgeLimit }
     if stages.allSatisfy({ !$0.isAlive }) {

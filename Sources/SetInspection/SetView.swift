@@ -19,7 +19,7 @@ public final class SetView {
   public let directory: String
   public let names: [String]
   private var pages: [PageBox] = []
-  private let supervisor: PageBox
+  private let supervisorPage: PageBox
 
   /// A class around the page, since arrays hold only copyable values.
   public final class PageBox {
@@ -32,16 +32,16 @@ public final class SetView {
   public init(directory: String, names: [String]) throws(RingError) {
     self.directory = directory
     self.names = names
-    supervisor = try PageBox(directory: directory, component: InstanceFiles.supervisor)
+    supervisorPage = try PageBox(directory: directory, component: InstanceFiles.supervisor)
     for name in names { pages.append(try PageBox(directory: directory, component: name)) }
   }
 
-  public var supervisorState: StageState { supervisor.page.state }
-  public var supervisorAlive: Bool { supervisor.page.isAlive }
-  public var supervisorPid: Int32 { supervisor.page.pid }
-  public var configurationHash: UInt64 { supervisor.page.configurationHash }
+  public var supervisorState: StageState { supervisorPage.page.state }
+  public var supervisorAlive: Bool { supervisorPage.page.isAlive }
+  public var supervisorPid: Int32 { supervisorPage.page.pid }
+  public var configurationHash: UInt64 { supervisorPage.page.configurationHash }
 
-  public func supervisorValue(_ counter: SupervisorCounter) -> UInt64 { supervisor.page.value(counter) }
+  public func supervisorValue(_ counter: SupervisorCounter) -> UInt64 { supervisorPage.page.value(counter) }
 
   /// The counter of a stage; 0 for a stage that the set does not have.
   public func value<Counter: StageCounter>(_ stage: String, _ counter: Counter) -> UInt64 {
@@ -58,15 +58,30 @@ public final class SetView {
   }
 
   public func stages() -> [StageStatus] {
-    let now = bulkhead_monotonic_nanoseconds()
-    return names.enumerated().map { index, name in
-      let page = pages[index]
-      let beat = page.page.beatTime
-      return StageStatus(
-        name: name, pid: page.page.pid, epoch: page.page.epoch, state: page.page.state,
-        isAlive: page.page.isAlive, beatAge: now > beat ? now - beat : 0,
-        appliedSequence: page.page.appliedSequence,
-        restarts: supervisor.page.counter(SupervisorCounter.firstRestart.rawValue + index).loadRelaxed())
+    names.enumerated().map { index, name in
+      status(
+        name, pages[index].page,
+        restarts: supervisorPage.page.counter(SupervisorCounter.firstRestart.rawValue + index).loadRelaxed())
     }
   }
+
+  /// The supervisor, as if it were a stage; nobody counts its restarts.
+  public func supervisor() -> StageStatus {
+    status(InstanceFiles.supervisor, supervisorPage.page, restarts: 0)
+  }
+
+  private func status(_ name: String, _ page: borrowing ControlPage, restarts: UInt64) -> StageStatus {
+    // The beat first: one that comes meanwhile is no age.
+    let beat = page.beatTime
+    let now = bulkhead_monotonic_nanoseconds()
+    return StageStatus(
+      name: name, pid: page.pid, epoch: page.epoch, state: page.state, isAlive: page.isAlive,
+      beatAge: now > beat ? now - beat : 0, appliedSequence: page.appliedSequence, restarts: restarts)
+  }
+
+  /// When the present incarnation of each stage began (CLOCK_MONOTONIC, ns); 0 for none.
+  public func beginnings() -> [UInt64] { pages.map { $0.page.beganTime } }
+
+  /// The same of the supervisor.
+  public var supervisorBegan: UInt64 { supervisorPage.page.beganTime }
 }

@@ -203,6 +203,18 @@ public enum TapeCounter: Int, StageCounter {
   case snapshotAt
 }
 
+/// Counters of the viewer.
+public enum ViewCounter: Int, StageCounter {
+  case port
+  /// Connections and pages that are open.
+  case connections
+  case pages
+  /// Requests answered; requests and connections refused; frames sent to pages.
+  case requests
+  case refused
+  case frames
+}
+
 /// Counters of the supervisor: restarts of the stages, in the topology's order, from ``firstRestart`` on.
 public enum SupervisorCounter: Int, StageCounter {
   case spawns

@@ -122,27 +122,3 @@ struct EventsCommand {
     output.line(text)
   }
 }
-
-extension SupervisionRecord {
-  /// What there is to say beside process and epoch.
-  fileprivate var particulars: String {
-    let tier = LivenessTier(rawValue: tier) ?? .clear
-    let milliseconds = "\(value / 1_000_000) ms"
-    switch event {
-    case .died: return causeText.map { ": \($0)" } ?? ""
-    case .alarm:
-      var text = ": \(tier.name)"
-      if let missing { text += ", no \(missing.name) for \(milliseconds)" }
-      return text + (causeText.map { ", \($0)" } ?? "")
-    case .action:
-      let name = UInt8(exactly: value).flatMap(SafetyAction.init(rawValue:))?.name ?? "\(value)"
-      return ": \(name)\(tier == .clear ? "" : ", not done"), \(code) ns after the decision"
-    case .session: return value == 1 ? ": logged on" : ": ended"
-    case .answered:
-      return UInt8(exactly: value).flatMap(ArmedAction.Outcome.init(rawValue:)).map { ": \($0.name)" } ?? ""
-    case .cleared: return ": was at \(tier.name)"
-    case .fenced: return ": death confirmed after \(value / 1_000) us"
-    default: return ""
-    }
-  }
-}

@@ -1,0 +1,60 @@
+/// What a request to viewd asks for.
+public enum ViewRoute: Equatable, Sendable {
+  case file(PageFile)
+  case metrics(MetricsText.Format)
+  /// Whether viewd answers at all.
+  case health
+  /// Whether the stream may be believed.
+  case readiness
+  case status
+  case notFound
+  /// Nothing here is ever changed.
+  case methodNotAllowed
+
+  /// - Parameters:
+  ///   - method: GET, HEAD or another.
+  ///   - path: without its query.
+  public init(method: String, path: String, accept: String?) {
+    guard method == "GET" || method == "HEAD" else {
+      self = .methodNotAllowed
+      return
+    }
+    switch path {
+    case "/metrics": self = .metrics(MetricsText.Format(accept: accept))
+    case "/healthz": self = .health
+    case "/readyz": self = .readiness
+    case "/v1/status": self = .status
+    default: self = PageFile.all.first { $0.path == path }.map(ViewRoute.file) ?? .notFound
+    }
+  }
+
+  /// The path of the page's stream, a WebSocket.
+  public static let streamPath = "/v1/view"
+  public static let subprotocol = "bulkhead.view.v1"
+
+  /// Whether a page that this origin served may read the stream: only viewd's own. A client that is no browser sends none.
+  public static func isOwn(origin: String?, host: String?) -> Bool {
+    guard let origin, !origin.isEmpty else { return true }
+    guard let host, !host.isEmpty else { return false }
+    return origin == "http://\(host)" || origin == "https://\(host)"
+  }
+}
+
+/// One file of the operator's page.
+public struct PageFile: Equatable, Sendable {
+  public let path: String
+  public let contentType: String
+  public let text: String
+
+  public static func == (left: PageFile, right: PageFile) -> Bool { left.path == right.path }
+
+  /// All of them; nothing else is served, from nowhere else.
+  public static let all = [
+    PageFile(path: "/", contentType: "text/html; charset=utf-8", text: EmbeddedPage.index),
+  ]
+
+  /// The page may load from viewd alone, and speak to viewd and to pubd.
+  public static let securityPolicy =
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; "
+    + "connect-src 'self' ws: wss:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+}
