@@ -15,7 +15,10 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
+
+import rules_checks
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 BIN = pathlib.Path(os.environ.get("BULKHEAD_BIN", ROOT / ".build/release"))
@@ -257,19 +260,23 @@ def check_kill(set, checks):
 
 def main():
     checks = Checks()
+    tape = tempfile.TemporaryDirectory(prefix="bulkhead-view-", dir="/var/tmp")
     set = Set(["--generate", "2000000", "--seed", "11", "--instruments", "300", "--rate", "50000",
-               "--impair", "A:loss=1%;B:loss=1%", "--timeout", "110"])
+               "--impair", "A:loss=1%;B:loss=1%", "--timeout", "110"],
+              ["tape.enabled=true", f"tape.directory={tape.name}", "tape.segment=8MiB"])
     try:
         set.wait(lambda: set.get("/readyz")[0].status == 200, "a trustworthy stream")
         set.wait(lambda: set.control("bookd", 0x100) > 50_000, "50,000 messages")
         check_pages(set, checks)
         check_metrics(set, checks)
+        rules_checks.run(set.get("/metrics")[1].decode(), checks.expect)
         check_hostile(set, checks)
         check_kill(set, checks)
         report = set.finish()
         checks.expect(report["verdict"] == "correct", "the run beside all this is CORRECT", f"{report['verdict']}: {report['reasons']}")
     finally:
         set.stop()
+        tape.cleanup()
     more = f", {checks.skipped} skipped" if checks.skipped else ""
     print(f"{checks.passed} passed, {checks.failed} failed{more}")
     sys.exit(1 if checks.failed else 0)
