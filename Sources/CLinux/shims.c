@@ -232,13 +232,14 @@ pid_t bulkhead_spawn(const char *path, char *const arguments[], char *const envi
 }
 
 static volatile sig_atomic_t stop_flag;
-static void request_stop(int signal) {
-  (void)signal;
+static void request_stop(int signal, siginfo_t *information, void *context) {
+  (void)context;
   stop_flag = 1;
+  bulkhead_note_stop(signal, information->si_pid);
 }
 
 void bulkhead_install_stop_handler(void) {
-  struct sigaction action = {.sa_handler = request_stop};
+  struct sigaction action = {.sa_sigaction = request_stop, .sa_flags = SA_SIGINFO};
   sigemptyset(&action.sa_mask);
   sigaction(SIGTERM, &action, NULL);
   sigaction(SIGINT, &action, NULL);
@@ -262,6 +263,8 @@ int bulkhead_open_signal_descriptor(void) {
 int bulkhead_next_signal(int descriptor) {
   struct signalfd_siginfo information;
   if (read(descriptor, &information, sizeof information) != (ssize_t)sizeof information) return 0;
+  if (information.ssi_signo == SIGTERM || information.ssi_signo == SIGINT)
+    bulkhead_note_stop((int)information.ssi_signo, (pid_t)information.ssi_pid);
   return (int)information.ssi_signo;
 }
 

@@ -21,6 +21,7 @@ extension MergeStage {
       narrate("merged: sequences \(first)...\(last) cannot be had as messages; fetching an image")
     }
     isFetching = true
+    control.flight.note(.imageWanted, first, last)
     noteRingPositions()
     output.publishImageStart(first: first, last: last)
     let wanted = withUnsafeTemporaryAllocation(byteCount: 16, alignment: 8) { bytes in
@@ -53,6 +54,7 @@ extension MergeStage {
         narrate("merged: no image: \(reason)")
         contradictedImages = snapshot?.countContradicted() ?? 0
         arbiter.snapshotFailed(now: now)
+        control.flight.note(.imageFailed)
         return taken + 1
       case .idle, nil: return taken
       }
@@ -64,6 +66,7 @@ extension MergeStage {
     switch arbiter.snapshotArrived(next: next, now: now) {
     case .use(let first, let last):
       output.publishImageEnd(first: first, last: last)
+      control.flight.note(.imageTaken, first, last)
       narrate("merged: an image stands for sequences \(first)...\(last)")
       endFetching()
       readLinesAgain()

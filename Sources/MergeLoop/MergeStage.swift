@@ -105,6 +105,7 @@ public struct MergeStage: ~Copyable {
     if output.hasEnded { arbiter.conclude() }
     arbiter.setReadingRetention(.lineA, true)
     arbiter.setReadingRetention(.lineB, true)
+    control.flight.note(.resumed, resumed.next)
     reported.finishedBase = page.finishedCount
     if resumed.next > 1 {
       narrate("\(process.component): continuing at sequence \(resumed.next), found on its own ring")
@@ -155,10 +156,15 @@ public struct MergeStage: ~Copyable {
   /// Takes what is there from both lines and the retransmission socket. False when there was nothing.
   public mutating func turn() -> Bool {
     let now = bulkhead_monotonic_nanoseconds()
+    let flight = control.flight
     if isCatchingUp, arbiter.nextSequence != resumedAt { isCatchingUp = false }
+    flight.doing(.readingLineA)
     var packets = take(.lineA, now)
+    flight.doing(.readingLineB)
     packets += take(.lineB, now)
+    flight.doing(.readingAnswers)
     packets += takeAnswers(now)
+    flight.doing(.resolving)
     if isReadingA || isReadingB { leaveRetention() }
     if isFetching { packets += fetch(now) }
     if packets > 0 || now >= nextAction { resolve(now) }
@@ -178,7 +184,8 @@ public struct MergeStage: ~Copyable {
     let stamp = output.newestStamp
     let clock = bulkhead_realtime_nanoseconds()
     if stamp != 0, clock > stamp { control.latency.record(clock - stamp) }
-    control.beat()
+    flight.step(
+      .merged, count: UInt64(packets), arbiter.nextSequence, UInt64(arbiter.openGapCount), at: control.beat())
     return true
   }
 
@@ -216,10 +223,12 @@ public struct MergeStage: ~Copyable {
     if isReadingA, lineA.nextPosition >= retainedA {
       isReadingA = false
       arbiter.setReadingRetention(.lineA, false)
+      if !isReadingB { control.flight.note(.retentionRead, arbiter.nextSequence) }
     }
     if isReadingB, lineB.nextPosition >= retainedB {
       isReadingB = false
       arbiter.setReadingRetention(.lineB, false)
+      if !isReadingA { control.flight.note(.retentionRead, arbiter.nextSequence) }
     }
   }
 
@@ -355,6 +364,7 @@ public struct MergeStage: ~Copyable {
     switch arbiter.session(source: source, identifier: identifier) {
     case .same: break
     case .first:
+      control.flight.note(.sessionBegan, arbiter.nextSequence)
       output.publishSessionStart(identifier, first: arbiter.nextSequence)
       arbiter.adopt(session: identifier)
     case .foreign: return
@@ -368,6 +378,7 @@ public struct MergeStage: ~Copyable {
       arbiter.abandonOpenGaps()
       resolve(now)
       output.publishEndOfSession(next: arbiter.nextSequence)
+      control.flight.note(.sessionBegan, 1)
       output.publishSessionStart(identifier, first: 1)
       arbiter.begin(session: identifier, firstSequence: 1)
     }
@@ -443,6 +454,7 @@ public struct MergeStage: ~Copyable {
       case .request(let first, let count):
         retransmission.request(session: output.session, first: first, count: count)
       case .giveUp(let first, let last, let reason):
+        control.flight.note(.gap, first, last)
         output.publishGap(first: first, last: last, reason: reason.rawValue)
         drainHeld()
       case .halt(let first, let last, let reason):
@@ -464,6 +476,7 @@ public struct MergeStage: ~Copyable {
   /// The channel's policy for a lost range is to stop: nothing behind the gap goes out.
   private mutating func halt(first: UInt64, last: UInt64) {
     isHalted = true
+    control.flight.note(.gap, first, last)
     control.setState(.halted)
     narrate(
       "merged: sequences \(first)...\(last) are lost; halted, as channel.arbitration.unrecoverable says")
@@ -474,6 +487,7 @@ public struct MergeStage: ~Copyable {
   private mutating func park() {
     lineA.reportPosition()
     lineB.reportPosition()
+    control.flight.doing(.asleep)
     guard let wordA = lineA.prepareToPark() else { return }
     guard let wordB = lineB.prepareToPark() else {
       lineA.finishPark()
@@ -507,7 +521,9 @@ public struct MergeStage: ~Copyable {
 
   /// Nothing follows the gap of a halted channel.
   private mutating func publishEndIfComplete() {
-    if arbiter.isComplete && !isHalted { output.publishEndOfSession(next: arbiter.nextSequence) }
+    guard arbiter.isComplete, !isHalted, !output.hasEnded else { return }
+    control.flight.note(.sessionEnded, arbiter.nextSequence)
+    output.publishEndOfSession(next: arbiter.nextSequence)
   }
 
   private mutating func report(_ now: UInt64) {

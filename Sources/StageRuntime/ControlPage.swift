@@ -55,6 +55,8 @@ public struct ControlPage: ~Copyable {
   public static let histogramOffset = 0x1000
 
   let file: SharedFile
+  /// Where the owner writes down its steps; for everybody else, and without a page for it, nowhere.
+  public let flight: FlightRecorder
 
   /// The path of a component's page in an instance's directory.
   public static func path(directory: String, component: String) -> String {
@@ -74,9 +76,12 @@ public struct ControlPage: ~Copyable {
     SharedWord(file.base).storeReleasing(magic)
   }
 
-  private init(file: consuming SharedFile) { self.file = file }
+  private init(file: consuming SharedFile, flight: FlightRecorder) {
+    self.file = file
+    self.flight = flight
+  }
 
-  /// Maps an existing page.
+  /// Maps an existing page; for its owner (`readWrite`) also that of its ``FlightRecorder``.
   public static func attach(
     directory: String, component: String, access: SharedFile.Access
   ) throws(RingError) -> ControlPage {
@@ -88,7 +93,11 @@ public struct ControlPage: ~Copyable {
       throw .layoutVersion(
         path: path, found: UInt32(truncatingIfNeeded: found), expected: UInt32(version))
     }
-    return ControlPage(file: file)
+    let epoch = SharedWord(file.base + 0x20)
+    return ControlPage(
+      file: file,
+      flight: access == .readWrite
+        ? FlightRecorder.attach(directory: directory, component: component, epoch: epoch) : .none)
   }
 
   @usableFromInline func word(_ offset: Int) -> SharedWord { SharedWord(file.base + offset) }
@@ -121,16 +130,23 @@ public struct ControlPage: ~Copyable {
 
   /// Takes the page over for this process: a new epoch. Counters stay as they are; see ``setTotal(_:_:since:)``.
   public func beginIncarnation() {
-    // The state first: a predecessor's READY must not be read as the new epoch's.
-    setState(.initializing)
+    // The state first: a predecessor's READY must not be read as the new epoch's. Not as a step: it would be one of the
+    // predecessor's.
+    word(0xC0).storeReleasing(StageState.initializing.rawValue)
     word(0x10).storeRelaxed(UInt64(getpid()))
     word(0x18).storeRelaxed(bulkhead_process_start_time(getpid()))
     word(0xE0).storeRelaxed(bulkhead_monotonic_nanoseconds())
     word(0xE8).storeRelaxed(0)
     word(0xF0).storeRelaxed(0)
+    flight.begin(epoch: epoch &+ 1)
     word(0x20).storeReleasing(epoch &+ 1)
     beat()
+    flight.note(.began, UInt64(getpid()), epoch)
+    if flight.isRecording { FlightRecorder.ofThisProcess = flight }
   }
+
+  /// From here on this process's fatal signals are written down before it dies of them. Once per process, by its main thread.
+  public func recordSignals() { flight.recordSignals() }
 
   /// The counters as an earlier incarnation left them.
   public func counterBase() -> CounterBase {
@@ -160,15 +176,19 @@ public struct ControlPage: ~Copyable {
       word(0xE8).storeRelaxed(beatTime)
     }
     word(0xC0).storeReleasing(state.rawValue)
+    flight.note(.state, state.rawValue)
   }
 
   /// The loop itself beats; there is no helper thread that could beat for a stuck loop.
-  public func beat() {
+  /// - Returns: the instant, CLOCK_MONOTONIC, ns.
+  @discardableResult
+  public func beat() -> UInt64 {
     let now = bulkhead_monotonic_nanoseconds()
     let gap = now &- beatTime
     if readyTime != 0, gap > longestBeatGap { word(0xF0).storeRelaxed(gap) }
     word(0xC8).addAsOnlyWriter(1)
     word(0xD0).storeReleasing(now)
+    return now
   }
 
   public func setAppliedSequence(_ sequence: UInt64) {

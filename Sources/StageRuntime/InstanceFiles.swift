@@ -60,6 +60,10 @@ public enum InstanceFiles {
       try ControlPage.create(
         directory: directory, component: component, configurationHash: configurationHash)
     }
+    for component in topology.stages.map(\.name) + [supervisor] {
+      try FlightPage.create(directory: directory, component: component)
+      try DeathPage.create(directory: directory, component: component)
+    }
   }
 
   public static func statusRingPath(directory: String) -> String { "\(directory)/\(statusRing).ring" }

@@ -34,6 +34,7 @@ public func narrate(_ line: String) {
 
 /// Ends the process with a line on standard error.
 public func fail(_ line: String, code: Int32) -> Never {
+  FlightRecorder.ofThisProcess.noteExit(line, code: code)
   narrate(line)
   exit(code)
 }
@@ -70,6 +71,7 @@ public struct StageProcess: ~Copyable {
       // Before the page is this process's: whoever finds its number there can rely on the word.
       if !control.holdLife() { narrate("\(component): its death will be seen late: no robust mutex") }
       control.beginIncarnation()
+      control.recordSignals()
       // Everything that will be mapped, too: a page that is not there costs the loop a fault.
       if topology.host.lockMemory, mlockall(Int32(MCL_CURRENT) | Int32(MCL_FUTURE)) != 0 {
         fail(

@@ -21,16 +21,18 @@ extension ProcessSample {
     }
   }
 
-  /// The path of the group in /proc/PID/cgroup, and whether it is one of version 2. A controller of version 1 comes first:
-  /// where there are both, the quota is its.
-  public static func processorGroup(_ text: [UInt8]) -> (path: String, isVersion2: Bool)? {
+  /// The path of a controller's group in /proc/PID/cgroup, and whether it is one of version 2. A controller of version 1
+  /// comes first: where there are both, the limit is its.
+  public static func controlGroup(
+    _ text: [UInt8], controller: String
+  ) -> (path: String, isVersion2: Bool)? {
     var unified: String?
     for line in text.split(separator: UInt8(ascii: "\n")) {
       let fields = line.split(separator: UInt8(ascii: ":"), maxSplits: 2, omittingEmptySubsequences: false)
       guard fields.count == 3 else { continue }
       let controllers = fields[1].split(separator: UInt8(ascii: ","))
       let path = String(decoding: fields[2], as: UTF8.self)
-      if controllers.contains(where: { $0.elementsEqual("cpu".utf8) }) { return (path, false) }
+      if controllers.contains(where: { $0.elementsEqual(controller.utf8) }) { return (path, false) }
       if controllers.isEmpty { unified = path }
     }
     return unified.map { ($0, true) }
@@ -47,7 +49,8 @@ extension ProcessSample {
       .compactMap { UInt64(String(decoding: $0, as: UTF8.self)) }
   }
 
-  private static func value(of key: String, in text: [UInt8]) -> UInt64? {
+  /// The number behind a word at the beginning of a line.
+  static func value(of key: String, in text: [UInt8]) -> UInt64? {
     for line in text.split(separator: UInt8(ascii: "\n")) {
       let words = line.split(separator: UInt8(ascii: " "))
       if words.count == 2, words[0].elementsEqual(key.utf8) {

@@ -32,6 +32,7 @@ final class ShadowThread: @unchecked Sendable {
     let component: String
     let tablePath: String
     let configurationHash: UInt64
+    let flight: FlightRecorder
   }
 
   /// Records between two looks at the clock and the probes.
@@ -136,7 +137,13 @@ final class ShadowThread: @unchecked Sendable {
     var nextSnapshot = bulkhead_monotonic_nanoseconds() &+ settings.snapshotInterval
     var snapshotAt: UInt64 = book.position.nextSequence
     while true {
+      settings.flight.doing(.readingTape, lane: .shadow)
       let count = turn(&reader, &book, &comparison)
+      if count > 0 {
+        settings.flight.step(
+          .shadowTurn, count: UInt64(count), book.position.nextSequence, at: bulkhead_monotonic_nanoseconds(),
+          lane: .shadow)
+      }
       compare(&comparison, table)
       publish(book, comparison)
       let now = bulkhead_monotonic_nanoseconds()
@@ -160,6 +167,7 @@ final class ShadowThread: @unchecked Sendable {
         }
       }
       if count == 0 {
+        settings.flight.doing(.asleep, lane: .shadow)
         usleep(Self.idleMicroseconds)
         _ = try? reader.refresh()
       }
@@ -209,6 +217,7 @@ final class ShadowThread: @unchecked Sendable {
 
   private func write(_ book: borrowing ShadowBook) {
     let name = SnapshotName(run: settings.run, nextSequence: book.position.nextSequence)
+    settings.flight.doing(.writingSnapshot, name.nextSequence, lane: .shadow)
     let image = book.image()
     do throws(SnapshotFailure) {
       try image.withUnsafeBytes { (bytes) -> Result<Void, SnapshotFailure> in
@@ -221,12 +230,16 @@ final class ShadowThread: @unchecked Sendable {
           return .failure(error)
         }
       }.get()
+      settings.flight.step(
+        .snapshotWritten, name.nextSequence, at: bulkhead_monotonic_nanoseconds(), lane: .shadow)
       monitor.locked {
         state.snapshotsWritten &+= 1
         state.snapshotSequence = name.nextSequence
         state.snapshotAt = bulkhead_monotonic_nanoseconds()
       }
     } catch {
+      settings.flight.step(
+        .snapshotFailed, name.nextSequence, at: bulkhead_monotonic_nanoseconds(), lane: .shadow)
       monitor.locked { state.snapshotFailures &+= 1 }
       say("no snapshot before sequence \(name.nextSequence): \(error)")
     }

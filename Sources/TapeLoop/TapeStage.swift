@@ -86,6 +86,8 @@ public struct TapeStage: ~Copyable {
     if opening.cutBytes > 0, !opening.wasDamaged {
       narrate("\(process.component): cut \(opening.cutBytes) bytes of a record that was being written")
     }
+    control.flight.note(
+      .tapeOpened, (opening.tail?.run == plan.run ? opening.tail?.nextSequence : nil) ?? 1, opening.cutBytes)
     control.set(TapeCounter.backlogged, 0)
     startedDamaged = opening.wasDamaged
     control.set(TapeCounter.cutBytes, opening.cutBytes)
@@ -103,7 +105,7 @@ public struct TapeStage: ~Copyable {
       appender: appender, chunks: (0..<Self.chunkCount).map { _ in TapeChunk(capacity: Self.chunkBytes) },
       policy: SynchronizationPolicy(
         intervalNanoseconds: settings.syncIntervalNanoseconds, bytes: UInt64(settings.syncBytes)),
-      now: { bulkhead_monotonic_nanoseconds() })
+      flight: control.flight, now: { bulkhead_monotonic_nanoseconds() })
     idleStrategy = process.idleStrategy
     let capacity = process.topology.capacity
     shadow =
@@ -115,7 +117,7 @@ public struct TapeStage: ~Copyable {
           channel: process.topology.channel.number, run: plan.run,
           snapshotInterval: settings.snapshotIntervalNanoseconds, snapshotsKept: settings.snapshotsKept,
           component: process.component, tablePath: ProbeTable.path(directory: process.directory),
-          configurationHash: process.configurationHash), files: files) : nil
+          configurationHash: process.configurationHash, flight: control.flight), files: files) : nil
     seek(to: opening.tail, component: process.component)
     var result = writer.start()
     if result == 0, let shadow { result = shadow.start() }
@@ -187,7 +189,10 @@ public struct TapeStage: ~Copyable {
       housekeep()
       if bulkhead_stop_requested() { break }
       // Not the ring's own sleep: the producer would have to wake this stage for each batch.
-      if isBacklogged || wait.idle() == .park { Self.sleep() }
+      if isBacklogged || wait.idle() == .park {
+        control.flight.doing(isBacklogged ? .waitingForDisk : .asleep)
+        Self.sleep()
+      }
     }
     drain()
   }
@@ -200,6 +205,7 @@ public struct TapeStage: ~Copyable {
   /// Records what comes, up to a turn's worth. False when there was nothing, or no room for it.
   private mutating func turn() -> Bool {
     if case .some(let tail) = writer.takeRewind() { goBack(to: tail) }
+    control.flight.doing(.readingMerged, input.nextPosition)
     var count = 0
     while count < Self.recordsPerTurn {
       if let (kind, bytes) = pending {
@@ -221,13 +227,13 @@ public struct TapeStage: ~Copyable {
       case .halted(let halt): input.continueOrEnd(after: halt, component: "taped")
       case .empty:
         handOver(isIdle: true)
-        finishTurn()
+        finishTurn(count)
         return count > 0
       }
       if pending != nil, isBacklogged { break }
     }
     handOver(isIdle: false)
-    finishTurn()
+    finishTurn(count)
     return count > 0
   }
 
@@ -288,6 +294,7 @@ public struct TapeStage: ~Copyable {
     narrate(
       "taped: what was written behind sequence \((tail?.nextSequence ?? 1) &- 1) cannot be relied upon; writing it again from the ring"
     )
+    control.flight.note(.wentBack, tail?.nextSequence ?? 1)
     if hasChunk { if let chunk = encoder.abandon() { writer.giveBack(chunk) } }
     hasChunk = false
     pending = nil
@@ -295,17 +302,21 @@ public struct TapeStage: ~Copyable {
     seek(to: tail, component: "taped")
   }
 
-  private mutating func finishTurn() {
+  private mutating func finishTurn(_ count: Int) {
     input.reportPosition()
     let now = bulkhead_monotonic_nanoseconds()
     if patrol.isDue(now) { input.patrol(component: "taped") }
     control.beat()
+    if count > 0 {
+      control.flight.step(
+        .recorded, count: UInt64(count), input.nextPosition, UInt64(status.waiting), at: now)
+    }
     if now >= nextReport { report(now) }
   }
 
   private mutating func housekeep() {
     handOver(isIdle: true)
-    finishTurn()
+    finishTurn(0)
   }
 
   /// Copies what there is to say to the control page, and judges how the disk is.

@@ -1,3 +1,4 @@
+public import StageRuntime
 public import Tape
 
 /// When what is written goes to the disk for certain.
@@ -41,6 +42,7 @@ public final class TapeWriter<Files: TapeFiles>: @unchecked Sendable {
 
   private let policy: SynchronizationPolicy
   private let now: @Sendable () -> UInt64
+  private let flight: FlightRecorder
   private let monitor = Monitor()
   // Everything below is guarded by the monitor, but for the appender, which belongs to the thread.
   private var appender: Appender
@@ -59,10 +61,11 @@ public final class TapeWriter<Files: TapeFiles>: @unchecked Sendable {
 
   /// - Parameters:
   ///   - chunks: empty ones; how many of them bounds what can wait for the disk.
+  ///   - flight: where its thread writes down what it does.
   ///   - now: the monotonic clock, ns.
   public init(
     appender: consuming TapeAppender<Files>, chunks: [TapeChunk], policy: SynchronizationPolicy,
-    now: @escaping @Sendable () -> UInt64
+    flight: FlightRecorder = .none, now: @escaping @Sendable () -> UInt64
   ) {
     state.written = appender.written
     state.durable = appender.durable
@@ -70,6 +73,7 @@ public final class TapeWriter<Files: TapeFiles>: @unchecked Sendable {
     self.appender = Appender(appender)
     self.policy = policy
     self.now = now
+    self.flight = flight
     free = chunks
     queue.reserveCapacity(chunks.count)
   }
@@ -142,7 +146,11 @@ public final class TapeWriter<Files: TapeFiles>: @unchecked Sendable {
         chunk = queue.first
         return isStopping && queue.isEmpty
       }
+      if chunk != nil { flight.doing(.writingChunk, lane: .disk) }
       if let chunk, perform({ () throws(TapeFileError) in try self.appender.value.append(chunk) }) {
+        flight.step(
+          .chunkWritten, count: UInt64(chunk.count), chunk.tail?.nextSequence ?? 0, chunk.ordinal, at: now(),
+          lane: .disk)
         monitor.locked {
           queue.removeFirst()
           free.append(chunk)
@@ -158,9 +166,12 @@ public final class TapeWriter<Files: TapeFiles>: @unchecked Sendable {
           || now() &- unsynchronizedSince >= policy.intervalNanoseconds
       {
         let began = now()
+        flight.doing(.synchronizing, lane: .disk)
         if perform({ () throws(TapeFileError) in try self.appender.value.synchronize() }) {
           unsynchronizedSince = 0
           let took = now() &- began
+          flight.step(
+            .synchronized, appender.value.durable?.nextSequence ?? 0, took, at: began &+ took, lane: .disk)
           monitor.locked {
             state.synchronizations &+= 1
             state.longestSynchronization = max(state.longestSynchronization, took)
@@ -168,6 +179,7 @@ public final class TapeWriter<Files: TapeFiles>: @unchecked Sendable {
         }
       }
       if isLast, unsynchronizedSince == 0 { break }
+      flight.doing(.asleep, lane: .disk)
       if appender.value.isGroundLost {
         cutBack()
         unsynchronizedSince = 0
@@ -195,6 +207,7 @@ public final class TapeWriter<Files: TapeFiles>: @unchecked Sendable {
       }
       return true
     } catch {
+      flight.step(.diskRefused, UInt64(bitPattern: Int64(error.code)), at: now(), lane: .disk)
       monitor.locked {
         state.trouble = error
         state.fileErrors &+= 1

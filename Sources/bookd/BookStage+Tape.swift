@@ -25,6 +25,7 @@ extension BookStage {
       if nextExpected == before { break }
     }
     knownBefore = nextExpected
+    control.flight.note(.tapeRead, restored, nextExpected)
     narrate("bookd: sequences \(restored)...\(nextExpected - 1) from the tape, the rest from the merged ring")
   }
 
@@ -43,6 +44,7 @@ extension BookStage {
       take(record.kind, record.payload.count, buffer)
       count += 1
       if count % Self.recordsPerBeat == 0 {
+        control.flight.doing(.readingTape, nextExpected)
         control.setAppliedSequence(nextExpected &- 1)
         control.beat()
       }

@@ -102,6 +102,7 @@ struct BookStage: ~Copyable {
     if let stored = StoredState.find(
       process, publishedThrough: publishedThrough, capacity: capacity, policy: policy)
     {
+      control.flight.note(.restored, stored.nextSequence)
       nextExpected = stored.nextSequence
       knownBefore = stored.nextSequence
       tape = stored.files
@@ -124,6 +125,7 @@ struct BookStage: ~Copyable {
     idleStrategy = process.idleStrategy
     control.set(BookCounter.sessionEnded, 0)
     if publishedThrough > 0 {
+      control.flight.note(.rebuilding, publishedThrough)
       narrate(
         "\(process.component): rebuilding from the merged ring; events are out through sequence \(publishedThrough)"
       )
@@ -155,7 +157,10 @@ struct BookStage: ~Copyable {
       health.sweep(builder.books)
       housekeep()
       if bulkhead_stop_requested() { break }
-      if wait.idle() == .park { input.park(nanoseconds: Self.idleNanoseconds) }
+      if wait.idle() == .park {
+        control.flight.doing(.asleep)
+        input.park(nanoseconds: Self.idleNanoseconds)
+      }
     }
     control.setState(.draining)
     while turn() {}
@@ -166,13 +171,14 @@ struct BookStage: ~Copyable {
   /// Applies up to a turn's worth of messages. False when there was none.
   private mutating func turn() -> Bool {
     var count = 0
+    control.flight.doing(.readingMerged)
     while count < Self.messagesPerTurn {
       let taken = takeBatch()
       count &+= taken
       if taken < Self.batchRecords { break }
     }
     guard count > 0 else { return false }
-    finishTurn()
+    finishTurn(count)
     return true
   }
 
@@ -195,6 +201,7 @@ struct BookStage: ~Copyable {
       case .empty: isMore = false
       }
     }
+    if count > 0 { control.flight.doing(.applying, nextExpected) }
     if count > Self.fewRecords {
       builder.prefetch(UnsafeBufferPointer(start: messages.baseAddress, count: count))
     }
@@ -208,7 +215,7 @@ struct BookStage: ~Copyable {
     output.patrol()
   }
 
-  private mutating func finishTurn() {
+  private mutating func finishTurn(_ count: Int) {
     output.publish()
     input.reportPosition()
     patrolRings()
@@ -218,7 +225,8 @@ struct BookStage: ~Copyable {
     control.setTotal(BookCounter.eventsPublished, output.events, since: base)
     let clock = bulkhead_realtime_nanoseconds()
     if newestStamp != 0, clock > newestStamp, hasCaughtUp { control.latency.record(clock - newestStamp) }
-    control.beat()
+    control.flight.step(
+      .applied, count: UInt64(count), nextExpected, input.nextPosition, at: control.beat())
   }
 
   /// One record of the merged ring.
@@ -384,6 +392,7 @@ struct BookStage: ~Copyable {
   private mutating func declareLoss(before sequence: UInt64) {
     var first = nextExpected
     nextExpected = sequence
+    control.flight.note(.inputLost, first, sequence &- 1)
     if first <= publishedThrough {
       // The part whose events are out: only the state is lost. Its place in the stream is past, so it is published
       // behind the newest event, before the first new one.
@@ -414,6 +423,7 @@ struct BookStage: ~Copyable {
   /// The rebuild has reached the newest event that was out. From here on events are published again.
   private mutating func finishCatchingUp() {
     hasCaughtUp = true
+    control.flight.note(.caughtUp, nextExpected, stateLost)
     if stateLost > 0 {
       output.putRestartNotice(channel: builder.channel, lostThrough: stateLost)
       output.publish()
@@ -427,6 +437,7 @@ struct BookStage: ~Copyable {
   /// The session is over: the digest of the final books goes to the control page.
   private mutating func endSession() {
     output.publish()
+    control.flight.note(.sessionEnded, nextExpected)
     nextReport = 0
     housekeep()
     control.set(BookCounter.bookDigest, builder.books.contentDigest())

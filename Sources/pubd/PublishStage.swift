@@ -81,6 +81,7 @@ final class PublishStage {
         code: ExitCode.unavailable)
     }
     control.set(PublishCounter.port, UInt64(server.port))
+    control.flight.note(.listening, UInt64(server.port))
     control.set(PublishCounter.sessionEnded, 0)
     if !isReplicaWhole {
       narrate("\(process.component): the book ring no longer holds the first event; snapshots are refused")
@@ -110,6 +111,7 @@ final class PublishStage {
     control.setState(.ready)
     while true {
       let events = turn()
+      control.flight.doing(.servingClients)
       tellInputState()
       server.service(timeoutMilliseconds: 0)
       report()
@@ -121,6 +123,7 @@ final class PublishStage {
       if wait.idle() == .park {
         let limit =
           server.statistics.clients > 0 ? Self.idleWithClientsNanoseconds : Self.idleNanoseconds
+        control.flight.doing(.asleep)
         input.park(nanoseconds: limit)
       }
     }
@@ -135,6 +138,7 @@ final class PublishStage {
   private func turn() -> Int {
     var count = 0
     var betweenMessages = true
+    control.flight.doing(.readingEvents)
     reading: while count < Self.eventsPerTurn || !betweenMessages {
       switch input.poll(into: buffer) {
       case .record(let kind, let bytes):
@@ -143,6 +147,7 @@ final class PublishStage {
       case .lapped:
         inputLaps += 1
         distrustReplica()
+        control.flight.note(.clientsDropped)
         server.disconnectAll(.continuityLost)
       case .halted(let halt): input.continueOrEnd(after: halt, component: "pubd")
       case .empty:
@@ -150,19 +155,20 @@ final class PublishStage {
         break reading
       }
     }
-    if count > 0 { finishTurn() }
+    if count > 0 { finishTurn(count) }
     if patrol.isDue(bulkhead_monotonic_nanoseconds()) { input.patrol(component: "pubd") }
     return count
   }
 
-  private func finishTurn() {
+  private func finishTurn(_ count: Int) {
     guard let newest else { return }
     control.setAppliedSequence(newest.sequence)
     control.set(PublishCounter.eventsRead, eventsRead)
     input.reportPosition()
     let now = bulkhead_realtime_nanoseconds()
     if newest.receiveTime != 0, now > newest.receiveTime { control.latency.record(now - newest.receiveTime) }
-    control.beat()
+    control.flight.step(
+      .published, count: UInt64(count), newest.sequence, input.nextPosition, at: control.beat())
     if sessionEnded { endSession() }
   }
 
@@ -183,6 +189,7 @@ final class PublishStage {
 
   /// From here on no snapshot is given: a request is refused rather than served from books that may be wrong.
   private func distrustReplica() {
+    if isReplicaWhole { control.flight.note(.replicaDistrusted) }
     isReplicaWhole = false
     source.isCaughtUp = false
   }

@@ -92,6 +92,7 @@ struct ReceiverStage: ~Copyable {
       patrolRing()
       if wait.idle() == .park {
         control.beat()
+        control.flight.doing(.asleep)
         var descriptor = pollfd(fd: socket, events: Int16(POLLIN), revents: 0)
         poll(&descriptor, 1, Self.idleMilliseconds)
       }
@@ -102,6 +103,7 @@ struct ReceiverStage: ~Copyable {
 
   /// Moves one batch from the socket to the ring. Returns the number of datagrams, 0 when there was none.
   private mutating func takeBatch() -> Int32 {
+    control.flight.doing(.receiving)
     let received = bulkhead_receive_batch_take(batch, socket)
     guard received > 0 else {
       if received < 0, received != -EAGAIN, received != -EINTR {
@@ -137,7 +139,8 @@ struct ReceiverStage: ~Copyable {
     control.set(ReceiverCounter.kernelDrops, UInt64(bulkhead_receive_batch_kernel_drops(batch)))
     let now = bulkhead_realtime_nanoseconds()
     if oldest != 0, now > oldest { control.latency.record(now - oldest) }
-    control.beat()
+    control.flight.step(
+      .received, count: UInt64(received), UInt64(bytes), producer.nextPosition, at: control.beat())
     patrolRing()
     return received
   }

@@ -16,6 +16,7 @@ final class ComponentWatch {
   private let control: ControlPage
   private let inputs: [RingInput]
   private let output: RingOutput?
+  private let outputName: String
   private let isReceiver: Bool
   private let isRecorder: Bool
   private(set) var ladder: LivenessLadder
@@ -29,12 +30,13 @@ final class ComponentWatch {
     control = try ControlPage.attach(directory: directory, component: stage.name, access: .readOnly)
     var inputs: [RingInput] = []
     for ring in topology.rings where ring.readers.contains(stage.name) {
-      inputs.append(try RingInput(path: "\(directory)/\(ring.name).ring", reader: stage.name))
+      inputs.append(try RingInput(directory: directory, ring: ring.name, reader: stage.name))
     }
     self.inputs = inputs
     output = try topology.ring(writtenBy: stage.name).map { ring throws(RingError) in
       try RingOutput(path: "\(directory)/\(ring.name).ring")
     }
+    outputName = topology.ring(writtenBy: stage.name)?.name ?? ""
     isReceiver = stage.line != nil
     isRecorder = stage.name == topology.tapeStage
     ladder = LivenessLadder(
@@ -119,14 +121,31 @@ final class ComponentWatch {
   /// All that the stage's inputs hold at this moment, and how far it is with it: it has caught up once it is there.
   var inputFrontier: UInt64 { inputs.reduce(0) { $0 &+ $1.published } }
   var inputPosition: UInt64 { inputs.reduce(0) { $0 &+ $1.position } }
+
+  /// Where the stage stands on each of its rings.
+  var ringStands: [RingStand] {
+    var stands = inputs.map { input in
+      // The cursor first, as in a reading.
+      let position = input.position
+      return RingStand(ring: input.name, isReader: true, position: position, published: input.published)
+    }
+    if let output {
+      let published = output.published
+      stands.append(RingStand(ring: outputName, isReader: false, position: published, published: published))
+    }
+    return stands
+  }
 }
 
 /// A ring that a stage reads, and its place on it.
 private final class RingInput {
+  let name: String
   private let ring: RingObserver
   private let cursor: CursorObserver
 
-  init(path: String, reader: String) throws(RingError) {
+  init(directory: String, ring name: String, reader: String) throws(RingError) {
+    self.name = name
+    let path = "\(directory)/\(name).ring"
     ring = try RingObserver.attach(path: path)
     cursor = try CursorObserver.attach(ring: path, reader: reader)
   }

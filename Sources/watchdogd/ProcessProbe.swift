@@ -6,7 +6,7 @@ import Supervision
 /// each scan.
 enum ProcessProbe {
   static func sample(_ pid: pid_t) -> ProcessSample {
-    let group = ProcessSample.processorGroup(read("/proc/\(pid)/cgroup"))
+    let group = ProcessSample.controlGroup(read("/proc/\(pid)/cgroup"), controller: "cpu")
     return ProcessSample(
       stat: read("/proc/\(pid)/stat"), schedstat: read("/proc/\(pid)/schedstat"),
       cpuStat: group.map(statistics) ?? [], instant: bulkhead_monotonic_nanoseconds())
@@ -22,13 +22,34 @@ enum ProcessProbe {
     return []
   }
 
-  /// The first 4 KiB of a file; nothing when it cannot be read.
-  private static func read(_ path: String) -> [UInt8] {
+  /// The file in which the kernel counts the processes of this one's control group that it killed for want of memory; the
+  /// machine's where the group has none.
+  static func memoryKillsFile(_ pid: pid_t) -> String {
+    if let group = ProcessSample.controlGroup(read("/proc/\(pid)/cgroup"), controller: "memory") {
+      let files =
+        group.isVersion2
+        ? ["\(group.path)/memory.events", "/unified\(group.path)/memory.events"]
+        : ["/memory\(group.path)/memory.oom_control"]
+      for file in files where memoryKills("/sys/fs/cgroup" + file) != nil { return "/sys/fs/cgroup" + file }
+    }
+    return "/proc/vmstat"
+  }
+
+  /// What it says; nil when it says nothing.
+  static func memoryKills(_ file: String) -> UInt64? { MemoryKills.kills(in: read(file, limit: 65_536)) }
+
+  /// The beginning of a file; nothing when it cannot be read.
+  private static func read(_ path: String, limit: Int = 4_096) -> [UInt8] {
     let descriptor = open(path, O_RDONLY | O_CLOEXEC)
     guard descriptor >= 0 else { return [] }
     defer { close(descriptor) }
-    return [UInt8](unsafeUninitializedCapacity: 4_096) { buffer, count in
-      count = max(0, Glibc.read(descriptor, buffer.baseAddress, 4_096))
+    return [UInt8](unsafeUninitializedCapacity: limit) { buffer, count in
+      count = 0
+      while count < limit, let base = buffer.baseAddress {
+        let got = Glibc.read(descriptor, base + count, limit - count)
+        if got <= 0 { break }
+        count += got
+      }
     }
   }
 }

@@ -23,13 +23,26 @@ final class SupervisedComponent {
   /// When its successor is to be started (CLOCK_MONOTONIC, ns); nil when none is due.
   var restartAt: UInt64?
   private let control: ControlPage
+  /// What its incarnations write down of themselves; nil in a set that was made without.
+  private let flight: FlightPage?
+  /// Where this supervisor writes down how they ended; nil likewise.
+  private let deaths: DeathPage?
+  private let supervisorEpoch: UInt64
+  /// The file in which the kernel counts the processes of its control group that it killed for want of memory.
+  private(set) var memoryKillsFile = ""
   /// Epoch on the control page when the current process was started; READY counts only in a later one.
   private var epochBeforeStart: UInt64 = 0
   private var epochSeenReady: UInt64 = 0
   private var pidSeenDying: pid_t = 0
 
-  init(stage: Topology.Stage, of topology: Topology, history: RestartHistory) throws(RingError) {
+  init(
+    stage: Topology.Stage, of topology: Topology, history: RestartHistory, supervisorEpoch: UInt64
+  ) throws(RingError) {
     self.stage = stage
+    self.supervisorEpoch = supervisorEpoch
+    let directory = topology.host.directory
+    flight = try? FlightPage.attach(directory: directory, component: stage.name, access: .readOnly)
+    deaths = try? DeathPage.attach(directory: directory, component: stage.name, access: .readWrite)
     supervision = ComponentSupervision(
       neverRestarts: stage.restart == .halt,
       budget: RestartBudget(
@@ -101,6 +114,7 @@ final class SupervisedComponent {
     }
     pid = result
     pidDescriptor = descriptor
+    memoryKillsFile = ProcessProbe.memoryKillsFile(result)
     return result
   }
 
@@ -117,6 +131,7 @@ final class SupervisedComponent {
     }
     pid = candidate
     pidDescriptor = descriptor
+    memoryKillsFile = ProcessProbe.memoryKillsFile(candidate)
     if stage.line != nil {
       // The line's socket itself, so that a successor of this receiver finds what the kernel has queued in it.
       let socket = bulkhead_copy_descriptor(descriptor, 3)
@@ -134,23 +149,73 @@ final class SupervisedComponent {
   }
 
   /// The cause of death if the process is dead, else nil. Reaps it.
-  func reapIfDead() -> ExitCause? {
+  func reapIfDead(_ memory: inout MemoryKills) -> ExitCause? {
     guard pid > 0 else { return nil }
     var descriptor = pollfd(fd: pidDescriptor, events: Int16(POLLIN), revents: 0)
     guard poll(&descriptor, 1, 0) > 0 else { return nil }
-    return waitForDeath()
+    return waitForDeath(&memory)
   }
 
-  func waitForDeath() -> ExitCause {
+  /// Waits for the process's death, and writes it down with its cause before anybody takes its place.
+  func waitForDeath(_ memory: inout MemoryKills) -> ExitCause {
     var status: Int32 = 0
-    let reaped = waitpid(pid, &status, 0)
+    let dead = pid
+    var evidence = DeathEvidence()
+    if waitpid(dead, &status, 0) > 0 {
+      let exited = bulkhead_wait_exited(status)
+      evidence = DeathEvidence(
+        exitCode: exited ? bulkhead_wait_exit_code(status) : nil, signal: bulkhead_wait_signal(status))
+    }
+    evidence.wasFenced = fencedAt > 0
+    if evidence.exitCode == nil, !evidence.wasFenced, evidence.signal == 0 || evidence.signal == SIGKILL,
+      let kills = ProcessProbe.memoryKills(memoryKillsFile)
+    {
+      evidence.wasShortOfMemory = memory.claim(group: memoryKillsFile, kills: kills)
+    }
     close(pidDescriptor)
     pid = 0
     pidDescriptor = -1
     fencedAt = 0
-    guard reaped > 0 else { return .unknown }
-    let exited = bulkhead_wait_exited(status)
-    return ExitCause(
-      exitCode: exited ? bulkhead_wait_exit_code(status) : nil, signal: bulkhead_wait_signal(status))
+    return writeDown(evidence, of: dead, at: bulkhead_monotonic_nanoseconds())
+  }
+
+  /// A process that died while no supervisor was there to see it: what it left says how, if anything does.
+  func writeDownUnseen() -> ExitCause {
+    guard let dead = lastPid else { return .unknown }
+    // An earlier supervisor may have seen it.
+    if let known = deaths?.deaths().last(where: { $0.pid == dead && $0.epoch == epoch }),
+      let cause = ExitCause(code: known.cause, number: known.causeNumber)
+    {
+      return cause
+    }
+    return writeDown(DeathEvidence(), of: dead, at: 0)
+  }
+
+  private func writeDown(_ evidence: DeathEvidence, of dead: pid_t, at instant: UInt64) -> ExitCause {
+    var evidence = evidence
+    let hadPage = control.pid == dead
+    if hadPage { evidence.add(flight?.record(of: control.epoch), pid: dead) }
+    evidence.hadDrained = hadPage && control.state == .drained
+    let cause = ExitCause(evidence)
+    var record = hadPage ? DeathRecord(control) : DeathRecord()
+    record.pid = dead
+    record.instant = instant
+    record.cause = cause.code
+    record.causeNumber = cause.number
+    record.supervisorEpoch = supervisorEpoch
+    record.rings = watch.ringStands
+    deaths?.add(record)
+    return cause
+  }
+}
+
+extension DeathEvidence {
+  /// What the process wrote down of itself.
+  mutating func add(_ record: FlightRecord?, pid: pid_t) {
+    guard let record, record.pid == pid else { return }
+    recordedSignal = record.trap.map {
+      RecordedSignal(signal: $0.signal, isFromOutside: $0.isFromOutside(pid: pid))
+    }
+    recordedExit = record.exit?.code
   }
 }

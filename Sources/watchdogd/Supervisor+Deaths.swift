@@ -20,7 +20,8 @@ extension Supervisor {
     let pid = component.pid
     let epoch = component.epoch
     let fencedAt = component.fencedAt
-    guard let cause = component.reapIfDead() else { return }
+    guard let cause = component.reapIfDead(&memory) else { return }
+    control.flight.note(.died, count: UInt64(cause.code), UInt64(index), UInt64(pid))
     component.watch.end()
     if fencedAt > 0 {
       control.add(SupervisorCounter.fences)
@@ -60,6 +61,7 @@ extension Supervisor {
     case .halt(let reason):
       // A set that is not looked at lacks nothing.
       if component.name != topology.viewStage { control.add(SupervisorCounter.halted) }
+      control.flight.note(.leftDown, UInt64(place(of: component)))
       giveUpOn(component)
       journal.note(.leftDown, component.name)
       narrate("watchdogd: \(component.name) \(cause); left down: \(reason)")
@@ -69,9 +71,12 @@ extension Supervisor {
   private func restart(_ component: SupervisedComponent) {
     start(component)
     control.add(SupervisorCounter.restarts)
-    if let index = components.firstIndex(where: { $0 === component }) {
-      control.counter(SupervisorCounter.firstRestart.rawValue + index).addAsOnlyWriter(1)
-    }
+    control.counter(SupervisorCounter.firstRestart.rawValue + place(of: component)).addAsOnlyWriter(1)
+  }
+
+  /// A component's place in the topology, from 0.
+  func place(of component: SupervisedComponent) -> Int {
+    components.firstIndex { $0 === component } ?? components.count
   }
 
   /// Starts a successor whose wait is over.

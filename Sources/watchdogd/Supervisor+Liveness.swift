@@ -41,6 +41,7 @@ extension Supervisor {
       return
     }
     component.fence(now)
+    control.flight.note(.fenced, UInt64(place(of: component)), UInt64(component.pid))
     narrate(
       "watchdogd: \(component.name) (process \(component.pid)) \(Self.words(change)): \(cause.name); ended with SIGKILL"
     )

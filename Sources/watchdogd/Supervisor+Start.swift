@@ -34,9 +34,7 @@ extension Supervisor {
     if component.supervision.isDown {
       return narrate("watchdogd: \(component.name) was left down by an earlier watchdogd, and stays down")
     }
-    if let index = components.firstIndex(where: { $0 === component }) {
-      distrust(index, now: bulkhead_monotonic_nanoseconds())
-    }
+    distrust(place(of: component), now: bulkhead_monotonic_nanoseconds())
     journal.noteDeath(of: component.name, .unknown, pid: 0, epoch: component.epoch)
     respond(to: .unknown, of: component)
   }
@@ -70,7 +68,11 @@ extension Supervisor {
     component.watch.begin()
     let result = component.spawn(arguments: arguments)
     control.add(SupervisorCounter.spawns)
-    if result > 0 { journal.note(.started, component.name, pid: result) }
+    if result > 0 {
+      journal.note(.started, component.name, pid: result)
+      control.flight.note(.started, UInt64(place(of: component)), UInt64(result))
+      watchMemory(of: component)
+    }
     if result < 0 {
       narrate("watchdogd: cannot start \(arguments[0]): \(String(cString: strerror(-result)))")
       component.watch.end()
@@ -79,13 +81,19 @@ extension Supervisor {
     }
   }
 
+  /// Kills that the kernel has counted already are none of those to come.
+  func watchMemory(of component: SupervisedComponent) {
+    guard let kills = ProcessProbe.memoryKills(component.memoryKillsFile) else { return }
+    memory.begin(group: component.memoryKillsFile, kills: kills)
+  }
+
   /// Waits until a component of a new set says READY. One that ends or hangs before that stops the set.
   func awaitReady(_ component: SupervisedComponent) {
     let deadline = bulkhead_monotonic_nanoseconds() + component.stage.ladder.startNanoseconds
     while !component.isReady {
       control.beat()
       let pid = component.pid
-      if let cause = component.reapIfDead() {
+      if let cause = component.reapIfDead(&memory) {
         journal.noteDeath(of: component.name, cause, pid: pid, epoch: component.epoch)
         narrate("watchdogd: \(component.name) did not become READY: \(cause)")
         giveUp(
@@ -115,14 +123,15 @@ extension Supervisor {
     control.setState(.draining)
     journal.note(.stopping, InstanceFiles.supervisor, pid: getpid(), epoch: control.epoch)
     for component in components where component.pid > 0 {
+      control.flight.note(.stopping, UInt64(place(of: component)))
       kill(component.pid, SIGTERM)
       let deadline = bulkhead_monotonic_nanoseconds() + Self.drainTimeoutNanoseconds
-      while component.reapIfDead() == nil {
+      while component.reapIfDead(&memory) == nil {
         control.beat()
         if bulkhead_monotonic_nanoseconds() > deadline {
           narrate("watchdogd: \(component.name) did not stop within 10 s; killed")
-          kill(component.pid, SIGKILL)
-          _ = component.waitForDeath()
+          component.fence(bulkhead_monotonic_nanoseconds())
+          _ = component.waitForDeath(&memory)
           break
         }
         usleep(200)

@@ -22,6 +22,7 @@ extension Supervisor {
   /// A stage reached the alarm or died: `now` is when that was decided. Before anything else is read or written about it.
   func distrust(_ index: Int, now: UInt64) {
     fire(index, .alarm, now)
+    control.flight.note(.distrusted, UInt64(index))
     if actions.marksStale(index) { _ = holds.fail(index) }
   }
 
@@ -89,6 +90,7 @@ extension Supervisor {
       actions.state == .stale
     else { return }
     actions.lift(now)
+    control.flight.note(.trusted, UInt64(index))
     journal.note(.trusted, component.name, pid: component.pid, epoch: component.epoch)
     narrate("watchdogd: the stream may be believed again: \(component.name) has caught up")
   }

@@ -32,6 +32,7 @@ final class Supervisor {
   var journal: StatusJournal
   var actions: SafetyActions
   var holds: TrustHolds
+  var memory = MemoryKills()
   private var clock = WatchClock(longestStep: longestStepNanoseconds)
 
   init(topology: Topology, options: DaemonArguments) {
@@ -53,12 +54,16 @@ final class Supervisor {
       holds = Self.holders(of: topology)
       let history = isAdopting ? RestartHistory(directory: directory) : RestartHistory()
       for stage in topology.stages {
-        components.append(try SupervisedComponent(stage: stage, of: topology, history: history))
+        components.append(
+          try SupervisedComponent(
+            stage: stage, of: topology, history: history, supervisorEpoch: control.epoch &+ 1))
       }
     } catch {
       fail("watchdogd: \(error)", code: ExitCode.unavailable)
     }
+    if isAdopting { writeDownPredecessor() }
     control.beginIncarnation()
+    control.recordSignals()
     journal.note(.supervisorStarted, InstanceFiles.supervisor, pid: getpid(), epoch: control.epoch)
     if isAdopting {
       adopt()
@@ -72,13 +77,37 @@ final class Supervisor {
       actions.rejoin(stage: index, socket: component.sockets.first ?? -1)
       if component.pid > 0 {
         journal.note(.adopted, component.name, pid: component.pid, epoch: component.epoch)
+        control.flight.note(.adopted, UInt64(place(of: component)), UInt64(component.pid))
+        watchMemory(of: component)
       } else if let pid = component.lastPid {
         // It died while nobody was in charge.
-        journal.noteDeath(of: component.name, .unknown, pid: pid, epoch: component.epoch)
+        let cause = component.writeDownUnseen()
+        journal.noteDeath(of: component.name, cause, pid: pid, epoch: component.epoch)
       }
     }
     let adopted = components.filter { $0.pid > 0 }.map { "\($0.name) (\($0.pid))" }
     narrate("watchdogd: took over \(adopted.joined(separator: ", "))")
+  }
+
+  /// How the supervisor ended that had the set before: it is dead, for its lock is free.
+  private func writeDownPredecessor() {
+    guard control.pid > 0, control.pid != getpid(),
+      let deaths = try? DeathPage.attach(
+        directory: directory, component: InstanceFiles.supervisor, access: .readWrite)
+    else { return }
+    var evidence = DeathEvidence()
+    if let page = try? FlightPage.attach(
+      directory: directory, component: InstanceFiles.supervisor, access: .readOnly)
+    {
+      evidence.add(page.record(of: control.epoch), pid: control.pid)
+    }
+    evidence.hadDrained = control.state == .drained
+    let cause = ExitCause(evidence)
+    var record = DeathRecord(control)
+    record.cause = cause.code
+    record.causeNumber = cause.number
+    record.supervisorEpoch = control.epoch &+ 1
+    deaths.add(record)
   }
 
   /// Starts the set, keeps it running until asked to stop, stops it. Does not return on failure to start.
@@ -106,9 +135,11 @@ final class Supervisor {
     let timer = ScanTimer(processCount: components.count, signals: signals)
     while true {
       control.beat()
+      control.flight.doing(.asleep)
       for (index, component) in components.enumerated() { timer.watch(component.pidDescriptor, at: index) }
       timer.wait()
       if timer.hasSignal, isAskedToStop() { return }
+      control.flight.doing(.looking)
       let now = bulkhead_monotonic_nanoseconds()
       let step = clock.step(to: now)
       for (index, component) in components.enumerated() {

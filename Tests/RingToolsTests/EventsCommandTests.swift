@@ -41,7 +41,7 @@ final class EventsCommandTests: XCTestCase {
     var producer = try fixture.producer("status")
     let causes: [ExitCause] = [
       .requested, .permanent(code: 78), .failed(code: 70), .trap(signal: 4), .aborted, .killed,
-      .signalled(signal: 11), .unknown,
+      .signalled(signal: 11), .unknown, .fenced, .outOfMemory,
     ]
     write(causes.map { death(of: "bookd", $0, pid: 41) }, to: &producer)
     let (lines, _, code) = try events(fixture)

@@ -71,7 +71,7 @@ final class StallCauseTests: XCTestCase {
 
   func testTheGroupOfVersionOneComesFirst() {
     func group(_ text: String) -> String? {
-      ProcessSample.processorGroup(Array(text.utf8)).map { "\($0.path) \($0.isVersion2)" }
+      ProcessSample.controlGroup(Array(text.utf8), controller: "cpu").map { "\($0.path) \($0.isVersion2)" }
     }
     XCTAssertEqual(group("4:cpu,cpuacct:/a:b\n0::/u\n"), "/a:b false")
     XCTAssertEqual(group("0::/u\n4:cpuset:/a\n"), "/u true")

@@ -42,8 +42,78 @@ final class SupervisionTests: XCTestCase {
     XCTAssertEqual(ExitCause(exitCode: nil, signal: 5), .trap(signal: 5))
     XCTAssertEqual(ExitCause(exitCode: nil, signal: 6), .aborted)
     XCTAssertEqual(ExitCause(exitCode: nil, signal: 9), .killed)
-    XCTAssertEqual(ExitCause(exitCode: nil, signal: 11), .signalled(signal: 11))
+    for signal in [7, 8, 11, 31] as [Int32] {
+      XCTAssertEqual(ExitCause(exitCode: nil, signal: signal), .trap(signal: signal))
+    }
+    XCTAssertEqual(ExitCause(exitCode: nil, signal: 15), .signalled(signal: 15))
     XCTAssertEqual(ExitCause(exitCode: nil, signal: 0), .unknown)
+  }
+
+  /// The same SIGKILL, from three hands; the same SIGSEGV, from two.
+  func testASignalIsToldByItsSender() {
+    var evidence = DeathEvidence(signal: 9)
+    XCTAssertEqual(ExitCause(evidence), .killed)
+    evidence.wasShortOfMemory = true
+    XCTAssertEqual(ExitCause(evidence), .outOfMemory)
+    evidence.wasFenced = true
+    XCTAssertEqual(ExitCause(evidence), .fenced)
+    var fault = DeathEvidence(signal: 11)
+    fault.recordedSignal = DeathEvidence.RecordedSignal(signal: 11, isFromOutside: false)
+    XCTAssertEqual(ExitCause(fault), .trap(signal: 11))
+    fault.recordedSignal = DeathEvidence.RecordedSignal(signal: 11, isFromOutside: true)
+    XCTAssertEqual(ExitCause(fault), .signalled(signal: 11))
+    fault.recordedSignal = DeathEvidence.RecordedSignal(signal: 6, isFromOutside: true)
+    XCTAssertEqual(ExitCause(fault), .trap(signal: 11), "what was written down is of another signal")
+    // A fence that came too late to end it.
+    var exited = DeathEvidence(exitCode: 70)
+    exited.wasFenced = true
+    XCTAssertEqual(ExitCause(exited), .failed(code: 70))
+  }
+
+  /// Of a process that was not ours to wait for, what it wrote down itself.
+  func testADeathThatIsNotOursIsToldByWhatItLeft() {
+    var evidence = DeathEvidence()
+    evidence.hadDrained = true
+    XCTAssertEqual(ExitCause(evidence), .requested)
+    evidence.recordedExit = 78
+    XCTAssertEqual(ExitCause(evidence), .permanent(code: 78))
+    evidence.recordedSignal = DeathEvidence.RecordedSignal(signal: 4, isFromOutside: false)
+    XCTAssertEqual(ExitCause(evidence), .trap(signal: 4))
+    evidence.wasFenced = true
+    XCTAssertEqual(ExitCause(evidence), .fenced)
+  }
+
+  func testCausesSurviveTheirBytes() {
+    let causes: [ExitCause] = [
+      .requested, .permanent(code: 78), .failed(code: 70), .trap(signal: 4), .aborted, .killed,
+      .signalled(signal: 15), .unknown, .fenced, .outOfMemory,
+    ]
+    for cause in causes { XCTAssertEqual(ExitCause(code: cause.code, number: cause.number), cause) }
+    XCTAssertEqual(Set(causes.map(\.code)).count, causes.count)
+    XCTAssertEqual(Set(causes.map(\.name)).count, causes.count)
+    XCTAssertNil(ExitCause(code: 0, number: 0))
+    XCTAssertNil(ExitCause(code: 32, number: 0), "from 32 on they are those of alarms")
+  }
+
+  /// The kernel's kills are counted for a group, not for a process: each accounts for one death.
+  func testMemoryKillsAccountForOneDeathEach() {
+    var memory = MemoryKills()
+    memory.begin(group: "a", kills: 5)
+    memory.begin(group: "a", kills: 6)
+    XCTAssertTrue(memory.claim(group: "a", kills: 6), "a later start does not hide a kill before it")
+    XCTAssertFalse(memory.claim(group: "a", kills: 6), "it has been accounted for")
+    XCTAssertTrue(memory.claim(group: "a", kills: 8))
+    XCTAssertTrue(memory.claim(group: "a", kills: 8))
+    XCTAssertFalse(memory.claim(group: "a", kills: 8))
+    XCTAssertFalse(memory.claim(group: "a", kills: 0), "made anew")
+    XCTAssertTrue(memory.claim(group: "a", kills: 1))
+    XCTAssertFalse(memory.claim(group: "b", kills: 9), "what it counted before is not known")
+    let texts = [
+      "low 0\nhigh 0\nmax 3\noom 2\noom_kill 2\noom_group_kill 0\n": 2,
+      "oom_kill_disable 0\nunder_oom 0\noom_kill 7\n": 7, "nr_free_pages 5\noom_kill 4\n": 4,
+    ]
+    for (text, kills) in texts { XCTAssertEqual(MemoryKills.kills(in: Array(text.utf8)), UInt64(kills)) }
+    XCTAssertNil(MemoryKills.kills(in: Array("oom_kill_disable 0\noom_kill x\n".utf8)))
   }
 
   /// What an earlier supervisor granted counts on: budgets do not multiply by the deaths of supervisors.

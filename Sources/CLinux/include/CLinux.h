@@ -77,6 +77,12 @@ int bulkhead_wait_signal(int status);
 // SIGTERM and SIGINT set a flag and interrupt a waiting system call; SIGPIPE is ignored.
 void bulkhead_install_stop_handler(void);
 bool bulkhead_stop_requested(void);
+// From here on a fatal signal (SIGILL, SIGTRAP, SIGABRT, SIGBUS, SIGFPE, SIGSEGV, SIGSYS) is written down before the process
+// dies of it, and a request to stop with its sender. `words`: nine 64-bit words that stay mapped: signal (last to be written),
+// si_code, address, instruction, sender, instant (CLOCK_MONOTONIC, ns); signal of the request, sender, instant.
+void bulkhead_record_signals(void *words);
+// For whoever takes a request to stop.
+void bulkhead_note_stop(int signal, pid_t sender);
 // A non-blocking descriptor that becomes readable on SIGTERM, SIGINT or SIGCHLD (which are blocked), or -errno.
 int bulkhead_open_signal_descriptor(void);
 // The next signal number from it, 0 if none is pending.

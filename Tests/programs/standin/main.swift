@@ -21,6 +21,8 @@ enum Failing {
   case livelock
   /// READY, beats, takes its input, hands nothing on.
   case barren
+  /// READY, and a wrong index.
+  case trap
 
   init?(_ text: Substring) {
     switch text {
@@ -28,6 +30,7 @@ enum Failing {
     case "circle": self = .circle
     case "livelock": self = .livelock
     case "barren": self = .barren
+    case "trap": self = .trap
     default:
       guard text.hasPrefix("exit="), let code = Int32(text.dropFirst(5)) else { return nil }
       self = .exit(code)
@@ -63,6 +66,10 @@ func fail(as failing: Failing) {
     process.control.setState(.ready)
   }
   while !bulkhead_stop_requested() {
+    if case .trap = failing {
+      process.control.flight.doing(.applying, 4_242)
+      print([1, 2, 3][Int(bulkhead_monotonic_nanoseconds() | 4)])
+    }
     if case .barren = failing {
       while case .record = input.poll(into: buffer) {}
       input.reportPosition()
