@@ -84,6 +84,8 @@ let package = Package(
 
     // What viewd serves, as text: metrics, the page's frames, the page itself.
     library("ViewPages", ["SetInspection", "ShmRing", "StageRecords", "StageRuntime"]),
+    // The set as units of systemd: the topology in, texts out.
+    library("ServiceUnits", ["CXXHash", "Topology"]),
 
     // SoupBinTCP over a socket, for a stage's loop.
     library("SoupTCP", ["CLinux", "SoupBinTCP"]),
@@ -134,6 +136,8 @@ let package = Package(
         "BookBuilder", "StreamDigest", "PublishWire", "SetInspection", "StageRuntime", "Supervision",
         "Drills",
         "CJansson", "LatencyHistogram", "Tape", "Topology",
+        "BookBuilder", "StreamDigest", "PublishWire", "StageRuntime", "Supervision", "Drills", "CJansson",
+        "LatencyHistogram", "ServiceUnits", "Tape", "Topology",
       ]),
 
     // Kills, stops and replaces the two ends of tiny rings. No part of what is installed.
@@ -154,6 +158,10 @@ let package = Package(
     tests("LatencyHistogramTests", ["LatencyHistogram"]),
     tests("SupervisionTests", ["Supervision"]),
     tests("FIXSessionTests", ["FIXSession"]),
+    // Its expected texts are read where they lie, so that they can be written anew.
+    .testTarget(
+      name: "ServiceUnitsTests", dependencies: ["ServiceUnits", "Topology", "bulkhead"], exclude: ["Golden"],
+      swiftSettings: strict),
     tests("DrillsTests", ["Drills"]),
     // Merging and recovery in virtual time, against an oracle.
     testProgram(

@@ -7,8 +7,15 @@ public struct DaemonArguments {
   public var component: String?
   public var overrides: [(keyPath: String, value: String)] = []
   public var checkOnly = false
+  /// The hash that the configuration must have: what the unit was rendered from.
+  public var expectedConfiguration: String?
+  /// The stages are units of systemd, not children.
+  public var usesSystemd = false
 
-  static let options = ["--topology", "--component", "--set", "--check-config", "--help", "--version"]
+  static let options = [
+    "--topology", "--component", "--set", "--check-config", "--expect-configuration", "--systemd", "--help",
+    "--version",
+  ]
 
   /// Reads the arguments; ends the process on `--help`, `--version` and usage errors.
   public static func parse(program: String, arguments: [String]) -> DaemonArguments {
@@ -29,6 +36,8 @@ public struct DaemonArguments {
       case "--component": result.component = value(of: argument)
       case "--set": result.overrides.append(parseOverride(value(of: argument), usageError))
       case "--check-config": result.checkOnly = true
+      case "--expect-configuration": result.expectedConfiguration = value(of: argument)
+      case "--systemd" where program == "watchdogd": result.usesSystemd = true
       case "--version":
         print("\(program) \(bulkheadVersion)")
         exit(ExitCode.success)
@@ -38,6 +47,8 @@ public struct DaemonArguments {
           usage: \(program) [--topology FILE] --component NAME [--set KEY=VALUE]... [--check-config]
           Started by watchdogd. Without --topology the embedded default is used.
             --check-config  check the configuration and end (0 accepted, 78 not)
+            --expect-configuration HASH  refuse any other configuration (units: what they were rendered from)\(
+              program == "watchdogd" ? "\n  --systemd  the stages are units of systemd: ask it through its bus" : "")
           """)
         exit(ExitCode.success)
       default: usageError("unknown argument `\(argument)`")
@@ -59,7 +70,13 @@ public struct DaemonArguments {
 
   /// Loads the topology, or prints every error and ends with 78.
   public func loadTopology() -> Topology {
-    Self.loadTopology(path: topologyPath, overrides: overrides)
+    let topology = Self.loadTopology(path: topologyPath, overrides: overrides)
+    if let expectedConfiguration, expectedConfiguration != topology.hash {
+      fail(
+        "configuration \(topology.hash) is not \(expectedConfiguration), from which this unit was rendered: `bulkhead units install`, then `systemctl daemon-reload`",
+        code: ExitCode.configuration)
+    }
+    return topology
   }
 
   /// Loads the file at `path`, or the embedded default when it is nil.

@@ -9,7 +9,7 @@ enum CommandTable {
       .ps, .status, .stat, .rings, .gaps, .lat, .clients, .errors, .events, .postmortem, .tap,
       .check, .isLive, .isReady, .wait,
       .run, .stop,
-      .config,
+      .config, .units,
       .tape, .book, .watch,
       .drill,
       .help, .cheat, .completion, .man, .version, .candidates,

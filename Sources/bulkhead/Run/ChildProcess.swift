@@ -17,6 +17,13 @@ final class ChildProcess {
     self.outputPath = outputPath
   }
 
+  /// A program from elsewhere.
+  init(path: String, arguments: [String], outputPath: String?) {
+    name = path
+    self.arguments = [path] + arguments
+    self.outputPath = outputPath
+  }
+
   /// Starts it. Ends this process with a clear line when it cannot be started.
   func start() {
     if !tryStart() { exit(ExitCode.unavailable) }

@@ -1,0 +1,91 @@
+import CLinux
+import Glibc
+import ServiceUnits
+import StageRuntime
+
+/// `bulkhead units`: the set as units of systemd.
+func unitsCommand(_ arguments: CommandArguments) throws(ToolUsageError) -> Int32 {
+  let options = try UnitsOptions(arguments)
+  let (instance, files) = options.render()
+  switch arguments.action {
+  case "verify": return verifyUnits(files)
+  case "diff": return diffUnits(files, instance: instance, root: options.root)
+  case "install": return UnitsInstallation(files: files, instance: instance, options: options).run()
+  default: return renderUnits(files, out: options.out)
+  }
+}
+
+private func renderUnits(_ files: [RenderedFile], out: String?) -> Int32 {
+  guard let out else {
+    for file in files { print("==> /\(file.path)\n\(file.text)") }
+    return ExitCode.success
+  }
+  for file in files {
+    if let problem = UnitFiles.write(file.text, to: "\(out)/\(file.path)") {
+      narrate("bulkhead units: \(problem)")
+      return ExitCode.failure
+    }
+  }
+  print("\(files.count) files below \(out)")
+  return ExitCode.success
+}
+
+/// What systemd itself says of the units, without any of them installed.
+private func verifyUnits(_ files: [RenderedFile]) -> Int32 {
+  let analyze = "/usr/bin/systemd-analyze"
+  guard access(analyze, X_OK) == 0 else {
+    narrate("bulkhead units: \(analyze) is missing (package systemd)")
+    return ExitCode.unavailable
+  }
+  var template = Array("/tmp/bulkhead-units.XXXXXX".utf8CString)
+  guard mkdtemp(&template) != nil else {
+    narrate("bulkhead units: cannot make a directory in /tmp: \(String(cString: strerror(errno)))")
+    return ExitCode.unavailable
+  }
+  let place = String(decoding: template.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self)
+  defer {
+    for file in files { unlink("\(place)/\(file.name)") }
+    unlink("\(place)/output")
+    rmdir(place)
+  }
+  let units = files.filter { $0.path.contains("/system/") }
+  for unit in units {
+    if let problem = UnitFiles.write(unit.text, to: "\(place)/\(unit.name)") {
+      narrate("bulkhead units: \(problem)")
+      return ExitCode.unavailable
+    }
+  }
+  var isGood = true
+  let verified = UnitFiles.run(
+    [analyze, "verify", "--man=no", "--recursive-errors=yes"] + units.map { "\(place)/\($0.name)" },
+    outputPath: "\(place)/output")
+  if verified.code != 0 || !verified.output.isEmpty {
+    isGood = false
+    print(verified.output, terminator: "")
+  }
+  for unit in units where unit.name.hasSuffix(".service") {
+    let judged = UnitFiles.run(
+      [analyze, "security", "--offline=true", "--no-pager", "--threshold=30", "\(place)/\(unit.name)"],
+      outputPath: "\(place)/output")
+    if judged.code != 0 { isGood = false }
+    // The table's last line says it all.
+    let verdict =
+      judged.output.split(separator: "\n").last { $0.contains("Overall exposure") } ?? "no verdict"
+    print("\(judged.code == 0 ? "good" : "BAD ") \(unit.name): \(verdict.drop { $0 == "→" || $0 == " " })")
+  }
+  print(isGood ? "\(units.count) units, no warning" : "\(units.count) units, not accepted")
+  return isGood ? ExitCode.success : ExitCode.failure
+}
+
+private func diffUnits(_ files: [RenderedFile], instance: String, root: String) -> Int32 {
+  let plan = UnitFiles.plan(files, instance: instance, root: root, overwritesEdits: true)
+  for step in plan.steps where step.action != .keep {
+    print("\(step.action.rawValue) /\(step.path)\(step.reason.isEmpty ? "" : ": \(step.reason)")")
+    guard let wanted = files.first(where: { $0.path == step.path }), step.action == .replace,
+      let found = readText(UnitFiles.place(step.path, root: root))
+    else { continue }
+    for line in LineDifference.between(found, wanted.text) { print("  \(line)") }
+  }
+  if plan.changesNothing { print("\(files.count) files, all as they would be rendered") }
+  return plan.changesNothing ? ExitCode.success : ExitCode.failure
+}
