@@ -23,6 +23,7 @@
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/timerfd.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -353,35 +354,38 @@ int bulkhead_set_multicast_membership(int socket, bool joined, uint32_t group, u
   return setsockopt(socket, IPPROTO_IP, option, &one, sizeof one) == 0 ? 0 : -errno;
 }
 
+int bulkhead_prepare_multicast_receiver(int fd, uint32_t group, uint32_t interface, uint32_t source,
+                                        int receive_buffer, int *granted) {
+  int on = 1, off = 0;
+  // Closed to the host's other groups: the same port on another group is another line.
+  bool ok = setsockopt(fd, IPPROTO_IP, IP_MULTICAST_ALL, &off, sizeof off) == 0 &&
+            setsockopt(fd, SOL_SOCKET, SO_TIMESTAMPNS, &on, sizeof on) == 0 &&
+            setsockopt(fd, SOL_SOCKET, SO_RXQ_OVFL, &on, sizeof on) == 0;
+  if (!ok) return -errno;
+  int joined = bulkhead_set_multicast_membership(fd, true, group, interface, source);
+  // It had joined before; a source that it had joined is not available again.
+  if (joined < 0 && joined != -EADDRINUSE && !(source != 0 && joined == -EADDRNOTAVAIL)) return joined;
+  // The kernel doubles what it is asked for and reports the doubled figure.
+  int half = receive_buffer / 2;
+  if (half > 0 && setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &half, sizeof half) != 0)
+    setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &half, sizeof half);
+  socklen_t length = sizeof *granted;
+  if (getsockopt(fd, SOL_SOCKET, SO_RCVBUF, granted, &length) != 0) *granted = 0;
+  return 0;
+}
+
 int bulkhead_open_multicast_receiver(uint32_t group, uint16_t port, uint32_t interface, uint32_t source,
                                      int receive_buffer, int *granted) {
   int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
   if (fd < 0) return -errno;
-  int on = 1, off = 0;
+  int on = 1;
   struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons(port), .sin_addr.s_addr = htonl(group)};
-  // Bound to the group and closed to the host's other groups: the same port on another group is another line.
   bool ok = setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) == 0 &&
-            setsockopt(fd, IPPROTO_IP, IP_MULTICAST_ALL, &off, sizeof off) == 0 &&
-            setsockopt(fd, SOL_SOCKET, SO_TIMESTAMPNS, &on, sizeof on) == 0 &&
-            setsockopt(fd, SOL_SOCKET, SO_RXQ_OVFL, &on, sizeof on) == 0 &&
             bind(fd, (struct sockaddr *)&address, sizeof address) == 0;
-  if (ok) {
-    int result = bulkhead_set_multicast_membership(fd, true, group, interface, source);
-    ok = result == 0;
-    errno = -result;
-  }
-  if (!ok) {
-    int error = errno;
-    close(fd);
-    return -error;
-  }
-  // The kernel doubles what it is asked for and reports the doubled figure.
-  int half = receive_buffer / 2;
-  if (setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &half, sizeof half) != 0)
-    setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &half, sizeof half);
-  socklen_t length = sizeof *granted;
-  if (getsockopt(fd, SOL_SOCKET, SO_RCVBUF, granted, &length) != 0) *granted = 0;
-  return fd;
+  int error = ok ? bulkhead_prepare_multicast_receiver(fd, group, interface, source, receive_buffer, granted) : -errno;
+  if (error == 0) return fd;
+  close(fd);
+  return error;
 }
 
 int bulkhead_open_udp_client(uint32_t address, uint16_t port) {
@@ -484,4 +488,24 @@ int bulkhead_reserve_blocks(int descriptor, int64_t bytes) {
 
 int bulkhead_lower_thread_priority(int niceness) {
   return setpriority(PRIO_PROCESS, (id_t)syscall(SYS_gettid), niceness) == 0 ? 0 : -errno;
+}
+
+int bulkhead_open_notify_socket(const char *address) {
+  struct sockaddr_un name = {.sun_family = AF_UNIX};
+  size_t length = strlen(address);
+  if (length < 2 || length >= sizeof name.sun_path) return -EINVAL;
+  memcpy(name.sun_path, address, length);
+  if (name.sun_path[0] == '@') name.sun_path[0] = 0;
+  int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+  if (fd < 0) return -errno;
+  if (connect(fd, (struct sockaddr *)&name, (socklen_t)(offsetof(struct sockaddr_un, sun_path) + length)) == 0)
+    return fd;
+  int error = errno;
+  close(fd);
+  return -error;
+}
+
+void bulkhead_notify(int descriptor, const void *bytes, unsigned long count) {
+  ssize_t ignored = send(descriptor, bytes, count, MSG_DONTWAIT | MSG_NOSIGNAL);
+  (void)ignored;
 }

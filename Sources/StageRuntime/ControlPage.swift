@@ -177,6 +177,7 @@ public struct ControlPage: ~Copyable {
     }
     word(0xC0).storeReleasing(state.rawValue)
     flight.note(.state, state.rawValue)
+    ServiceNotification.tell(state)
   }
 
   /// The loop itself beats; there is no helper thread that could beat for a stuck loop.
@@ -188,6 +189,7 @@ public struct ControlPage: ~Copyable {
     if readyTime != 0, gap > longestBeatGap { word(0xF0).storeRelaxed(gap) }
     word(0xC8).addAsOnlyWriter(1)
     word(0xD0).storeReleasing(now)
+    if now >= ServiceNotification.dueAt { ServiceNotification.passOn(now) }
     return now
   }
 

@@ -39,6 +39,12 @@ public func fail(_ line: String, code: Int32) -> Never {
   exit(code)
 }
 
+/// Lets this process's states and beats be heard by the service manager that started it, if one did.
+/// - Parameter startNanoseconds: how long a start may show no progress; nil: as long as that of most.
+public func speakToServiceManager(startNanoseconds: UInt64?) {
+  ServiceNotification.begin(startNanoseconds: startNanoseconds ?? 20_000_000_000)
+}
+
 /// What every stage has once it has started: its plan, its component, its pages.
 public struct StageProcess: ~Copyable {
   public let topology: Topology
@@ -63,6 +69,7 @@ public struct StageProcess: ~Copyable {
     let directory = topology.host.directory
     let hash = UInt64(topology.hash, radix: 16) ?? 0
     bulkhead_install_stop_handler()
+    speakToServiceManager(startNanoseconds: topology.stage(named: component)?.ladder.startNanoseconds)
     do {
       let control = try ControlPage.attach(directory: directory, component: component, access: .readWrite)
       if control.isAlive, control.pid != getpid() {
@@ -127,10 +134,17 @@ public struct StageProcess: ~Copyable {
 
   /// The sockets that the supervisor handed over (the LISTEN_FDS convention): descriptors 3, 4, …
   public static func inheritedSockets() -> [Int32] {
+    inheritedSocketsByName().map(\.descriptor)
+  }
+
+  /// The same, with what LISTEN_FDNAMES calls them.
+  public static func inheritedSocketsByName() -> [(name: String, descriptor: Int32)] {
     guard let pid = getenv("LISTEN_PID"), let count = getenv("LISTEN_FDS"),
       Int32(String(cString: pid)) == getpid(), let number = Int32(String(cString: count)),
       (1...16).contains(number)
     else { return [] }
-    return (0..<number).map { 3 + $0 }
+    let names =
+      getenv("LISTEN_FDNAMES").map { String(cString: $0).split(separator: ":").map(String.init) } ?? []
+    return (0..<number).map { (Int($0) < names.count ? names[Int($0)] : "", 3 + $0) }
   }
 }

@@ -62,6 +62,7 @@ final class Supervisor {
       fail("watchdogd: \(error)", code: ExitCode.unavailable)
     }
     if isAdopting { writeDownPredecessor() }
+    speakToServiceManager(startNanoseconds: topology.stages.map(\.ladder.startNanoseconds).max())
     control.beginIncarnation()
     control.recordSignals()
     journal.note(.supervisorStarted, InstanceFiles.supervisor, pid: getpid(), epoch: control.epoch)

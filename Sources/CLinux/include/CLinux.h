@@ -108,6 +108,10 @@ int bulkhead_open_multicast_receiver(uint32_t group, uint16_t port, uint32_t int
                                      int receive_buffer, int *granted);
 // Leaves or joins again the group of such a socket, for every process that holds it. 0, or -errno.
 BULKHEAD_NO_LOCKS int bulkhead_set_multicast_membership(int socket, bool joined, uint32_t group, uint32_t interface, uint32_t source);
+// The same for a socket that is open and bound already: joins, unless it has joined before, and sets what is left to set.
+// `receive_buffer` 0 leaves the buffer as it is. Returns 0, or -errno.
+int bulkhead_prepare_multicast_receiver(int socket, uint32_t group, uint32_t interface, uint32_t source,
+                                        int receive_buffer, int *granted);
 // Opens a non-blocking UDP socket connected to address:port (host order). Returns the descriptor, or -errno.
 int bulkhead_open_udp_client(uint32_t address, uint16_t port);
 // Starts to connect a non-blocking TCP socket (no delay, addresses in host order). Returns the descriptor, or -errno;
@@ -123,6 +127,11 @@ BULKHEAD_NO_LOCKS long bulkhead_tcp_send(int descriptor, const void *bytes, unsi
 int bulkhead_lower_thread_priority(int niceness);
 // Blocks for the first `bytes` of a file, which keeps its size (fallocate). Returns 0, or -errno.
 int bulkhead_reserve_blocks(int descriptor, int64_t bytes);
+
+// A datagram socket connected to a service manager (NOTIFY_SOCKET: a path, or an abstract name behind @), or -errno.
+int bulkhead_open_notify_socket(const char *address);
+// Sends without waiting; what the manager has no room for is lost.
+void bulkhead_notify(int descriptor, const void *bytes, unsigned long count);
 
 // CPU time and memory of this process.
 BULKHEAD_NO_LOCKS uint64_t bulkhead_monotonic_nanoseconds(void);

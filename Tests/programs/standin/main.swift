@@ -23,6 +23,8 @@ enum Failing {
   case barren
   /// READY, and a wrong index.
   case trap
+  /// READY, and never comes round again.
+  case stuck
 
   init?(_ text: Substring) {
     switch text {
@@ -31,6 +33,7 @@ enum Failing {
     case "livelock": self = .livelock
     case "barren": self = .barren
     case "trap": self = .trap
+    case "stuck": self = .stuck
     default:
       guard text.hasPrefix("exit="), let code = Int32(text.dropFirst(5)) else { return nil }
       self = .exit(code)
@@ -65,6 +68,7 @@ func fail(as failing: Failing) {
   } else {
     process.control.setState(.ready)
   }
+  if case .stuck = failing { while !bulkhead_stop_requested() { pause() } }
   while !bulkhead_stop_requested() {
     if case .trap = failing {
       process.control.flight.doing(.applying, 4_242)
