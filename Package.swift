@@ -48,6 +48,8 @@ let package = Package(
     .systemLibrary(
       name: "CWebSockets", pkgConfig: "libwebsockets", providers: [.apt(["libwebsockets-dev"])]),
     .systemLibrary(name: "CNuma", pkgConfig: "numa", providers: [.apt(["libnuma-dev"])]),
+    .systemLibrary(name: "CSystemd", pkgConfig: "libsystemd", providers: [.apt(["libsystemd-dev"])]),
+    .target(name: "CServiceManager", dependencies: ["CSystemd"]),
     .systemLibrary(name: "CJansson", pkgConfig: "jansson", providers: [.apt(["libjansson-dev"])]),
 
     // The ring that joins the stages, and what travels on it.
@@ -128,6 +130,12 @@ let package = Package(
     stage(
       "watchdogd",
       ["CLinux", "FIXSession", "ShmRing", "StageRecords", "Supervision", "StageRuntime", "Topology"]),
+      "watchdogd",
+      [
+        "CLinux", "CServiceManager", "ServiceUnits", "ShmRing", "StageRecords", "Supervision", "StageRuntime",
+        "Topology",
+      ]
+    ),
     stage("venue", ["CLinux", "FeedWire", "SoupBinTCP", "Glimpse", "FeedSim", "StageRuntime"]),
     stage(
       "bulkhead",

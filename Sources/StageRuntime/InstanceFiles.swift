@@ -66,6 +66,30 @@ public enum InstanceFiles {
     }
   }
 
+  /// The files of a set that belong to a stage, and which: what that stage, and nobody else, writes.
+  public static func owners(of topology: Topology) -> [(path: String, component: String)] {
+    let directory = topology.host.directory
+    var owners: [(path: String, component: String)] = []
+    for ring in topology.rings {
+      let path = "\(directory)/\(ring.name).ring"
+      owners.append((path, ring.writer))
+      for reader in ring.readers where topology.stage(named: reader) != nil {
+        owners.append((CursorPage.path(ring: path, reader: reader), reader))
+      }
+    }
+    for stage in topology.stages {
+      owners.append((ControlPage.path(directory: directory, component: stage.name), stage.name))
+      switch stage.program {
+      case "merged": owners.append((RecoveryPage.path(directory: directory), stage.name))
+      case "bookd":
+        owners.append(("\(directory)/\(bestPricesTable).table", stage.name))
+        owners.append((ProbeTable.path(directory: directory), stage.name))
+      default: break
+      }
+    }
+    return owners
+  }
+
   public static func statusRingPath(directory: String) -> String { "\(directory)/\(statusRing).ring" }
 
   public static func trustTablePath(directory: String) -> String { "\(directory)/\(trustTable).table" }

@@ -37,6 +37,10 @@ private func stopCommand(_ arguments: CommandArguments) -> Int32 {
       "bulkhead stop: watchdogd of \"\(name)\" is not running; start it again to take over what is left")
     return ExitCode.notRunning
   }
+  if readText("/proc/\(view.supervisorPid)/cgroup")?.contains("/bulkhead-\(name)-watchdogd.service") == true {
+    narrate("bulkhead stop: systemd runs \"\(name)\": systemctl stop bulkhead-\(name).target")
+    return ExitCode.failure
+  }
   guard kill(view.supervisorPid, SIGTERM) == 0 else {
     narrate("bulkhead stop: cannot signal process \(view.supervisorPid): \(String(cString: strerror(errno)))")
     return ExitCode.cannotTell

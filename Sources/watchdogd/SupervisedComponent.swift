@@ -22,6 +22,13 @@ final class SupervisedComponent {
   var wasReminded = false
   /// When its successor is to be started (CLOCK_MONOTONIC, ns); nil when none is due.
   var restartAt: UInt64?
+  /// A start was asked for, and its process has not been seen yet.
+  private(set) var isStarting = false
+  /// It is dead, and how it ended is not known yet.
+  private(set) var awaitsCause = false
+  /// It ended because the whole set is being stopped.
+  var endedWithSet = false
+  private let launcher: any StageLauncher
   private let control: ControlPage
   /// What its incarnations write down of themselves; nil in a set that was made without.
   private let flight: FlightPage?
@@ -34,11 +41,15 @@ final class SupervisedComponent {
   private var epochBeforeStart: UInt64 = 0
   private var epochSeenReady: UInt64 = 0
   private var pidSeenDying: pid_t = 0
+  /// Epoch of the newest incarnation that was watched.
+  private var epochWatched: UInt64 = 0
 
   init(
-    stage: Topology.Stage, of topology: Topology, history: RestartHistory, supervisorEpoch: UInt64
+    stage: Topology.Stage, of topology: Topology, history: RestartHistory, supervisorEpoch: UInt64,
+    launcher: any StageLauncher
   ) throws(RingError) {
     self.stage = stage
+    self.launcher = launcher
     self.supervisorEpoch = supervisorEpoch
     let directory = topology.host.directory
     flight = try? FlightPage.attach(directory: directory, component: stage.name, access: .readOnly)
@@ -89,52 +100,88 @@ final class SupervisedComponent {
   /// The current process was seen to die; its death is not confirmed yet.
   var isDying: Bool { pid > 0 && pid == pidSeenDying }
 
-  /// Starts a process. Returns its pid, or -errno.
-  func spawn(arguments: [String]) -> pid_t {
-    epochBeforeStart = control.epoch
-    var strings: [UnsafeMutablePointer<CChar>?] = arguments.map { strdup($0) } + [nil]
-    var variables: [UnsafeMutablePointer<CChar>?] = []
-    var walk = environ
-    while let variable = walk.pointee {
-      let text = String(cString: variable)
-      if !text.hasPrefix("LISTEN_") { variables.append(strdup(text)) }
-      walk += 1
+  /// The process has said that it drains, or that it is done.
+  var isEndingInOrder: Bool {
+    switch control.state {
+    case .draining, .drained: return true
+    default: return false
     }
-    if !sockets.isEmpty { variables.append(strdup("LISTEN_FDS=\(sockets.count)")) }
-    variables.append(nil)
-    defer { for text in strings + variables { free(text) } }
-    let result = bulkhead_spawn(arguments[0], &strings, &variables, sockets, Int32(sockets.count), -1)
-    guard result > 0 else { return result }
-    let descriptor = bulkhead_pidfd_open(result)
-    guard descriptor >= 0 else {
-      // Without a pidfd its death would go unseen: rather not run it.
-      kill(result, SIGKILL)
-      waitpid(result, nil, 0)
-      return descriptor
-    }
-    pid = result
-    pidDescriptor = descriptor
-    memoryKillsFile = ProcessProbe.memoryKillsFile(result)
-    return result
   }
 
-  /// Takes over a process that an earlier supervisor started. The pidfd is opened first and the start time
-  /// compared after, so that the number cannot have gone to a stranger in between (FM-609).
-  func adopt() {
-    let candidate = control.pid
-    guard candidate > 0 else { return }
+  /// Starts a process, or asks for it to be started: ``isStarting`` then, until ``lookForStart()`` sees it.
+  func start(arguments: [String]) -> Launch {
+    epochBeforeStart = control.epoch
+    let launch = launcher.start(name, arguments: arguments, sockets: sockets)
+    switch launch {
+    case .failed: break
+    case .requested: isStarting = true
+    case .running(let result):
+      let descriptor = bulkhead_pidfd_open(result)
+      guard descriptor >= 0 else {
+        // Without a pidfd its death would go unseen: rather not run it.
+        kill(result, SIGKILL)
+        waitpid(result, nil, 0)
+        return .failed(-descriptor)
+      }
+      pid = result
+      pidDescriptor = descriptor
+    }
+    return launch
+  }
+
+  /// What has become of a start that was asked for.
+  enum StartSighting {
+    case running
+    case failed(ExitCause)
+  }
+
+  /// Looks for the process of a start that was asked for; nil when there is nothing new.
+  func lookForStart() -> StartSighting? {
+    guard isStarting else { return nil }
+    if control.epoch > epochBeforeStart, takeOver(control.pid) {
+      isStarting = false
+      return .running
+    }
+    guard let cause = launcher.failedStart(name) else { return nil }
+    isStarting = false
+    return .failed(cause)
+  }
+
+  /// Finds a process that somebody else has started. True when there is one.
+  func lookForStranger() -> Bool {
+    guard launcher.isShared, pid == 0, !isStarting, control.epoch > epochWatched, takeOver(control.pid) else {
+      return false
+    }
+    restartAt = nil
+    epochBeforeStart = control.epoch &- 1
+    watch.adopt(socket: sockets.first)
+    return true
+  }
+
+  /// Watches a process by its number. The pidfd is opened first and the start time compared after, so that the number cannot
+  /// have gone to a stranger in between (FM-609).
+  private func takeOver(_ candidate: pid_t) -> Bool {
+    guard candidate > 0 else { return false }
     let descriptor = bulkhead_pidfd_open(candidate)
-    guard descriptor >= 0 else { return }
-    guard control.isAlive else {
+    guard descriptor >= 0 else { return false }
+    guard control.isAlive, control.pid == candidate else {
       close(descriptor)
-      return
+      return false
     }
     pid = candidate
     pidDescriptor = descriptor
     memoryKillsFile = ProcessProbe.memoryKillsFile(candidate)
-    if stage.line != nil {
+    epochWatched = control.epoch
+    return true
+  }
+
+  /// Takes over a process that an earlier supervisor started.
+  func adopt() {
+    epochWatched = control.epoch
+    guard takeOver(control.pid) else { return }
+    if stage.line != nil, sockets.isEmpty {
       // The line's socket itself, so that a successor of this receiver finds what the kernel has queued in it.
-      let socket = bulkhead_copy_descriptor(descriptor, 3)
+      let socket = bulkhead_copy_descriptor(pidDescriptor, 3)
       if socket >= 0 { sockets = [socket] }
     }
     watch.adopt(socket: sockets.first)
@@ -145,27 +192,23 @@ final class SupervisedComponent {
     guard pidDescriptor >= 0 else { return }
     fencedAt = now
     wasReminded = false
-    _ = bulkhead_pidfd_signal(pidDescriptor, SIGKILL)
+    launcher.kill(name, pidDescriptor: pidDescriptor)
   }
 
-  /// The cause of death if the process is dead, else nil. Reaps it.
+  /// Asks it to end in order.
+  func requestStop() { launcher.requestStop(name, pid: pid) }
+
+  /// The cause of death if the process is dead and that is known (``awaitsCause`` if it is not), else nil. It is written down
+  /// before anybody takes its place.
   func reapIfDead(_ memory: inout MemoryKills) -> ExitCause? {
     guard pid > 0 else { return nil }
     var descriptor = pollfd(fd: pidDescriptor, events: Int16(POLLIN), revents: 0)
     guard poll(&descriptor, 1, 0) > 0 else { return nil }
-    return waitForDeath(&memory)
-  }
-
-  /// Waits for the process's death, and writes it down with its cause before anybody takes its place.
-  func waitForDeath(_ memory: inout MemoryKills) -> ExitCause {
-    var status: Int32 = 0
+    awaitsCause = true
+    guard let ending = launcher.ending(name, pid: pid) else { return nil }
+    awaitsCause = false
     let dead = pid
-    var evidence = DeathEvidence()
-    if waitpid(dead, &status, 0) > 0 {
-      let exited = bulkhead_wait_exited(status)
-      evidence = DeathEvidence(
-        exitCode: exited ? bulkhead_wait_exit_code(status) : nil, signal: bulkhead_wait_signal(status))
-    }
+    var evidence = DeathEvidence(exitCode: ending.exitCode, signal: ending.signal)
     evidence.wasFenced = fencedAt > 0
     if evidence.exitCode == nil, !evidence.wasFenced, evidence.signal == 0 || evidence.signal == SIGKILL,
       let kills = ProcessProbe.memoryKills(memoryKillsFile)
@@ -177,6 +220,11 @@ final class SupervisedComponent {
     pidDescriptor = -1
     fencedAt = 0
     return writeDown(evidence, of: dead, at: bulkhead_monotonic_nanoseconds())
+  }
+
+  /// Waits for its death, which must be certain.
+  func waitForDeath(_ memory: inout MemoryKills) {
+    while pid > 0, reapIfDead(&memory) == nil { usleep(200) }
   }
 
   /// A process that died while no supervisor was there to see it: what it left says how, if anything does.

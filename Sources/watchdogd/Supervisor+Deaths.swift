@@ -6,17 +6,20 @@ import Supervision
 
 /// What follows a death.
 extension Supervisor {
+  /// How long the stages may take to end after the whole set was asked to.
+  private static let stopOfTheSetNanoseconds: UInt64 = 15_000_000_000
+
   /// A death that is under way. A book stage takes tens of milliseconds to give its memory back; until then its death is not
   /// confirmed, and nothing takes its place, but nobody is to trust what it left any longer.
   func noteDying(_ component: SupervisedComponent, at index: Int, _ now: UInt64) {
     guard component.takeDying() else { return }
-    distrust(index, now: now)
+    if !isStopOfTheSet(component) { distrust(index, now: now) }
     journal.note(.dying, component.name, pid: component.pid, epoch: component.epoch)
   }
 
   /// A death that the kernel has confirmed.
   func respondToDeath(of component: SupervisedComponent, at index: Int, _ now: UInt64) {
-    if !component.isDying { distrust(index, now: now) }
+    if !component.isDying, !component.awaitsCause, !isStopOfTheSet(component) { distrust(index, now: now) }
     let pid = component.pid
     let epoch = component.epoch
     let fencedAt = component.fencedAt
@@ -33,7 +36,61 @@ extension Supervisor {
       journal.note(record)
     }
     journal.noteDeath(of: component.name, cause, pid: pid, epoch: epoch)
+    if launcher.isShared, cause == .requested {
+      // A stage ends so only when it is asked to; and that was not this process.
+      if launcher.isSetStopping() { setStopSeenAt = now }
+      // One that was called off has not reached those that were told already.
+      component.endedWithSet = setStopSeenAt > 0 && now - setStopSeenAt < Self.stopOfTheSetNanoseconds
+      if component.endedWithSet { return }
+      return narrate(
+        "watchdogd: \(component.name) was stopped from outside, and stays down until it is started so")
+    }
     respond(to: cause, of: component)
+  }
+
+  /// One of the stages that systemd stops one after the other, this process last: nothing has failed. Asked only about
+  /// those that end in order.
+  private func isStopOfTheSet(_ component: SupervisedComponent) -> Bool {
+    launcher.isShared && component.isEndingInOrder && launcher.isSetStopping()
+  }
+
+  /// The stop of the set, of which the stages' ends were a part, has been called off (a start came before it was over): they
+  /// are started again.
+  func resumeIfStopIsOff(_ now: UInt64) {
+    guard launcher.isShared, now >= nextLookAtStop, components.contains(where: \.endedWithSet) else { return }
+    nextLookAtStop = now + 100_000_000
+    guard !launcher.isSetStopping() else {
+      setStopSeenAt = now
+      return
+    }
+    narrate("watchdogd: the stop of the set was called off")
+    for component in components where component.endedWithSet {
+      component.endedWithSet = false
+      if component.pid == 0, !component.isStarting { restart(component) }
+    }
+  }
+
+  /// Looks for the process of a start that was asked for, or of one that somebody else asked for.
+  func look(for component: SupervisedComponent) {
+    if component.lookForStranger() {
+      journal.note(.adopted, component.name, pid: component.pid, epoch: component.epoch)
+      return narrate("watchdogd: \(component.name) was started from outside as process \(component.pid)")
+    }
+    switch component.lookForStart() {
+    case .running:
+      noteStart(of: component)
+      if hasComeUp { narrate("watchdogd: \(component.name) runs as process \(component.pid)") }
+    case .failed(let cause):
+      component.watch.end()
+      journal.noteDeath(of: component.name, cause, pid: 0, epoch: component.epoch)
+      guard hasComeUp || isAdopting else {
+        narrate("watchdogd: \(component.name) did not start: \(cause)")
+        giveUp(
+          cause == .permanent(code: ExitCode.configuration) ? ExitCode.configuration : ExitCode.unavailable)
+      }
+      respond(to: cause, of: component, atLeastAfter: Self.failedStartNanoseconds)
+    case nil: break
+    }
   }
 
   /// - Parameter atLeastAfter: nanoseconds that a restart waits whatever the policy says.
@@ -57,7 +114,9 @@ extension Supervisor {
         return narrate("watchdogd: \(component.name) \(cause); a successor starts in \(delay / 1_000_000) ms")
       }
       restart(component)
-      narrate("watchdogd: \(component.name) \(cause); restarted as process \(component.pid)")
+      narrate(
+        "watchdogd: \(component.name) \(cause); \(component.isStarting ? "a successor is asked for" : "restarted as process \(component.pid)")"
+      )
     case .halt(let reason):
       // A set that is not looked at lacks nothing.
       if component.name != topology.viewStage { control.add(SupervisorCounter.halted) }

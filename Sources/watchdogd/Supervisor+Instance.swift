@@ -1,5 +1,6 @@
 import CLinux
 import Glibc
+import ServiceUnits
 import ShmRing
 import StageRuntime
 import Topology
@@ -50,6 +51,23 @@ extension Supervisor {
         code: ExitCode.failure)
     }
     return true
+  }
+
+  /// Gives every file of a new set to the user of the one component that may write it.
+  static func giveFilesAway(_ topology: Topology, _ names: UnitNames) {
+    for (path, component) in InstanceFiles.owners(of: topology) {
+      let user = names.user(component)
+      guard let entry = getpwnam(user) else {
+        fail(
+          "watchdogd: there is no user \(user): run systemd-sysusers, or `bulkhead units install` again",
+          code: ExitCode.configuration)
+      }
+      guard lchown(path, entry.pointee.pw_uid, gid_t.max) == 0 else {
+        fail(
+          "watchdogd: cannot give \(path) to \(user): \(String(cString: strerror(errno)))",
+          code: ExitCode.unavailable)
+      }
+    }
   }
 
   static func directoryOfThisProgram() -> String {

@@ -1,5 +1,6 @@
 import CLinux
 import Glibc
+import ServiceUnits
 import ShmRing
 import StageRecords
 import StageRuntime
@@ -11,11 +12,12 @@ extension Supervisor {
   /// How long a stage may take to hand on what it holds when it is asked to stop.
   private static let drainTimeoutNanoseconds: UInt64 = 10_000_000_000
   /// What a start waits after one that the system refused: it is short of something.
-  private static let failedStartNanoseconds: UInt64 = 100_000_000
+  static let failedStartNanoseconds: UInt64 = 100_000_000
 
   /// Starts what does not run. Stages of a new set come up one after the other; beside stages that were taken over they are
   /// held to the ladder, like any successor.
   func bringUp() {
+    takeSockets()
     openSockets()
     for component in components where component.pid == 0 {
       if isAdopting {
@@ -37,6 +39,22 @@ extension Supervisor {
     distrust(place(of: component), now: bulkhead_monotonic_nanoseconds())
     journal.noteDeath(of: component.name, .unknown, pid: 0, epoch: component.epoch)
     respond(to: .unknown, of: component)
+  }
+
+  /// Takes the lines' sockets that the service manager holds open; it gives them to the receivers, too.
+  func takeSockets() {
+    guard launcher.isShared else { return }
+    for (name, descriptor) in StageProcess.inheritedSocketsByName() {
+      guard
+        let line = topology.channel.lines.first(where: { UnitNames.descriptorName(line: $0.name) == name }),
+        let component = components.first(where: { $0.stage.line == line.name }), component.sockets.isEmpty
+      else { continue }
+      do throws(LineSocketError) {
+        component.sockets = [try LineSocket.adopt(descriptor, line).descriptor]
+      } catch {
+        fail("watchdogd: \(error)", code: ExitCode.unavailable)
+      }
+    }
   }
 
   /// Opens the socket of every line once; it stays open here when a receiver dies, so that the kernel goes on
@@ -66,15 +84,13 @@ extension Supervisor {
     if let path = options.topologyPath { arguments += ["--topology", path] }
     for override in options.overrides { arguments += ["--set", "\(override.keyPath)=\(override.value)"] }
     component.watch.begin()
-    let result = component.spawn(arguments: arguments)
+    let launch = component.start(arguments: arguments)
     control.add(SupervisorCounter.spawns)
-    if result > 0 {
-      journal.note(.started, component.name, pid: result)
-      control.flight.note(.started, UInt64(place(of: component)), UInt64(result))
-      watchMemory(of: component)
-    }
-    if result < 0 {
-      narrate("watchdogd: cannot start \(arguments[0]): \(String(cString: strerror(-result)))")
+    switch launch {
+    case .running: noteStart(of: component)
+    case .requested: break
+    case .failed(let code):
+      narrate("watchdogd: cannot start \(component.name): \(String(cString: strerror(code)))")
       component.watch.end()
       if !isAdopting && !hasComeUp { giveUp(ExitCode.unavailable) }
       respond(to: .failed(code: 127), of: component, atLeastAfter: Self.failedStartNanoseconds)
@@ -87,11 +103,19 @@ extension Supervisor {
     memory.begin(group: component.memoryKillsFile, kills: kills)
   }
 
+  /// Writes down that a component's process runs.
+  func noteStart(of component: SupervisedComponent) {
+    journal.note(.started, component.name, pid: component.pid)
+    control.flight.note(.started, UInt64(place(of: component)), UInt64(component.pid))
+    watchMemory(of: component)
+  }
+
   /// Waits until a component of a new set says READY. One that ends or hangs before that stops the set.
   func awaitReady(_ component: SupervisedComponent) {
     let deadline = bulkhead_monotonic_nanoseconds() + component.stage.ladder.startNanoseconds
-    while !component.isReady {
+    while component.isStarting || !component.isReady {
       control.beat()
+      look(for: component)
       let pid = component.pid
       if let cause = component.reapIfDead(&memory) {
         journal.noteDeath(of: component.name, cause, pid: pid, epoch: component.epoch)
@@ -118,20 +142,34 @@ extension Supervisor {
     exit(code)
   }
 
+  /// Ends without the stages, which are not this process's: a successor takes them over. Where systemd stopped them before
+  /// this process, the set is over.
+  func leave() {
+    let running = components.filter { $0.pid > 0 }
+    guard running.isEmpty else {
+      return narrate("watchdogd: ends; \(running.map(\.name).joined(separator: ", ")) run on")
+    }
+    control.setState(.draining)
+    control.setState(.drained)
+    journal.note(.stopped, InstanceFiles.supervisor, pid: getpid(), epoch: control.epoch)
+    narrate("watchdogd: stopped")
+  }
+
   /// Stops the stages in the direction of the flow: each hands on what it still gets before the next is asked.
   func stopAll() {
     control.setState(.draining)
     journal.note(.stopping, InstanceFiles.supervisor, pid: getpid(), epoch: control.epoch)
     for component in components where component.pid > 0 {
       control.flight.note(.stopping, UInt64(place(of: component)))
-      kill(component.pid, SIGTERM)
+      component.requestStop()
       let deadline = bulkhead_monotonic_nanoseconds() + Self.drainTimeoutNanoseconds
       while component.reapIfDead(&memory) == nil {
         control.beat()
+        launcher.turn()
         if bulkhead_monotonic_nanoseconds() > deadline {
           narrate("watchdogd: \(component.name) did not stop within 10 s; killed")
           component.fence(bulkhead_monotonic_nanoseconds())
-          _ = component.waitForDeath(&memory)
+          component.waitForDeath(&memory)
           break
         }
         usleep(200)

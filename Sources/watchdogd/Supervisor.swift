@@ -1,5 +1,6 @@
 import CLinux
 import Glibc
+import ServiceUnits
 import ShmRing
 import StageRecords
 import StageRuntime
@@ -20,6 +21,7 @@ final class Supervisor {
   let control: ControlPage
   let programDirectory: String
   let signals: Int32
+  let launcher: any StageLauncher
   /// Held, with its lock, as long as this process lives: one watchdogd an instance.
   private let lockDescriptor: Int32
   /// Stages of an earlier watchdogd run on; a stage that does not start must not take them down.
@@ -28,6 +30,10 @@ final class Supervisor {
   var hasComeUp = false
   /// A component has ended in a way that is to end the set.
   var mustStop = false
+  /// When to ask again whether the set is still being stopped (CLOCK_MONOTONIC, ns).
+  var nextLookAtStop: UInt64 = 0
+  /// When it was last seen to be.
+  var setStopSeenAt: UInt64 = 0
   private(set) var components: [SupervisedComponent] = []
   var journal: StatusJournal
   var actions: SafetyActions
@@ -44,8 +50,15 @@ final class Supervisor {
     let hash = UInt64(topology.hash, radix: 16) ?? 0
     lockDescriptor = Self.lock(topology.host)
     isAdopting = Self.isInherited(topology: topology, directory: directory, hash: hash)
+    let names = UnitNames(instance: topology.host.instance)
+    launcher =
+      options.usesSystemd
+      ? UnitLauncher(names: names, components: topology.stages.map(\.name)) : ChildLauncher()
     do throws(RingError) {
-      if !isAdopting { try InstanceFiles.create(for: topology, configurationHash: hash) }
+      if !isAdopting {
+        try InstanceFiles.create(for: topology, configurationHash: hash)
+        if options.usesSystemd { Self.giveFilesAway(topology, names) }
+      }
       control = try ControlPage.attach(
         directory: directory, component: InstanceFiles.supervisor, access: .readWrite)
       journal = try StatusJournal(directory: directory, configurationHash: hash)
@@ -56,7 +69,8 @@ final class Supervisor {
       for stage in topology.stages {
         components.append(
           try SupervisedComponent(
-            stage: stage, of: topology, history: history, supervisorEpoch: control.epoch &+ 1))
+            stage: stage, of: topology, history: history, supervisorEpoch: control.epoch &+ 1,
+            launcher: launcher))
       }
     } catch {
       fail("watchdogd: \(error)", code: ExitCode.unavailable)
@@ -67,6 +81,7 @@ final class Supervisor {
     control.recordSignals()
     journal.note(.supervisorStarted, InstanceFiles.supervisor, pid: getpid(), epoch: control.epoch)
     if isAdopting {
+      takeSockets()
       adopt()
       inheritTrust()
     }
@@ -127,8 +142,10 @@ final class Supervisor {
     }
     keepRunning()
     actions.endSessions(now: bulkhead_monotonic_nanoseconds())
+    if launcher.isShared, !mustStop { return leave() }
     stopAll()
-    if mustStop { exit(ExitCode.failure) }
+    // Under systemd: a code after which it does not start this again.
+    if mustStop { exit(launcher.isShared ? ExitCode.inputOutput : ExitCode.failure) }
   }
 
   /// Returns when the set is to be stopped.
@@ -137,21 +154,26 @@ final class Supervisor {
     while true {
       control.beat()
       control.flight.doing(.asleep)
-      for (index, component) in components.enumerated() { timer.watch(component.pidDescriptor, at: index) }
+      for (index, component) in components.enumerated() {
+        timer.watch(component.awaitsCause ? -1 : component.pidDescriptor, at: index)
+      }
       timer.wait()
+      launcher.turn()
       if timer.hasSignal, isAskedToStop() { return }
       control.flight.doing(.looking)
       let now = bulkhead_monotonic_nanoseconds()
       let step = clock.step(to: now)
       for (index, component) in components.enumerated() {
         noteDying(component, at: index, now)
-        if timer.isDead(index) { respondToDeath(of: component, at: index, now) }
+        if timer.isDead(index) || component.awaitsCause { respondToDeath(of: component, at: index, now) }
+        look(for: component)
         restartIfDue(component, now)
         scan(component, at: index, step: step, now: now)
         noteReady(component)
         reconsider(index, now: now)
       }
       keepSessions(now)
+      resumeIfStopIsOff(now)
       if mustStop { return }
       control.set(SupervisorCounter.lateScans, clock.lateScans)
       control.set(SupervisorCounter.longestScanGap, clock.longestGap)
