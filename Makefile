@@ -18,6 +18,7 @@ TARGET =
 .PHONY: drill-pauses bench bench-ring bench-book bench-merge
 .PHONY: book-oracle book-oracle-short
 .PHONY: test-python-client python-wheel man test-view
+.PHONY: test-python-client python-wheel test-systemd man
 
 help:
 	@echo "make run    build and run the demonstration: a generated day over two lossy lines"
@@ -40,6 +41,7 @@ help:
 	@echo "make bench-book  the books beside a plain and a lean one in C++"
 	@echo "make test-python-client  the Python client's wheel in a clean environment, against mock and real servers"
 	@echo "make test-view  viewd beside a running set: metrics under promtool, hostile clients, kills"
+	@echo "make test-systemd  the rendered units under a real systemd, in a container (needs root)"
 	@echo "make python-wheel  build that wheel into .build/python"
 	@echo "make drill-pauses  stop every stage for a sweep of times, judge when the ladder fires"
 	@echo "make man    manual pages of the commands, into .build/man/man1"
@@ -148,6 +150,10 @@ man: build
 	for page in .build/man/source/*.scd; do \
 	  scdoc < "$$page" > ".build/man/man1/$$(basename "$$page" .scd)" || exit 1; done
 	man --warnings --local-file .build/man/man1/*.1 > /dev/null
+
+# The rendered units under a real systemd, in a container with a network of its own: killed, hung, stopped, reconfigured.
+test-systemd: build
+	scripts/test-systemd --bin $(BIN)
 
 # Tiny rings whose writers and readers are killed at full rate (docs/RING_PROOF.md). The long form takes some ten minutes.
 torture-short: build
