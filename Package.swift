@@ -96,8 +96,7 @@ let package = Package(
       "MergeLoop",
       [
         "CLinux", "ShmRing", "StageRecords", "FeedWire", "SoupBinTCP", "Glimpse", "LineArbiter",
-        "StageRuntime",
-        "SoupTCP", "Topology",
+        "StageRuntime", "SoupTCP", "Tape", "Topology",
       ]),
 
     // The recorder's loop.
@@ -115,14 +114,14 @@ let package = Package(
       "bookd",
       [
         "CLinux", "ShmRing", "StageRecords", "FeedWire", "OrderBook", "BookBuilder", "StageRuntime",
-        "Tape", "Topology",
+        "Tape", "TapeShadow", "Topology",
       ]),
     stage("taped", ["StageRuntime", "TapeLoop"]),
     stage(
       "pubd",
       [
         "CLinux", "CWebSockets", "ShmRing", "StageRecords", "OrderBook", "BookBuilder",
-        "PublishWire", "StageRuntime", "Topology",
+        "PublishWire", "StageRuntime", "Tape", "TapeShadow", "Topology",
       ]),
     stage(
       "viewd",

@@ -71,6 +71,8 @@ public struct MergeStage: ~Copyable {
   /// The first number that this incarnation has to deliver, and whether it is still on its way there.
   private let resumedAt: UInt64
   private var isCatchingUp: Bool
+  /// Where a stream begins whose rings are new.
+  private var origin = TapeOrigin()
 
   /// Attaches to the rings and pages of the set, and continues where the ring `merged` ends.
   public init(process: borrowing StageProcess) {
@@ -117,6 +119,7 @@ public struct MergeStage: ~Copyable {
     buffer = UnsafeMutableRawPointer.allocate(byteCount: 2 * Self.receiveBufferBytes, alignment: 64)
     buffer.initializeMemory(as: UInt8.self, repeating: 0, count: 2 * Self.receiveBufferBytes)
     idleStrategy = process.idleStrategy
+    if resumed.session == nil { origin = TapeOrigin(process: process) }
   }
 
   /// Runs until asked to stop, then takes what the receivers have left behind.
@@ -364,6 +367,8 @@ public struct MergeStage: ~Copyable {
     switch arbiter.session(source: source, identifier: identifier) {
     case .same: break
     case .first:
+      let first = origin.firstSequence(of: identifier)
+      if first > 1 { arbiter.begin(session: identifier, firstSequence: first) }
       control.flight.note(.sessionBegan, arbiter.nextSequence)
       output.publishSessionStart(identifier, first: arbiter.nextSequence)
       arbiter.adopt(session: identifier)

@@ -149,6 +149,12 @@ public struct RingConsumer: ~Copyable {
   @inlinable public var nextPosition: UInt64 { state.position }
   /// The producer's incarnation.
   public var producerEpoch: UInt64 { header.epoch.loadAcquiring() }
+  /// A word of the producer's own beside the ring (``RingProducer/setInputPosition(_:_:)``); 0 where it stored none.
+  /// - Parameter index: 0...3.
+  public func producerWord(_ index: Int) -> UInt64 {
+    precondition((0..<RingLayout.inputPositionCount).contains(index))
+    return SharedWord(file.base + RingLayout.inputPositionOffset + 8 * index).loadAcquiring()
+  }
   /// Longest payload that ``poll(into:)`` can deliver; its buffer must hold that much, rounded up to a cell.
   public var maximumRecordBytes: Int { recordBytesLimit }
 

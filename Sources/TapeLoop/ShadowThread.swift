@@ -3,6 +3,7 @@ import CLinux
 import Glibc
 import OrderBook
 import ShmRing
+import StageRecords
 import StageRuntime
 import Tape
 import TapeShadow
@@ -183,6 +184,7 @@ final class ShadowThread: @unchecked Sendable {
     do throws(TapeDamage) {
       while count < Self.recordsPerTurn, let record = try reader.next() {
         count += 1
+        if let first = Self.resumption(record, book) { restore(before: first, &book) }
         if let probe = book.take(record) { comparison.add(probe) }
       }
     } catch {
@@ -198,6 +200,32 @@ final class ShadowThread: @unchecked Sendable {
     }
     if let reason = book.blindness, !wasBlind { say("own books say nothing any more: \(reason)") }
     return count
+  }
+
+  /// The number with which the run's stream begins, when it takes up a session that the books know nothing of yet.
+  private static func resumption(_ record: TapeRecord, _ book: borrowing ShadowBook) -> UInt64? {
+    guard record.kind == MergedRecord.Kind.sessionStart, book.position.nextSequence == 1,
+      record.payload.count >= MergedRecord.sessionBytes, let base = record.payload.baseAddress
+    else { return nil }
+    let first = base.loadUnaligned(as: UInt64.self)
+    return first > 1 ? first : nil
+  }
+
+  /// The books that the runs before have left, so that these go on from them as bookd's do.
+  private func restore(before first: UInt64, _ book: inout ShadowBook) {
+    guard let recording = try? SessionRecording.newest(files) else { return }
+    let none = ShadowBook(
+      capacity: BookCapacity(orders: 1, levels: 1, instruments: 1), channel: settings.channel)
+    // The memory of the empty ones goes first.
+    book = none
+    let found = StoredBooks.restore(
+      recording, files: files, before: first, capacity: settings.capacity,
+      says: { say("own books: \($0)") }, pulse: { _ in })
+    switch consume found {
+    case .some(let stored): book = stored
+    case .none:
+      book = ShadowBook(capacity: settings.capacity, channel: settings.channel)
+    }
   }
 
   private func compare(_ comparison: inout ProbeComparison, _ table: borrowing TableReader) {

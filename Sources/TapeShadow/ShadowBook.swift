@@ -103,6 +103,9 @@ public struct ShadowBook: ~Copyable {
     return bytes
   }
 
+  /// These books, to go on with.
+  public consuming func intoBuilder() -> BookBuilder { builder }
+
   /// What is wrong with an image of these books; nil when another set of books, made from it, is the same.
   public func difference(from image: UnsafeRawBufferPointer) -> String? {
     do throws(BookImageError) {

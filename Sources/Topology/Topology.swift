@@ -43,6 +43,13 @@ public struct Topology: Sendable {
   /// Where the recorder's files of this instance lie; `nil` without a tape.
   public var tapeDirectory: String? { tape.map { "\($0.directory)/\(host.instance)" } }
 
+  /// The directory of a tape from which a set that has lost its rings goes on; `nil` where it does not. Books made from a
+  /// tape follow neither another policy about errors than `alarm` nor the venue's images: those bring a late start up to date
+  /// by themselves.
+  public var resumableTapeDirectory: String? {
+    capacity.onError == .alarm && channel.arbitration.unrecoverable != .snapshot ? tapeDirectory : nil
+  }
+
   /// The ring with this name.
   public func ring(named name: String) -> Ring? {
     rings.first { $0.name == name }

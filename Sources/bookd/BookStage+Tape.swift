@@ -1,4 +1,6 @@
+import BookBuilder
 import CLinux
+import OrderBook
 import StageRecords
 import StageRuntime
 import Tape
@@ -27,6 +29,51 @@ extension BookStage {
     knownBefore = nextExpected
     control.flight.note(.tapeRead, restored, nextExpected)
     narrate("bookd: sequences \(restored)...\(nextExpected - 1) from the tape, the rest from the merged ring")
+  }
+
+  /// The stream of these rings begins within its session: the set was brought up anew and goes on where a tape ends. The
+  /// books are made from what is stored; what they lack then is the first thing that is published.
+  mutating func resumeSession(at first: UInt64) {
+    control.setState(.catchingUp)
+    let capacity = builder.books.capacity
+    let channel = builder.channel
+    if let storage {
+      // The memory of the empty books goes before that of the others is asked for.
+      builder = BookBuilder(
+        capacity: BookCapacity(orders: 1, levels: 1, instruments: 1), channel: channel)
+      let stored = storage.restore(before: first) { due in
+        control.setAppliedSequence(due &- 1)
+        control.beat()
+      }
+      switch consume stored {
+      case .some(let state):
+        nextExpected = state.nextSequence
+        builder = state.intoBuilder()
+      case .none: builder = BookBuilder(capacity: capacity, channel: channel)
+      }
+    }
+    knownBefore = nextExpected
+    // A successor finds it said, and prices that are newer.
+    if publishedThrough == 0 { output.begin(at: nextExpected, builder) }
+    if nextExpected < first {
+      narrate("bookd: sequences \(nextExpected)...\(first - 1) cannot be had from the tape: lost")
+      declareUnstored(before: first)
+    } else {
+      narrate("bookd: the books are those behind sequence \(first - 1)")
+    }
+    control.setAppliedSequence(nextExpected &- 1)
+    control.beat()
+    if hasCaughtUp { control.setState(.ready) }
+  }
+
+  /// What the books should know and do not.
+  private mutating func declareUnstored(before first: UInt64) {
+    let lost = nextExpected
+    nextExpected = first
+    builder.gap(
+      first: lost, last: first - 1, reason: GapReason.restartWithoutState.rawValue, receiveTime: 0,
+      into: &events)
+    put(lost)
   }
 
   /// Applies records of the tape up to a sequence number, to the tape's end, or to the first thing on it that is not right.

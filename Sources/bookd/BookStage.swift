@@ -27,12 +27,12 @@ struct BookStage: ~Copyable {
 
   let control: ControlPage
   var input: RingConsumer
-  private var output: EventOutput
+  var output: EventOutput
   private let probes: TableWriter
   /// A recorder compares its books with these.
   private let publishesProbes: Bool
-  private var builder: BookBuilder
-  private var events = EventBatch()
+  var builder: BookBuilder
+  var events = EventBatch()
   /// The image that is on its way, and the events of one of its numbers.
   private var image: MarketImageLoader
   private var imageEvents: EventBatch
@@ -49,7 +49,7 @@ struct BookStage: ~Copyable {
   private var patrol = RingPatrol()
 
   /// Events up to and including this message are on the ring already. 0 after the first start.
-  private let publishedThrough: UInt64
+  let publishedThrough: UInt64
   /// The first message that was read of the merged ring, once one was; the books know nothing before it.
   private var firstReplayed: UInt64 = 0
   private var replayed: UInt64 = 0
@@ -62,9 +62,11 @@ struct BookStage: ~Copyable {
   private var inputLaps: UInt64 = 0
   private var applied: UInt64 = 0
   private var newestStamp: UInt64 = 0
-  private var hasCaughtUp: Bool
+  var hasCaughtUp: Bool
   private var nextReport: UInt64 = 0
   private var outOfOrder: UInt64 = 0
+  /// What a state is restored from and with, should the stream turn out to have begun before the rings did.
+  let storage: StoredState.Source?
   private let policy: ErrorPolicy
   private var health = BookHealth()
   /// A second session has begun on this set, which this version does not follow: everything of it is refused.
@@ -99,9 +101,8 @@ struct BookStage: ~Copyable {
     input = process.consumer("merged", start: .oldest)
     publishedThrough = output.newestSequence
     hasCaughtUp = publishedThrough == 0
-    if let stored = StoredState.find(
-      process, publishedThrough: publishedThrough, capacity: capacity, policy: policy)
-    {
+    storage = StoredState.Source(process, capacity: capacity)
+    if let stored = storage?.find(publishedThrough: publishedThrough) {
       control.flight.note(.restored, stored.nextSequence)
       nextExpected = stored.nextSequence
       knownBefore = stored.nextSequence
@@ -287,10 +288,11 @@ struct BookStage: ~Copyable {
       builder.endOfSession(next: next, receiveTime: newestStamp, into: &events)
       put(next)
       endSession()
-    case MergedRecord.Kind.sessionStart where bytes >= MergedRecord.sessionBytes && nextExpected > 1:
-      // After a merge restart the same session may be announced again, at the number that is due.
+    case MergedRecord.Kind.sessionStart where bytes >= MergedRecord.sessionBytes:
       let first = record.load(as: UInt64.self)
-      if first < nextExpected, first >= knownBefore { refuseSession() }
+      if nextExpected == 1, first > 1 { return resumeSession(at: first) }
+      // After a merge restart the same session may be announced again, at the number that is due.
+      if nextExpected > 1, first < nextExpected, first >= knownBefore { refuseSession() }
     default: break
     }
   }
@@ -355,7 +357,7 @@ struct BookStage: ~Copyable {
 
   /// Publishes the events of a message, or, while a predecessor's are being replayed, drops them.
   @inline(__always)
-  private mutating func put(_ sequence: UInt64) {
+  mutating func put(_ sequence: UInt64) {
     guard sequence > publishedThrough else {
       replayed &+= 1
       return

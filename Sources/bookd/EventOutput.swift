@@ -1,3 +1,6 @@
+import BookBuilder
+import CLinux
+import OrderBook
 import ShmRing
 import StageRecords
 import StageRuntime
@@ -33,6 +36,9 @@ struct EventOutput: ~Copyable {
     } catch {
       fail("\(process.component): \(error)", code: ExitCode.unavailable)
     }
+    if producer.inputPosition(StreamOrigin.lifeWord) == 0 {
+      producer.setInputPosition(StreamOrigin.lifeWord, bulkhead_realtime_nanoseconds())
+    }
     let buffer = UnsafeMutableRawPointer.allocate(byteCount: producer.recordBytesLimit + 64, alignment: 64)
     defer { buffer.deallocate() }
     if let record = producer.copyNewestRecord(into: buffer), record.bytes >= BookEventHeader.bytes {
@@ -43,6 +49,29 @@ struct EventOutput: ~Copyable {
     newestPut = newest
     endsWithImageNotice =
       newest.map { $0.index >= BookEventHeader.imageNoticeIndex || $0.sequence == 0 } ?? false
+  }
+
+  /// The ring's stream begins within its session, behind these books: says so before its first event, and shows their prices.
+  func begin(at first: UInt64, _ builder: borrowing BookBuilder) {
+    producer.setInputPosition(StreamOrigin.firstSequenceWord, first)
+    for key in 0..<table.entryCount {
+      let instrument = UInt32(key)
+      let isStale = builder.instruments.trustState(instrument) == .stale
+      let best = builder.books.bestPrices(instrument: instrument)
+      guard isStale || (key > 0 && best != BestPrices(bidPrice: 0, bidSize: 0, askPrice: 0, askSize: 0))
+      else { continue }
+      withUnsafeTemporaryAllocation(byteCount: ConflatedTable.valueBytes, alignment: 8) { value in
+        let target = value.baseAddress.unsafelyUnwrapped
+        value.initializeMemory(as: UInt8.self, repeating: 0)
+        target.storeBytes(of: best.bidPrice, as: Int64.self)
+        target.storeBytes(of: best.bidSize, toByteOffset: 8, as: UInt64.self)
+        target.storeBytes(of: best.askPrice, toByteOffset: 16, as: Int64.self)
+        target.storeBytes(of: best.askSize, toByteOffset: 24, as: UInt64.self)
+        target.storeBytes(of: first &- 1, toByteOffset: 32, as: UInt64.self)
+        target.storeBytes(of: UInt64(isStale ? EventFlags.stale : 0), toByteOffset: 48, as: UInt64.self)
+        _ = table.store(key: key, value: target)
+      }
+    }
   }
 
   /// Commits every event of one venue message.

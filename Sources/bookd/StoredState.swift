@@ -2,61 +2,90 @@ import BookBuilder
 import OrderBook
 import StageRuntime
 import Tape
+import TapeShadow
 import Topology
 
-/// What the recorder has laid by of this run: the state that a successor starts from, and the messages behind it. With
-/// them a rebuild takes as long as the time since the last snapshot, and does not need what the rings have overwritten.
+/// What the recorder has laid by: the state that a successor starts from, and the messages behind it. With them a rebuild
+/// takes as long as the time since the last snapshot, and does not need what the rings have overwritten, or never had.
 struct StoredState: ~Copyable {
   /// The books behind a whole message.
-  var builder: BookBuilder
+  private var builder: BookBuilder
   /// The first message that is not part of them.
   let nextSequence: UInt64
   /// Where the tape lies.
   let files: SystemTapeFiles
 
-  /// The newest snapshot of this run that is not ahead of what is out; nil when there is none that can be used. A snapshot
-  /// that is not what it should be is named and passed over.
-  /// - Parameter publishedThrough: events up to and including this message are out. A later state could not make those in
-  ///   between again.
-  static func find(
-    _ process: borrowing StageProcess, publishedThrough: UInt64, capacity: BookCapacity, policy: ErrorPolicy
-  ) -> StoredState? {
-    let topology = process.topology
-    guard publishedThrough > 0, topology.tape?.shadow == true, let directory = topology.tapeDirectory,
-      let recorder = topology.tapeStage,
-      // The recorder's books follow neither another policy nor the venue's images.
-      policy == .alarm, topology.channel.arbitration.unrecoverable != .snapshot,
-      let page = try? ControlPage.attach(
-        directory: process.directory, component: recorder, access: .readOnly)
-    else { return nil }
-    let files = SystemTapeFiles(directory: directory)
-    var found: BookBuilder?
-    do throws(TapeFileError) {
-      // The run was numbered anew with the rings, so a snapshot of it belongs to these rings' stream.
-      let (taken, refused) = try SnapshotStore(files: files).newest(
-        run: page.value(TapeCounter.run), through: publishedThrough + 1
-      ) { name, bytes in
-        do throws(BookImageError) {
-          let summary = try BookImage.summary(of: bytes)
-          guard summary.position.nextSequence == name.nextSequence, summary.channel == topology.channel.number
-          else { return "it belongs to another position" }
-          found = try BookBuilder.restored(from: bytes, capacity: capacity, policy: policy)
-          return nil
-        } catch {
-          return "\(error)"
-        }
+  consuming func intoBuilder() -> BookBuilder { builder }
+
+  /// Where such states come from.
+  struct Source {
+    private let files: SystemTapeFiles
+    private let directory: String
+    private let recorder: String
+    private let component: String
+    private let channel: UInt8
+    private let capacity: BookCapacity
+    private let hasSnapshots: Bool
+
+    /// Nil without a tape, and where books made from one are not bookd's (``Topology/Topology/resumableTapeDirectory``).
+    init?(_ process: borrowing StageProcess, capacity: BookCapacity) {
+      let topology = process.topology
+      guard let tapeDirectory = topology.resumableTapeDirectory, let recorder = topology.tapeStage else {
+        return nil
       }
-      for (name, problem) in refused {
-        narrate("\(process.component): snapshot \(name.fileName) is not used: \(problem)")
+      files = SystemTapeFiles(directory: tapeDirectory)
+      directory = process.directory
+      component = process.component
+      channel = topology.channel.number
+      hasSnapshots = topology.tape?.shadow == true
+      self.recorder = recorder
+      self.capacity = capacity
+    }
+
+    /// The newest state of these rings' stream that is not ahead of what is out; nil when there is none that can be used.
+    /// What is not what it should be is named and passed over.
+    /// - Parameter publishedThrough: events up to and including this message are out. A later state could not make those in
+    ///   between again.
+    func find(publishedThrough: UInt64) -> StoredState? {
+      guard publishedThrough > 0, hasSnapshots,
+        let page = try? ControlPage.attach(directory: directory, component: recorder, access: .readOnly),
+        let recording = recording(), let leg = recording.legs.last,
+        // The run was numbered anew with the rings, so what it recorded is these rings' stream.
+        leg.run == page.value(TapeCounter.run)
+      else { return nil }
+      let newest = try? SnapshotStore(files: files).list().last {
+        recording.holds($0) && $0.nextSequence <= publishedThrough + 1
       }
-      guard let taken, let builder = found.take() else { return nil }
-      narrate("\(process.component): books of sequence \(taken.nextSequence - 1) from \(taken.fileName)")
-      return StoredState(builder: builder, nextSequence: taken.nextSequence, files: files)
-    } catch {
-      narrate("\(process.component): no snapshot can be read: \(error)")
-      return nil
+      // Without a snapshot only what is older than the rings is read here; the rest follows as from any state.
+      guard newest != nil || leg.first > 1 else { return nil }
+      return restore(recording, before: newest.map(\.nextSequence) ?? leg.first) { _ in }
+    }
+
+    /// The state in front of the message with which these rings' stream begins.
+    /// - Parameter pulse: called every few milliseconds with the number that is due.
+    func restore(before end: UInt64, pulse: (UInt64) -> Void) -> StoredState? {
+      recording().flatMap { restore($0, before: end, pulse: pulse) }
+    }
+
+    private func recording() -> SessionRecording? {
+      do throws(TapeFileError) {
+        guard let found = try SessionRecording.newest(files), found.channel == channel else { return nil }
+        return found
+      } catch {
+        narrate("\(component): the tape cannot be read: \(error)")
+        return nil
+      }
+    }
+
+    private func restore(
+      _ recording: SessionRecording, before end: UInt64, pulse: (UInt64) -> Void
+    ) -> StoredState? {
+      let found = StoredBooks.restore(
+        recording, files: files, before: end, capacity: capacity,
+        says: { narrate("\(component): \($0)") }, pulse: pulse)
+      guard let found else { return nil }
+      let next = found.position.nextSequence
+      return StoredState(builder: found.intoBuilder(), nextSequence: next, files: files)
     }
   }
-
-  consuming func intoBuilder() -> BookBuilder { builder }
 }

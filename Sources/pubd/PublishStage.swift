@@ -5,6 +5,8 @@ import PublishWire
 import ShmRing
 import StageRecords
 import StageRuntime
+import Tape
+import TapeShadow
 import Topology
 
 /// Drives the ``PublishServer``: reads the book ring, keeps a replica of the books from the events alone (for
@@ -29,6 +31,11 @@ final class PublishStage {
   private var input: RingConsumer
   private let server: PublishServer
   private let source: ReplicaSnapshotSource
+  private let capacity: BookCapacity
+  /// Where the tape lies that has what the ring's stream goes on from; nil without one.
+  private let tapeDirectory: String?
+  /// The number with which the ring's stream begins, once the books in front of it were looked for.
+  private var origin: UInt64 = 0
   /// The replica saw the session's first event and every one since, and agrees with all of them.
   private var isReplicaWhole: Bool
   private let buffer: UnsafeMutableRawPointer
@@ -57,17 +64,20 @@ final class PublishStage {
     // From the oldest event in any case: the replica is complete only if it saw the first.
     input = process.consumer("book", start: .oldest)
     isReplicaWhole = input.nextPosition == 0
-    source = ReplicaSnapshotSource(
-      capacity: BookCapacity(
-        orders: topology.capacity.orders, levels: topology.capacity.levels,
-        instruments: topology.capacity.instruments))
+    capacity = BookCapacity(
+      orders: topology.capacity.orders, levels: topology.capacity.levels,
+      instruments: topology.capacity.instruments)
+    tapeDirectory = topology.resumableTapeDirectory
+    source = ReplicaSnapshotSource(capacity: capacity)
     buffer = UnsafeMutableRawPointer.allocate(byteCount: input.maximumRecordBytes + 64, alignment: 64)
     buffer.initializeMemory(as: UInt8.self, repeating: 0, count: input.maximumRecordBytes + 64)
     idleStrategy = process.idleStrategy
     var configuration = PublishConfiguration(
       hello: HelloFields(
         server: Self.hostName(), instance: topology.host.instance, channel: topology.channel.number,
-        epoch: UInt32(truncatingIfNeeded: input.producerEpoch), configurationHash: topology.hash))
+        epoch: StreamOrigin.epoch(
+          life: input.producerWord(StreamOrigin.lifeWord), producerEpoch: input.producerEpoch),
+        configurationHash: topology.hash))
     configuration.listen = topology.publish.listen.description
     configuration.port = Int(topology.publish.port)
     configuration.maximumClients = topology.publish.clients
@@ -106,6 +116,7 @@ final class PublishStage {
   private func run(_ strategy: some RingWait) {
     var wait = strategy
     control.setState(.catchingUp)
+    lookForOrigin()
     while turn() > 0 {}
     source.isCaughtUp = isReplicaWhole
     control.setState(.ready)
@@ -142,6 +153,8 @@ final class PublishStage {
     reading: while count < Self.eventsPerTurn || !betweenMessages {
       switch input.poll(into: buffer) {
       case .record(let kind, let bytes):
+        // The word is there before the first event is.
+        if eventsRead == 0 { lookForOrigin() }
         betweenMessages = take(kind, UnsafeRawBufferPointer(start: buffer, count: bytes))
         count += 1
       case .lapped:
@@ -184,6 +197,39 @@ final class PublishStage {
     if kind == BookEventKind.endOfSession.rawValue { sessionEnded = true }
     guard header.flags & EventFlags.last != 0 else { return false }
     server.endOfMessage()
+    return true
+  }
+
+  /// When the ring's stream goes on from books that were made on other rings, takes those from the tape. Whoever was connected
+  /// was shown empty ones.
+  private func lookForOrigin() {
+    let first = input.producerWord(StreamOrigin.firstSequenceWord)
+    guard first > 1, origin == 0, isReplicaWhole else { return }
+    origin = first
+    let state = control.state
+    control.setState(.catchingUp)
+    server.disconnectAll(.continuityLost)
+    source.giveUpBooks()
+    if restoreReplica(before: first) {
+      control.setAppliedSequence(first &- 1)
+      narrate("pubd: the books are those behind sequence \(first - 1)")
+    } else {
+      distrustReplica()
+      narrate("pubd: the books in front of sequence \(first) cannot be had; snapshots are refused")
+    }
+    control.setState(state)
+  }
+
+  private func restoreReplica(before first: UInt64) -> Bool {
+    guard let tapeDirectory else { return false }
+    let files = SystemTapeFiles(directory: tapeDirectory)
+    guard let recording = try? SessionRecording.newest(files) else { return false }
+    let found = StoredBooks.restore(
+      recording, files: files, before: first, capacity: capacity, says: { narrate("pubd: \($0)") },
+      pulse: { _ in control.beat() })
+    guard let found, found.position.nextSequence == first else { return false }
+    let position = found.position
+    source.restore(from: found.intoBuilder(), at: position)
     return true
   }
 
@@ -233,6 +279,7 @@ final class PublishStage {
     input.reportPosition()
     bookLooksLive = bookIsLive(now)
     tellInputState()
+    if eventsRead == 0 { lookForOrigin() }
     let statistics = server.statistics
     control.set(PublishCounter.eventsRead, eventsRead)
     control.set(PublishCounter.clients, UInt64(statistics.clients))

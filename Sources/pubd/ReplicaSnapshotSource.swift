@@ -51,6 +51,38 @@ final class ReplicaSnapshotSource: SnapshotSource {
     return outcome
   }
 
+  /// Drops the books, whose memory is needed for others: see ``restore(from:at:)``.
+  func giveUpBooks() { replica = BookReplica(capacity: BookCapacity(orders: 1, levels: 1, instruments: 1)) }
+
+  /// Goes on from books that events of an earlier ring have made.
+  func restore(from builder: consuming BookBuilder, at position: BookPosition) {
+    replica = BookReplica(continuing: builder, at: position)
+    for number in 1..<UInt32(min(capacity, InstrumentTable.capacity)) {
+      let status = replica.instruments.tradingStatus(number)
+      if status.state != 0 {
+        // As of the newest trading action.
+        let place = tradingStates + Int(number) * 8
+        place.storeBytes(of: UInt8(ascii: "H"), as: UInt8.self)
+        place.storeBytes(of: status.state, toByteOffset: 1, as: UInt8.self)
+        place.storeBytes(of: status.reason, toByteOffset: 4, as: UInt32.self)
+      }
+      if let definition = replica.instruments.definition(number) {
+        withUnsafeTemporaryAllocation(byteCount: 24, alignment: 8) { body in
+          guard let base = body.baseAddress else { return }
+          base.storeBytes(of: definition.symbol, as: UInt64.self)
+          base.storeBytes(of: definition.details.littleEndian, toByteOffset: 8, as: UInt64.self)
+          base.storeBytes(of: definition.moreDetails.littleEndian, toByteOffset: 16, as: UInt64.self)
+          define(number, UnsafeRawPointer(base))
+        }
+      }
+      if exists(number) { limit = number + 1 }
+    }
+  }
+
+  private func exists(_ number: UInt32) -> Bool {
+    replica.instruments.symbolField(number) != nil || orderCount(instrument: number) > 0
+  }
+
   private func define(_ instrument: UInt32, _ body: UnsafeRawPointer) {
     let place = definitions + Int(instrument) * 24
     let old = place.load(as: UInt64.self)

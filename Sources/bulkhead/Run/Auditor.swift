@@ -36,6 +36,8 @@ struct Auditor: ~Copyable {
   private(set) var laps: UInt64 = 0
   private(set) var lostCells: UInt64 = 0
   private(set) var newestSequence: UInt64 = 0
+  /// The number with which the ring's stream begins: beyond 1 when the set took its session up in the midst.
+  private(set) var firstSequence: UInt64 = 1
 
   /// Attaches to a running set as its built-in reader.
   static func attach(_ topology: Topology) throws(RingError) -> Auditor {
@@ -68,6 +70,7 @@ struct Auditor: ~Copyable {
     reading: while count < Self.eventsPerTurn {
       switch consumer.poll(into: buffer) {
       case .record(let kind, let bytes):
+        if events == 0 { lookForOrigin() }
         take(kind, UnsafeRawBufferPointer(start: buffer, count: bytes))
         count += 1
       case .lapped(let from, let to):
@@ -78,6 +81,7 @@ struct Auditor: ~Copyable {
       case .empty: break reading
       }
     }
+    if events == 0 { lookForOrigin() }
     if count > 0, let header = lastHeader {
       newestSequence = header.sequence
       control.setAppliedSequence(header.sequence)
@@ -88,6 +92,14 @@ struct Auditor: ~Copyable {
       control.beat()
     }
     return count
+  }
+
+  /// Before its first event the ring says whether there were others, which this reader will not see.
+  private mutating func lookForOrigin() {
+    let first = consumer.producerWord(StreamOrigin.firstSequenceWord)
+    guard first > 1, first != firstSequence else { return }
+    firstSequence = first
+    control.setAppliedSequence(first &- 1)
   }
 
   /// Sleeps until an event comes, at most that long.

@@ -111,6 +111,7 @@ struct RunReport {
       ("messagesReplayed", view.value("bookd", BookCounter.messagesReplayed)),
       ("replicaMismatches", view.value("pubd", PublishCounter.replicaMismatches)),
     ]
+    if auditor.firstSequence > 1 { counts.append(("continuedAt", auditor.firstSequence)) }
     if session.topology.tape != nil {
       counts += [
         ("tapeWrittenSequence", view.value("taped", TapeCounter.writtenSequence)),

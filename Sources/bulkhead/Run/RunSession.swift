@@ -285,15 +285,15 @@ final class RunSession {
   private func expectedResult() -> ExpectedResult? {
     guard auditor.endOfSession != nil else { return nil }
     do {
+      let store: MessageStore
       switch options.source {
       case .none: return nil
-      case .replay(let path):
-        let store = try MessageStore(path: path)
-        return ExpectedResult(store: store, topology: topology, gaps: auditor.gaps)
-      case .generate:
-        let store = try MessageStore(generating: DayGenerator(Self.day(options)))
-        return ExpectedResult(store: store, topology: topology, gaps: auditor.gaps)
+      case .replay(let path): store = try MessageStore(path: path)
+      case .generate: store = try MessageStore(generating: DayGenerator(Self.day(options)))
       }
+      guard let earlier = EarlierGaps.before(auditor.firstSequence, topology) else { return nil }
+      return ExpectedResult(
+        store: store, topology: topology, gaps: earlier + auditor.gaps, from: auditor.firstSequence)
     } catch {
       narrate("bulkhead run: cannot compute the expected result: \(error)")
       return nil

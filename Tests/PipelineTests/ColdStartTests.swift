@@ -1,0 +1,134 @@
+import Foundation
+import Glibc
+import XCTest
+
+/// The whole set is killed and its rings are gone. What is left is the tape: the next set takes the stream up where it ends,
+/// and its books are those of the whole day (D-07).
+final class ColdStartTests: XCTestCase {
+  private static let day = [
+    "--generate", "300000", "--instruments", "500", "--seed", "31", "--rate", "60000",
+  ]
+
+  /// A tape's folder, and a set that was killed in the midst of its day.
+  private final class DeadSet {
+    let path = FileManager.default.temporaryDirectory.appendingPathComponent(
+      "bulkhead-cold-\(UUID().uuidString)"
+    ).path
+    let place = SetRun.Place.next()
+    /// Kept, since its end would take what it finds of the instance with it.
+    private var runs: [SetRun] = []
+    deinit {
+      runs.removeAll()
+      try? FileManager.default.removeItem(atPath: path)
+    }
+
+    var settings: [String] {
+      ["tape.enabled=true", "tape.directory=\(path)", "tape.segment=2MiB", "tape.snapshot_interval=300ms"]
+    }
+    var tape: String { "\(path)/\(place.instance)" }
+
+    /// Runs the day until so many messages are on the tape, kills everybody at once, and removes the memory.
+    func die(at messages: UInt64, _ arguments: [String] = ColdStartTests.day) throws {
+      let run = try SetRun(arguments, settings: settings, at: place)
+      runs.append(run)
+      _ = try run.waitForStatus("\(messages) messages on the tape") {
+        ($0.tapeWrittenSequence ?? 0) >= messages
+      }
+      kill(run.process.pid, SIGSTOP)
+      var victims = ProcessTable.processes(naming: place.instance)
+      XCTAssertGreaterThanOrEqual(victims.count, 9, "run, watchdogd, six stages and the venue")
+      while !victims.isEmpty {
+        for pid in victims { kill(pid, SIGKILL) }
+        // The children of the run are reaped by whoever inherits them.
+        _ = run.process.pollEnding()
+        usleep(2_000)
+        victims = ProcessTable.processes(naming: place.instance).filter { ProcessTable.isRunning($0) }
+      }
+      try FileManager.default.removeItem(atPath: place.directory)
+    }
+
+    func live(_ arguments: [String]) throws -> SetRun {
+      let run = try SetRun(arguments, settings: settings, at: place)
+      runs.append(run)
+      return run
+    }
+
+    /// Numbers that are on no line: each of them has to come from somewhere else.
+    static func hole(_ first: UInt64, _ count: UInt64) -> [String] {
+      ["--impair", "A:hole=\(first)x\(count);B:hole=\(first)x\(count)"]
+    }
+  }
+
+  /// What the run says of where it went on.
+  private func continuedAt(_ run: FinishedRun) throws -> UInt64 {
+    let line = run.errors.split(separator: "\n").first { $0.hasPrefix("merged: continuing at sequence ") }
+    let number = line?.split(separator: " ").dropFirst(4).first?.dropLast()
+    return try XCTUnwrap(number.flatMap { UInt64($0) }, "no continuation\(run.transcript)")
+  }
+
+  /// Nothing that the tape has is on a line again: what came while nobody was there is asked for, and the day is exact. Twice,
+  /// so that the second time the tape is of two runs.
+  func testTheStreamGoesOnWhereTheTapeEnds() throws {
+    let set = DeadSet()
+    try set.die(at: 60_000)
+    try set.die(at: 140_000, Self.day + DeadSet.hole(1, 60_000))
+    let run = try set.live(Self.day + DeadSet.hole(1, 150_000))
+    let finished = try run.finish()
+    finished.expectCorrect()
+    let start = try continuedAt(finished)
+    finished.expect(start > 140_000, "from the end of the second run: \(start)")
+    finished.expect(
+      finished.errors.contains("bookd: the books are those behind sequence \(start - 1)"), "bookd")
+    finished.expect(
+      finished.errors.contains("pubd: the books are those behind sequence \(start - 1)"), "pubd")
+    finished.expect(finished.report.shadowBooksDiffer, 0, "books that differ")
+  }
+
+  /// What the venue does not have any more is an explicit gap, and the books are marked.
+  func testWhatCannotBeRecoveredIsAGap() throws {
+    let set = DeadSet()
+    try set.die(at: 60_000)
+    let run = try set.live(
+      Self.day + DeadSet.hole(1, 150_000) + ["--retransmission", "off"])
+    let finished = try run.finish()
+    let start = try continuedAt(finished)
+    finished.expect(finished.report.verdict, "incomplete", "verdict")
+    // In pieces, as the lines' heartbeats told of it, without a hole or an overlap.
+    var due = start
+    for gap in finished.report.gaps {
+      finished.expect(gap.first, due, "the next gap")
+      due = gap.last + 1
+    }
+    finished.expect(due > 149_000 && due < 160_000, "gaps up to where the lines speak again: \(due)")
+    finished.expect(finished.report.staleInstruments > 0, "stale instruments")
+    finished.expectOrdered()
+    finished.expectDigests()
+  }
+
+  /// Without a snapshot that is right, the tape is played from its beginning.
+  func testDamagedSnapshots() throws {
+    let set = DeadSet()
+    try set.die(at: 60_000)
+    var spoilt = 0
+    for name in try FileManager.default.contentsOfDirectory(atPath: set.tape) where name.hasSuffix(".image") {
+      var bytes = try Data(contentsOf: URL(fileURLWithPath: "\(set.tape)/\(name)"))
+      bytes[bytes.count / 2] ^= 1
+      try bytes.write(to: URL(fileURLWithPath: "\(set.tape)/\(name)"))
+      spoilt += 1
+    }
+    XCTAssertGreaterThan(spoilt, 0)
+    let finished = try set.live(Self.day).finish()
+    finished.expectCorrect()
+    finished.expect(finished.errors.contains(".image is not used"), "said")
+  }
+
+  /// A tape of another session has nothing to do with today's.
+  func testAnotherSession() throws {
+    let set = DeadSet()
+    try set.die(at: 60_000)
+    let other = ["--generate", "50000", "--instruments", "500", "--seed", "32"]
+    let finished = try set.live(other).finish()
+    finished.expectCorrect()
+    finished.expect(finished.errors.contains("another session than the tape"), "said")
+  }
+}
