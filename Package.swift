@@ -107,15 +107,18 @@ let package = Package(
         "Topology",
       ]),
 
+    // The book stage's loop; a library, so that a test's program can plant a fault in it.
+    library(
+      "BookLoop",
+      [
+        "BookBuilder", "CLinux", "FeedWire", "OrderBook", "ShmRing", "StageRecords", "StageRuntime",
+        "Supervision", "Tape", "TapeShadow", "Topology",
+      ]),
+
     // The processes.
     stage("rxd", ["CLinux", "ShmRing", "StageRecords", "StageRuntime", "Topology"]),
     stage("merged", ["MergeLoop", "StageRuntime"]),
-    stage(
-      "bookd",
-      [
-        "CLinux", "ShmRing", "StageRecords", "FeedWire", "OrderBook", "BookBuilder", "StageRuntime",
-        "Tape", "TapeShadow", "Topology",
-      ]),
+    stage("bookd", ["BookLoop", "StageRuntime"]),
     stage("taped", ["StageRuntime", "TapeLoop"]),
     stage(
       "pubd",
@@ -154,6 +157,7 @@ let package = Package(
     testProgram("ringloops", ["ShmRing"]),
     // The books beside a naive reference, message by message.
     testProgram("bookoracle", ["FeedSim", "OrderBook", "BookBuilder", "StageRecords"]),
+    testProgram("poisonedbookd", ["BookLoop", "StageRuntime"]),
     testProgram("standin", ["CLinux", "ShmRing", "StageRuntime"]),
     tests("ShmRingTests", ["CNuma", "CLinux", "ShmRing"]),
     tests("RingTortureTests", ["ShmRing", "ringtorture"]),

@@ -129,6 +129,39 @@ public struct BookBuilder: ~Copyable {
     close(&events)
   }
 
+  /// Passes over a message that is not to be applied, whatever is in it: a gap of one. It concerns the instrument that the
+  /// message names, where that is one of the venue's orders or reports about a defined instrument; otherwise the channel.
+  /// - Parameter reason: raw value of a GapReason.
+  public mutating func passOver(
+    sequence: UInt64, message: UnsafeRawBufferPointer, reason: UInt8, receiveTime: UInt64,
+    into events: inout EventBatch
+  ) {
+    let instrument = instrumentNamed(in: message)
+    guard instrument != 0 else {
+      return gap(first: sequence, last: sequence, reason: reason, receiveTime: receiveTime, into: &events)
+    }
+    events.removeAll()
+    counters.gaps &+= 1
+    counters.lost &+= 1
+    let wasStale = instruments.isStale(instrument)
+    if !wasStale { instruments.setTrust(instrument, reason: TrustReason.gap.rawValue) }
+    let event = BookEventHeader(
+      sequence: sequence, venueTime: 0, receiveTime: receiveTime, instrument: instrument, channel: channel,
+      flags: EventFlags.stale)
+    events.appendGap(event, first: sequence, last: sequence, reason: reason)
+    if !wasStale { events.appendTrust(event, state: .stale, reason: .gap, first: sequence, last: sequence) }
+    close(&events)
+  }
+
+  /// 0 when the message does not say it, or cannot be believed.
+  private func instrumentNamed(in message: UnsafeRawBufferPointer) -> UInt32 {
+    guard let base = message.baseAddress, message.count >= ITCH50.headerBytes,
+      ITCH50.expectedLength(base.load(as: UInt8.self)) == message.count
+    else { return 0 }
+    let instrument = UInt32(ITCH50.Header(base: base).locate)
+    return instruments.definition(instrument) == nil ? 0 : instrument
+  }
+
   /// Applies the end of the session. The event's identity is `next`, one past the last sequence number.
   #if !DEBUG
     @_noLocks

@@ -19,7 +19,9 @@ extension SupervisionRecord {
     let tier = LivenessTier(rawValue: tier) ?? .clear
     let milliseconds = "\(value / 1_000_000) ms"
     switch event {
-    case .died: return causeText.map { ": \($0)" } ?? ""
+    case .died:
+      return (causeText.map { ": \($0)" } ?? "") + (value > 0 ? ", with sequence \(value) at hand" : "")
+    case .quarantined: return ": sequence \(value) is passed over from now on"
     case .alarm:
       var text = ": \(tier.name)"
       if let missing { text += ", no \(missing.name) for \(milliseconds)" }

@@ -70,6 +70,8 @@ public enum GapReason: UInt8, Sendable, CaseIterable {
   case sessionOver = 8
   /// The venue's full image took its place: the books are exact again behind it.
   case replacedBySnapshot = 9
+  /// It kills the stage that applies it, and was passed over; the message itself is kept in a file.
+  case poisonedInput = 10
 
   /// The name used in every text and JSON output.
   public var name: String {
@@ -83,6 +85,7 @@ public enum GapReason: UInt8, Sendable, CaseIterable {
     case .snapshotUnavailable: "snapshot unavailable"
     case .sessionOver: "session over"
     case .replacedBySnapshot: "replaced by snapshot"
+    case .poisonedInput: "poisoned input"
     }
   }
 }

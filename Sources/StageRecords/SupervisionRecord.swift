@@ -8,7 +8,7 @@ public enum SupervisionEvent: UInt8, Sendable, CaseIterable {
   case started = 3
   /// An incarnation said READY; the instant is its own.
   case ready = 4
-  /// A death was confirmed, with its cause.
+  /// A death was confirmed, with its cause; `value` is the message that the process had at hand, 0 for none.
   case died = 5
   /// A component stays down.
   case leftDown = 6
@@ -36,6 +36,8 @@ public enum SupervisionEvent: UInt8, Sendable, CaseIterable {
   /// The other side of a session says what became of a safety action: `value` is an ``ArmedAction/Outcome``; the component
   /// is the action's name.
   case answered = 16
+  /// A message killed the component twice and will be passed over: `value` is its number.
+  case quarantined = 17
 
   public var name: String {
     switch self {
@@ -45,6 +47,7 @@ public enum SupervisionEvent: UInt8, Sendable, CaseIterable {
     case .ready: "ready"
     case .died: "died"
     case .dying: "dying"
+    case .quarantined: "input quarantined"
     case .leftDown: "left down"
     case .alarm: "alarm"
     case .cleared: "cleared"

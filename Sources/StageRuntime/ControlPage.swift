@@ -36,6 +36,7 @@ public enum StageState: UInt64, Sendable {
 /// 0x000  magic │ 0x08 version │ 0x10 pid │ 0x18 start time │ 0x20 epoch │ 0x28 configuration hash
 /// 0x030  component name[48]
 /// 0x080  applied sequence: the last venue sequence number that was fully handled │ 0x88 backlog
+/// 0x090  input at hand: the sequence number of the message that is being applied; 0 between messages
 /// 0x0C0  state │ 0xC8 beats │ 0xD0 beat time (CLOCK_MONOTONIC, ns) │ 0xD8 exit reason
 /// 0x0E0  when this incarnation began │ 0xE8 when it was READY first │ 0xF0 its longest time between two beats (ns)
 /// 0x100  256 counters of 8 bytes, named by the component's counter enumeration
@@ -49,6 +50,7 @@ public struct ControlPage: ~Copyable {
   public static let nameOffset = 0x30
   public static let nameBytes = 48
   public static let appliedSequenceOffset = 0x80
+  public static let inputAtHandOffset = 0x90
   public static let counterOffset = 0x100
   public static let counterCount = 256
   public static let lifeOffset = 0x940
@@ -107,6 +109,7 @@ public struct ControlPage: ~Copyable {
   public var epoch: UInt64 { word(0x20).loadAcquiring() }
   public var configurationHash: UInt64 { word(0x28).loadRelaxed() }
   public var appliedSequence: UInt64 { word(Self.appliedSequenceOffset).loadAcquiring() }
+  public var inputAtHand: UInt64 { word(Self.inputAtHandOffset).loadRelaxed() }
   public var backlog: UInt64 { word(0x88).loadRelaxed() }
   public var state: StageState { StageState(rawValue: word(0xC0).loadAcquiring()) ?? .failed }
   public var beats: UInt64 { word(0xC8).loadRelaxed() }
@@ -138,6 +141,7 @@ public struct ControlPage: ~Copyable {
     word(0xE0).storeRelaxed(bulkhead_monotonic_nanoseconds())
     word(0xE8).storeRelaxed(0)
     word(0xF0).storeRelaxed(0)
+    word(Self.inputAtHandOffset).storeRelaxed(0)
     flight.begin(epoch: epoch &+ 1)
     word(0x20).storeReleasing(epoch &+ 1)
     beat()
@@ -196,6 +200,9 @@ public struct ControlPage: ~Copyable {
   public func setAppliedSequence(_ sequence: UInt64) {
     word(Self.appliedSequenceOffset).storeReleasing(sequence)
   }
+
+  /// What the process dies of, should it die now. It stands there when the process does not.
+  public func setInputAtHand(_ sequence: UInt64) { word(Self.inputAtHandOffset).storeRelaxed(sequence) }
 
   public func setBacklog(_ backlog: UInt64) { word(0x88).storeRelaxed(backlog) }
 

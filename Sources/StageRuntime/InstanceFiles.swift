@@ -51,6 +51,9 @@ public enum InstanceFiles {
     try ConflatedTable.create(
       path: ProbeTable.path(directory: directory), name: ProbeTable.name, entries: ProbeTable.entries,
       configurationHash: configurationHash, placement: placement(topology, hugePages: false))
+    try ConflatedTable.create(
+      path: PoisonTable.path(directory: directory), name: PoisonTable.name, entries: PoisonRecord.entries,
+      configurationHash: configurationHash, placement: placement(topology, hugePages: false))
     try RecoveryPage.create(directory: directory)
     try RingProducer.create(
       path: statusRingPath(directory: directory), name: statusRing,

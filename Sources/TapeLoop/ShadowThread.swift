@@ -32,6 +32,7 @@ final class ShadowThread: @unchecked Sendable {
     let snapshotsKept: Int
     let component: String
     let tablePath: String
+    let poisonPath: String
     let configurationHash: UInt64
     let flight: FlightRecorder
   }
@@ -88,10 +89,13 @@ final class ShadowThread: @unchecked Sendable {
   private func say(_ text: String) { narrate("\(settings.component): \(text)") }
 
   /// The books to begin with: of the newest snapshot of this run that is right, or empty ones.
-  private func beginning() -> ShadowBook {
+  /// - Parameter poison: messages that are passed over. A snapshot behind one may have been made with it.
+  private func beginning(_ poison: [UInt64]) -> ShadowBook {
     var found: ShadowBook?
     do throws(TapeFileError) {
-      let (taken, refused) = try SnapshotStore(files: files).newest(run: settings.run) { _, bytes in
+      let (taken, refused) = try SnapshotStore(files: files).newest(
+        run: settings.run, through: poison.min() ?? .max
+      ) { _, bytes in
         do throws(BookImageError) {
           found = try ShadowBook(image: bytes, capacity: settings.capacity)
           return nil
@@ -125,27 +129,37 @@ final class ShadowThread: @unchecked Sendable {
   }
 
   private func follow() {
-    var book = beginning()
-    guard var reader = reader(from: book.position.nextSequence) else { return }
-    let table: TableReader
     do throws(RingError) {
-      table = try TableReader.attach(
+      let probes = try TableReader.attach(
         path: settings.tablePath, configurationHash: settings.configurationHash)
+      let verdicts = try TableReader.attach(
+        path: settings.poisonPath, configurationHash: settings.configurationHash)
+      while follow(probes, verdicts) {}
     } catch {
-      return say("own books are not compared: \(error)")
+      say("own books are not compared: \(error)")
+    }
+  }
+
+  /// Keeps one set of books, to the end. True when they have to be made anew.
+  private func follow(_ table: borrowing TableReader, _ verdicts: borrowing TableReader) -> Bool {
+    let poison = verdicts.poison.map(\.sequence)
+    var book = beginning(poison)
+    guard passOver(verdicts, &book), var reader = reader(from: book.position.nextSequence) else {
+      return false
     }
     var comparison = ProbeComparison(capacity: ProbeTable.entries)
     var nextSnapshot = bulkhead_monotonic_nanoseconds() &+ settings.snapshotInterval
     var snapshotAt: UInt64 = book.position.nextSequence
     while true {
+      guard passOver(verdicts, &book) else { return true }
       settings.flight.doing(.readingTape, lane: .shadow)
-      let count = turn(&reader, &book, &comparison)
+      let count = turn(&reader, &book, &comparison, poison)
       if count > 0 {
         settings.flight.step(
           .shadowTurn, count: UInt64(count), book.position.nextSequence, at: bulkhead_monotonic_nanoseconds(),
           lane: .shadow)
       }
-      compare(&comparison, table)
+      guard compare(&comparison, table, verdicts, &book) else { return true }
       publish(book, comparison)
       let now = bulkhead_monotonic_nanoseconds()
       let stop = monitor.locked { end.map { (end: $0, deadline: deadline) } }
@@ -153,12 +167,12 @@ final class ShadowThread: @unchecked Sendable {
         book.position.nextSequence >= stop.end || now >= stop.deadline || book.blindness != nil
       {
         // bookd stopped before: what it had to say is there.
-        compare(&comparison, table)
+        _ = compare(&comparison, table, verdicts, &book)
         if book.blindness == nil, book.position.nextSequence != snapshotAt, now < stop.deadline {
           write(book)
         }
         publish(book, comparison)
-        return
+        return false
       }
       if now >= nextSnapshot {
         nextSnapshot = now &+ settings.snapshotInterval
@@ -177,14 +191,16 @@ final class ShadowThread: @unchecked Sendable {
 
   /// Takes what is on the tape, up to a turn's worth.
   private func turn(
-    _ reader: inout TapeReader<SystemTapeFiles>, _ book: inout ShadowBook, _ comparison: inout ProbeComparison
+    _ reader: inout TapeReader<SystemTapeFiles>, _ book: inout ShadowBook,
+    _ comparison: inout ProbeComparison,
+    _ poison: [UInt64]
   ) -> Int {
     let wasBlind = book.blindness != nil
     var count = 0
     do throws(TapeDamage) {
       while count < Self.recordsPerTurn, let record = try reader.next() {
         count += 1
-        if let first = Self.resumption(record, book) { restore(before: first, &book) }
+        if let first = Self.resumption(record, book) { restore(before: first, poison, &book) }
         if let probe = book.take(record) { comparison.add(probe) }
       }
     } catch {
@@ -212,14 +228,14 @@ final class ShadowThread: @unchecked Sendable {
   }
 
   /// The books that the runs before have left, so that these go on from them as bookd's do.
-  private func restore(before first: UInt64, _ book: inout ShadowBook) {
+  private func restore(before first: UInt64, _ poison: [UInt64], _ book: inout ShadowBook) {
     guard let recording = try? SessionRecording.newest(files) else { return }
     let none = ShadowBook(
       capacity: BookCapacity(orders: 1, levels: 1, instruments: 1), channel: settings.channel)
     // The memory of the empty ones goes first.
     book = none
     let found = StoredBooks.restore(
-      recording, files: files, before: first, capacity: settings.capacity,
+      recording, files: files, before: first, passingOver: poison, capacity: settings.capacity,
       says: { say("own books: \($0)") }, pulse: { _ in })
     switch consume found {
     case .some(let stored): book = stored
@@ -228,8 +244,23 @@ final class ShadowThread: @unchecked Sendable {
     }
   }
 
-  private func compare(_ comparison: inout ProbeComparison, _ table: borrowing TableReader) {
-    let found = comparison.advance { sequence in
+  /// What the supervisor has decided to be passed over: false when one of the messages is in the books already.
+  private func passOver(_ verdicts: borrowing TableReader, _ book: inout ShadowBook) -> Bool {
+    guard verdicts.poison(key: 0) != nil else { return true }
+    for record in verdicts.poison where !book.passOver(record.sequence) {
+      say("own books are made anew: bookd passed over sequence \(record.sequence)")
+      return false
+    }
+    return true
+  }
+
+  /// - Returns: false when a difference is explained by a message that is passed over, and in these books.
+  private func compare(
+    _ comparison: inout ProbeComparison, _ table: borrowing TableReader, _ verdicts: borrowing TableReader,
+    _ book: inout ShadowBook
+  ) -> Bool {
+    var advanced = comparison
+    let found = advanced.advance { sequence in
       table.probe(at: sequence, interval: BookProbe.interval).map {
         OtherProbe(
           BookProbe(
@@ -237,10 +268,13 @@ final class ShadowThread: @unchecked Sendable {
           isWhole: $0.isWhole)
       }
     }
-    guard let found else { return }
+    if found != nil, !passOver(verdicts, &book) { return false }
+    comparison = advanced
+    guard let found else { return true }
     say(
       "S1: bookd's books differ from those of the tape: instrument \(found.ours.instrument) behind sequence \(found.ours.sequence) (equal behind \(comparison.agreedThrough))"
     )
+    return true
   }
 
   private func write(_ book: borrowing ShadowBook) {

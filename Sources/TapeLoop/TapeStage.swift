@@ -117,6 +117,7 @@ public struct TapeStage: ~Copyable {
           channel: process.topology.channel.number, run: plan.run,
           snapshotInterval: settings.snapshotIntervalNanoseconds, snapshotsKept: settings.snapshotsKept,
           component: process.component, tablePath: ProbeTable.path(directory: process.directory),
+          poisonPath: PoisonTable.path(directory: process.directory),
           configurationHash: process.configurationHash, flight: control.flight), files: files) : nil
     seek(to: opening.tail, component: process.component)
     var result = writer.start()

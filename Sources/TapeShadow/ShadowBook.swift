@@ -12,6 +12,8 @@ public struct ShadowBook: ~Copyable {
   /// Why these books say nothing about the stream any more; nil as long as they do.
   public private(set) var blindness: String?
   private var hasSession: Bool
+  /// Messages that are not applied: few, if any.
+  private var passedOver: [UInt64] = []
 
   /// Books before the first message.
   public init(capacity: BookCapacity, channel: UInt8) {
@@ -38,6 +40,10 @@ public struct ShadowBook: ~Copyable {
     switch record.kind {
     case MergedRecord.Kind.message:
       guard follows(first) else { return nil }
+      if !passedOver.isEmpty, passedOver.contains(first) {
+        passOver(first, record.payload)
+        return nil
+      }
       let events = builder.counters.events
       builder.replay(
         sequence: first,
@@ -69,6 +75,24 @@ public struct ShadowBook: ~Copyable {
     default: break
     }
     return nil
+  }
+
+  /// This message is not to be applied, as bookd did not.
+  /// - Returns: false when it is in these books already, so that they are others than bookd's.
+  @discardableResult
+  public mutating func passOver(_ sequence: UInt64) -> Bool {
+    if passedOver.contains(sequence) { return true }
+    guard sequence >= position.nextSequence else { return false }
+    passedOver.append(sequence)
+    return true
+  }
+
+  private mutating func passOver(_ sequence: UInt64, _ payload: UnsafeRawBufferPointer) {
+    builder.passOver(
+      sequence: sequence,
+      message: UnsafeRawBufferPointer(rebasing: payload.dropFirst(MergedRecord.messageHeaderBytes)),
+      reason: GapReason.poisonedInput.rawValue, receiveTime: 0, into: &batch)
+    position.advance(to: sequence &+ 1, events: batch)
   }
 
   private mutating func follows(_ sequence: UInt64) -> Bool {

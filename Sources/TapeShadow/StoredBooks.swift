@@ -11,14 +11,20 @@ public enum StoredBooks {
   /// The books of a session as they were in front of a message, or as near to it as the tape goes.
   /// - Parameters:
   ///   - end: the first message that is not to be part of them.
+  ///   - passedOver: messages that are not applied, beside those that were written down for the session. No snapshot behind
+  ///     one of them is used: it may have been made with it.
   ///   - says: what was used, and what was not and why.
   ///   - pulse: called every few milliseconds with the number that is due.
   /// - Returns: nil when there is no right snapshot and the tape does not begin with the session.
   public static func restore<Files: TapeFiles>(
-    _ recording: SessionRecording, files: Files, before end: UInt64, capacity: BookCapacity,
-    says: (String) -> Void, pulse: (UInt64) -> Void
+    _ recording: SessionRecording, files: Files, before end: UInt64,
+    passingOver passedOver: [UInt64] = [], capacity: BookCapacity, says: (String) -> Void,
+    pulse: (UInt64) -> Void
   ) -> ShadowBook? {
-    guard var book = beginning(recording, files, before: end, capacity, says) else { return nil }
+    let poison = passedOver + PoisonStore(files: files).sequences(of: recording.session)
+    let latest = min(end, poison.min() ?? end)
+    guard var book = beginning(recording, files, before: latest, capacity, says) else { return nil }
+    for sequence in poison { book.passOver(sequence) }
     var count = 0
     do throws(TapeDamage) {
       var reader = try SessionReader(files: files, recording: recording, from: book.position.nextSequence)

@@ -43,6 +43,9 @@ public struct Topology: Sendable {
   /// Where the recorder's files of this instance lie; `nil` without a tape.
   public var tapeDirectory: String? { tape.map { "\($0.directory)/\(host.instance)" } }
 
+  /// Where messages that kill their reader are written down.
+  public var poisonDirectory: String { tapeDirectory ?? "/var/lib/bulkhead/\(host.instance)" }
+
   /// The directory of a tape from which a set that has lost its rings goes on; `nil` where it does not. Books made from a
   /// tape follow neither another policy about errors than `alarm` nor the venue's images: those bring a late start up to date
   /// by themselves.

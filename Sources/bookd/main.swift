@@ -1,3 +1,4 @@
+import BookLoop
 import StageRuntime
 
 // bookd: the gapless stream in, order books and their events out.

@@ -1,6 +1,7 @@
 import ShmRing
 import StageRecords
 import StageRuntime
+import Supervision
 
 /// What earlier supervisors of this set did, as the status ring still tells: restarts count on, so that budgets do not
 /// multiply by the deaths of supervisors, and what was left down stays down.
@@ -8,6 +9,8 @@ struct RestartHistory {
   /// Instants of the restarts of each component, oldest first.
   private(set) var restarts: [String: [UInt64]] = [:]
   private(set) var leftDown: Set<String> = []
+  /// What each component has died of, with a message at hand.
+  private(set) var poison: [String: PoisonWatch] = [:]
 
   /// An empty one: of a new set.
   init() {}
@@ -36,6 +39,10 @@ struct RestartHistory {
         }
         leftDown.remove(record.component)
         known.insert(record.component)
+      case .died:
+        guard let cause = ExitCause(code: record.cause, number: record.code) else { break }
+        _ = poison[record.component, default: PoisonWatch()].died(
+          cause, sequence: record.value)
       case .leftDown: leftDown.insert(record.component)
       default: break
       }

@@ -33,12 +33,15 @@ struct StatusJournal: ~Copyable {
     note(record)
   }
 
-  mutating func noteDeath(of component: String, _ cause: ExitCause, pid: Int32, epoch: UInt64) {
+  mutating func noteDeath(
+    of component: String, _ cause: ExitCause, pid: Int32, epoch: UInt64, atHand: UInt64 = 0
+  ) {
     var record = SupervisionRecord(.died, component: component, instant: bulkhead_monotonic_nanoseconds())
     record.pid = pid
     record.epoch = epoch
     record.cause = cause.code
     record.code = cause.number
+    record.value = atHand
     note(record)
   }
 }

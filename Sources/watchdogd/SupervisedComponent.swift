@@ -15,6 +15,8 @@ final class SupervisedComponent {
   /// Handed to each incarnation as descriptors 3, 4, …
   var sockets: [Int32] = []
   var supervision: ComponentSupervision
+  /// Whether something that it reads kills it.
+  var poison: PoisonWatch
   /// How it does, seen from outside.
   let watch: ComponentWatch
   /// When its process was sent SIGKILL because it no longer answered (CLOCK_MONOTONIC, ns); 0 otherwise.
@@ -62,6 +64,7 @@ final class SupervisedComponent {
       backoff: RestartBackoff(
         first: stage.restartBackoffNanoseconds, seed: bulkhead_monotonic_nanoseconds()),
       isDown: history.leftDown.contains(stage.name))
+    poison = history.poison[stage.name] ?? PoisonWatch()
     control = try ControlPage.attach(
       directory: topology.host.directory, component: stage.name, access: .readOnly)
     watch = try ComponentWatch(stage: stage, of: topology)
@@ -81,6 +84,9 @@ final class SupervisedComponent {
 
   /// The process that wrote the control page last; nil before the first.
   var lastPid: pid_t? { control.pid > 0 ? control.pid : nil }
+
+  /// The message that the current process has at hand, or had when it died; 0 for none.
+  var inputAtHand: UInt64 { pid > 0 && control.pid == pid ? control.inputAtHand : 0 }
 
   /// When the current incarnation said READY, the first time that this is seen; nil otherwise.
   func takeReadiness() -> UInt64? {

@@ -23,6 +23,7 @@ extension Supervisor {
     let pid = component.pid
     let epoch = component.epoch
     let fencedAt = component.fencedAt
+    let atHand = component.inputAtHand
     guard let cause = component.reapIfDead(&memory) else { return }
     control.flight.note(.died, count: UInt64(cause.code), UInt64(index), UInt64(pid))
     component.watch.end()
@@ -35,7 +36,7 @@ extension Supervisor {
       record.value = record.instant &- fencedAt
       journal.note(record)
     }
-    journal.noteDeath(of: component.name, cause, pid: pid, epoch: epoch)
+    journal.noteDeath(of: component.name, cause, pid: pid, epoch: epoch, atHand: atHand)
     if launcher.isShared, cause == .requested {
       // A stage ends so only when it is asked to; and that was not this process.
       if launcher.isSetStopping() { setStopSeenAt = now }
@@ -44,6 +45,9 @@ extension Supervisor {
       if component.endedWithSet { return }
       return narrate(
         "watchdogd: \(component.name) was stopped from outside, and stays down until it is started so")
+    }
+    if let causes = component.poison.died(cause, sequence: atHand) {
+      quarantine(atHand, of: component, causes)
     }
     respond(to: cause, of: component)
   }

@@ -37,6 +37,7 @@ final class Supervisor {
   private(set) var components: [SupervisedComponent] = []
   var journal: StatusJournal
   var actions: SafetyActions
+  var poison: PoisonList
   var holds: TrustHolds
   var memory = MemoryKills()
   private var clock = WatchClock(longestStep: longestStepNanoseconds)
@@ -64,6 +65,7 @@ final class Supervisor {
       journal = try StatusJournal(directory: directory, configurationHash: hash)
       actions = try SafetyActions(
         topology: topology, configurationHash: hash, supervisorEpoch: control.epoch &+ 1)
+      poison = try PoisonList(directory: directory, configurationHash: hash)
       holds = Self.holders(of: topology)
       let history = isAdopting ? RestartHistory(directory: directory) : RestartHistory()
       for stage in topology.stages {

@@ -6,7 +6,7 @@ import XCTest
 /// and its books are those of the whole day (D-07).
 final class ColdStartTests: XCTestCase {
   private static let day = [
-    "--generate", "300000", "--instruments", "500", "--seed", "31", "--rate", "60000",
+    "--generate", "180000", "--instruments", "500", "--seed", "31", "--rate", "90000",
   ]
 
   /// A tape's folder, and a set that was killed in the midst of its day.
@@ -70,13 +70,13 @@ final class ColdStartTests: XCTestCase {
   /// so that the second time the tape is of two runs.
   func testTheStreamGoesOnWhereTheTapeEnds() throws {
     let set = DeadSet()
-    try set.die(at: 60_000)
-    try set.die(at: 140_000, Self.day + DeadSet.hole(1, 60_000))
-    let run = try set.live(Self.day + DeadSet.hole(1, 150_000))
+    try set.die(at: 40_000)
+    try set.die(at: 90_000, Self.day + DeadSet.hole(1, 40_000))
+    let run = try set.live(Self.day + DeadSet.hole(1, 110_000))
     let finished = try run.finish()
     finished.expectCorrect()
     let start = try continuedAt(finished)
-    finished.expect(start > 140_000, "from the end of the second run: \(start)")
+    finished.expect(start > 90_000, "from the end of the second run: \(start)")
     finished.expect(
       finished.errors.contains("bookd: the books are those behind sequence \(start - 1)"), "bookd")
     finished.expect(
@@ -87,9 +87,9 @@ final class ColdStartTests: XCTestCase {
   /// What the venue does not have any more is an explicit gap, and the books are marked.
   func testWhatCannotBeRecoveredIsAGap() throws {
     let set = DeadSet()
-    try set.die(at: 60_000)
+    try set.die(at: 40_000)
     let run = try set.live(
-      Self.day + DeadSet.hole(1, 150_000) + ["--retransmission", "off"])
+      Self.day + DeadSet.hole(1, 110_000) + ["--retransmission", "off"])
     let finished = try run.finish()
     let start = try continuedAt(finished)
     finished.expect(finished.report.verdict, "incomplete", "verdict")
@@ -99,7 +99,7 @@ final class ColdStartTests: XCTestCase {
       finished.expect(gap.first, due, "the next gap")
       due = gap.last + 1
     }
-    finished.expect(due > 149_000 && due < 160_000, "gaps up to where the lines speak again: \(due)")
+    finished.expect(due > 109_000 && due < 120_000, "gaps up to where the lines speak again: \(due)")
     finished.expect(finished.report.staleInstruments > 0, "stale instruments")
     finished.expectOrdered()
     finished.expectDigests()
@@ -108,7 +108,7 @@ final class ColdStartTests: XCTestCase {
   /// Without a snapshot that is right, the tape is played from its beginning.
   func testDamagedSnapshots() throws {
     let set = DeadSet()
-    try set.die(at: 60_000)
+    try set.die(at: 40_000)
     var spoilt = 0
     for name in try FileManager.default.contentsOfDirectory(atPath: set.tape) where name.hasSuffix(".image") {
       var bytes = try Data(contentsOf: URL(fileURLWithPath: "\(set.tape)/\(name)"))
@@ -125,7 +125,7 @@ final class ColdStartTests: XCTestCase {
   /// A tape of another session has nothing to do with today's.
   func testAnotherSession() throws {
     let set = DeadSet()
-    try set.die(at: 60_000)
+    try set.die(at: 40_000)
     let other = ["--generate", "50000", "--instruments", "500", "--seed", "32"]
     let finished = try set.live(other).finish()
     finished.expectCorrect()

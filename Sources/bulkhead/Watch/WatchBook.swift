@@ -91,7 +91,9 @@ struct WatchBook {
       if header.instrument != 0, body[2] == 1 { removeAll() }
       // A channel that is live again is so with every book.
       if header.instrument == 0, reason == nil, body[2] == 0 { bookReason = nil }
-    case .gap: channelReason = channelReason ?? TrustReason.gap.rawValue
+    // The gap of one instrument is followed by its own trust event.
+    case .gap where header.instrument == 0: channelReason = channelReason ?? TrustReason.gap.rawValue
+    case .gap: bookReason = bookReason ?? TrustReason.gap.rawValue
     case .endOfSession: hasEnded = true
     case .definition, .level, .bestPrices, .tradeBroken, .tradingState, .notice, nil: break
     }

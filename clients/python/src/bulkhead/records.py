@@ -36,6 +36,11 @@ GAP_REASONS = (
     "window exceeded",
     "ring overrun",
     "restart without state",
+    "retransmission unavailable",
+    "snapshot unavailable",
+    "session over",
+    "replaced by snapshot",
+    "poisoned input",
 )
 
 
@@ -182,7 +187,7 @@ class Trust(Event):
 
 @dataclass(slots=True)
 class Gap(Event):
-    """Venue messages that are lost for good. The whole channel is stale from here on."""
+    """Venue messages lost for good. The whole channel is stale from here on; with an instrument, that one alone."""
 
     first: int
     last_lost: int

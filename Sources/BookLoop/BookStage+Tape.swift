@@ -41,7 +41,7 @@ extension BookStage {
       // The memory of the empty books goes before that of the others is asked for.
       builder = BookBuilder(
         capacity: BookCapacity(orders: 1, levels: 1, instruments: 1), channel: channel)
-      let stored = storage.restore(before: first) { due in
+      let stored = storage.restore(before: first, passingOver: poison.sequences) { due in
         control.setAppliedSequence(due &- 1)
         control.beat()
       }

@@ -44,27 +44,35 @@ struct StoredState: ~Copyable {
 
     /// The newest state of these rings' stream that is not ahead of what is out; nil when there is none that can be used.
     /// What is not what it should be is named and passed over.
-    /// - Parameter publishedThrough: events up to and including this message are out. A later state could not make those in
-    ///   between again.
-    func find(publishedThrough: UInt64) -> StoredState? {
+    /// - Parameters:
+    ///   - publishedThrough: events up to and including this message are out. A later state could not make those in between
+    ///     again.
+    ///   - passedOver: messages that are not applied.
+    func find(publishedThrough: UInt64, passingOver passedOver: [UInt64]) -> StoredState? {
       guard publishedThrough > 0, hasSnapshots,
         let page = try? ControlPage.attach(directory: directory, component: recorder, access: .readOnly),
         let recording = recording(), let leg = recording.legs.last,
         // The run was numbered anew with the rings, so what it recorded is these rings' stream.
         leg.run == page.value(TapeCounter.run)
       else { return nil }
+      let latest = min(publishedThrough + 1, passedOver.first ?? .max)
       let newest = try? SnapshotStore(files: files).list().last {
-        recording.holds($0) && $0.nextSequence <= publishedThrough + 1
+        recording.holds($0) && $0.nextSequence <= latest
       }
       // Without a snapshot only what is older than the rings is read here; the rest follows as from any state.
-      guard newest != nil || leg.first > 1 else { return nil }
-      return restore(recording, before: newest.map(\.nextSequence) ?? leg.first) { _ in }
+      guard newest != nil || leg.first > 1 || !passedOver.isEmpty else { return nil }
+      return restore(recording, before: newest.map(\.nextSequence) ?? leg.first, passingOver: passedOver) {
+        _ in
+      }
     }
 
     /// The state in front of the message with which these rings' stream begins.
     /// - Parameter pulse: called every few milliseconds with the number that is due.
-    func restore(before end: UInt64, pulse: (UInt64) -> Void) -> StoredState? {
-      recording().flatMap { restore($0, before: end, pulse: pulse) }
+    func restore(
+      before end: UInt64, passingOver passedOver: [UInt64], pulse: (UInt64) -> Void
+    ) -> StoredState? {
+      guard let recording = recording() else { return nil }
+      return restore(recording, before: end, passingOver: passedOver, pulse: pulse)
     }
 
     private func recording() -> SessionRecording? {
@@ -78,10 +86,11 @@ struct StoredState: ~Copyable {
     }
 
     private func restore(
-      _ recording: SessionRecording, before end: UInt64, pulse: (UInt64) -> Void
+      _ recording: SessionRecording, before end: UInt64, passingOver passedOver: [UInt64],
+      pulse: (UInt64) -> Void
     ) -> StoredState? {
       let found = StoredBooks.restore(
-        recording, files: files, before: end, capacity: capacity,
+        recording, files: files, before: end, passingOver: passedOver, capacity: capacity,
         says: { narrate("\(component): \($0)") }, pulse: pulse)
       guard let found else { return nil }
       let next = found.position.nextSequence

@@ -4,7 +4,7 @@ import Glibc
 import OrderBook
 import ShmRing
 import StageRecords
-import StageRuntime
+public import StageRuntime
 import Tape
 import Topology
 
@@ -15,7 +15,7 @@ import Topology
 /// snapshot and the tape behind it where a recorder keeps them, otherwise from the beginning; and from the merged ring. When
 /// neither reaches back far enough, the part that is missing is published as a gap and every book is stale: the stream
 /// goes on, but says so.
-struct BookStage: ~Copyable {
+public struct BookStage: ~Copyable {
   /// Messages between two looks at clock and control page.
   private static let messagesPerTurn = 256
   /// Records taken from the ring before the first of them is applied, so that their cache misses overlap.
@@ -61,12 +61,14 @@ struct BookStage: ~Copyable {
   var nextExpected: UInt64 = 1
   private var inputLaps: UInt64 = 0
   private var applied: UInt64 = 0
-  private var newestStamp: UInt64 = 0
+  var newestStamp: UInt64 = 0
   var hasCaughtUp: Bool
   private var nextReport: UInt64 = 0
   private var outOfOrder: UInt64 = 0
   /// What a state is restored from and with, should the stream turn out to have begun before the rings did.
   let storage: StoredState.Source?
+  /// Messages that are not applied, because they kill.
+  var poison: PoisonedInput
   private let policy: ErrorPolicy
   private var health = BookHealth()
   /// A second session has begun on this set, which this version does not follow: everything of it is refused.
@@ -74,7 +76,9 @@ struct BookStage: ~Copyable {
   /// Counters as the predecessor left them.
   private let base: CounterBase
 
-  init(process: borrowing StageProcess) {
+  /// Attaches to the rings and pages of the set, and prepares what a successor has to make up for.
+  /// - Parameter planted: a fault, for tests.
+  public init(process: borrowing StageProcess, planted: PlantedFault? = nil) {
     let topology = process.topology
     do {
       control = try ControlPage.attach(
@@ -101,8 +105,9 @@ struct BookStage: ~Copyable {
     input = process.consumer("merged", start: .oldest)
     publishedThrough = output.newestSequence
     hasCaughtUp = publishedThrough == 0
+    poison = PoisonedInput(process, planted: planted)
     storage = StoredState.Source(process, capacity: capacity)
-    if let stored = storage?.find(publishedThrough: publishedThrough) {
+    if let stored = storage?.find(publishedThrough: publishedThrough, passingOver: poison.sequences) {
       control.flight.note(.restored, stored.nextSequence)
       nextExpected = stored.nextSequence
       knownBefore = stored.nextSequence
@@ -134,7 +139,7 @@ struct BookStage: ~Copyable {
   }
 
   /// Runs until asked to stop, then applies what is still on the merged ring.
-  mutating func run() {
+  public mutating func run() {
     switch idleStrategy {
     case .spin: run(SpinWait())
     case .yield: run(YieldWait())
@@ -207,6 +212,7 @@ struct BookStage: ~Copyable {
       builder.prefetch(UnsafeBufferPointer(start: messages.baseAddress, count: count))
     }
     for index in 0..<count { take(kinds[index], lengths[index], buffer + index &* recordRoom) }
+    control.setInputAtHand(0)
     return count
   }
 
@@ -237,6 +243,7 @@ struct BookStage: ~Copyable {
     switch kind {
     case MergedRecord.Kind.message where bytes >= MergedRecord.messageHeaderBytes:
       let sequence = record.load(as: UInt64.self)
+      control.setInputAtHand(sequence)
       if sequence != nextExpected {
         guard sequence > nextExpected else { return refuse(sequence) }
         declareLoss(before: sequence)
@@ -245,6 +252,7 @@ struct BookStage: ~Copyable {
       newestStamp = record.load(fromByteOffset: 8, as: UInt64.self)
       let message = UnsafeRawBufferPointer(
         start: record + MergedRecord.messageHeaderBytes, count: bytes &- MergedRecord.messageHeaderBytes)
+      if sequence >= poison.next, passesOver(sequence, message) { return }
       if sequence > publishedThrough {
         builder.apply(sequence: sequence, receiveTime: newestStamp, message: message, into: &events)
       } else {
@@ -290,6 +298,7 @@ struct BookStage: ~Copyable {
       endSession()
     case MergedRecord.Kind.sessionStart where bytes >= MergedRecord.sessionBytes:
       let first = record.load(as: UInt64.self)
+      poison.noteSession(record + 8)
       if nextExpected == 1, first > 1 { return resumeSession(at: first) }
       // After a merge restart the same session may be announced again, at the number that is due.
       if nextExpected > 1, first < nextExpected, first >= knownBefore { refuseSession() }
