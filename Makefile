@@ -19,6 +19,7 @@ TARGET =
 .PHONY: book-oracle book-oracle-short
 .PHONY: test-python-client python-wheel man test-view
 .PHONY: test-python-client python-wheel test-systemd man
+.PHONY: test-page install-view-tools page
 
 help:
 	@echo "make run    build and run the demonstration: a generated day over two lossy lines"
@@ -42,6 +43,8 @@ help:
 	@echo "make test-python-client  the Python client's wheel in a clean environment, against mock and real servers"
 	@echo "make test-view  viewd beside a running set: metrics under promtool, hostile clients, kills"
 	@echo "make test-systemd  the rendered units under a real systemd, in a container (needs root)"
+	@echo "make page   the demonstration at a pace that can be watched, with the operator's page"
+	@echo "make test-page  the page in headless Chromium: screenshots, kills, books"
 	@echo "make python-wheel  build that wheel into .build/python"
 	@echo "make drill-pauses  stop every stage for a sweep of times, judge when the ladder fires"
 	@echo "make man    manual pages of the commands, into .build/man/man1"
@@ -61,6 +64,7 @@ check:
 	swift format lint --strict --recursive Package.swift Sources Tests Fuzz
 	scripts/check-imports
 	scripts/embed-topology --check
+	scripts/embed-page --check
 
 # The ring's loops as the compiler made them: no call but to the named slow paths, and so many instructions a record.
 check-loops: build
@@ -133,6 +137,19 @@ pipeline-test: build
 test-view: build
 	@scripts/bootstrap --view
 	BULKHEAD_BIN=$(CURDIR)/$(BIN) $(BULKHEAD_PYTHON) Tests/clients/view_checks.py
+
+# The operator's page in headless Chromium: screenshots, kills, contact, the JavaScript client's books. A set of its own; three minutes.
+# ARGUMENTS=--no-times on a busy machine. Skipped, with the reason, where Chromium is not installed (scripts/bootstrap --view installs it).
+test-page: build
+	BULKHEAD_BIN=$(CURDIR)/$(BIN) $(BULKHEAD_PYTHON) Tests/clients/page_checks.py --output .build/page $(ARGUMENTS) || [ $$? = 77 ]
+
+install-view-tools:
+	@scripts/bootstrap --view
+
+# The demonstration at a pace that can be watched, with the operator's page on http://127.0.0.1:9464/.
+page: build
+	$(BIN)/bulkhead run --generate 5000000 --seed 7 --instruments 1000 --rate 40000 --impair 'A:loss=1%;B:loss=1%' \
+	  --set view.enabled=true
 
 # The Python client, from its built wheel in a clean environment, against a mock server and real processes.
 # EXTRAS=--extras also tests pandas, polars and pyarrow, from the network. ARGUMENTS go to unittest.

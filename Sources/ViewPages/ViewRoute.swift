@@ -51,6 +51,12 @@ public struct PageFile: Equatable, Sendable {
   /// All of them; nothing else is served, from nowhere else.
   public static let all = [
     PageFile(path: "/", contentType: "text/html; charset=utf-8", text: EmbeddedPage.index),
+    PageFile(path: "/page.css", contentType: "text/css; charset=utf-8", text: EmbeddedPage.style),
+    PageFile(path: "/page.js", contentType: "text/javascript; charset=utf-8", text: EmbeddedPage.script),
+    PageFile(path: "/drawing.js", contentType: "text/javascript; charset=utf-8", text: EmbeddedPage.drawing),
+    PageFile(path: "/ladder.js", contentType: "text/javascript; charset=utf-8", text: EmbeddedPage.ladder),
+    PageFile(path: "/bulkhead.js", contentType: "text/javascript; charset=utf-8", text: EmbeddedPage.client),
+    PageFile(path: "/icon.svg", contentType: "image/svg+xml", text: EmbeddedPage.icon),
   ]
 
   /// The page may load from viewd alone, and speak to viewd and to pubd.

@@ -135,7 +135,9 @@ final class Supervisor {
     bringUp()
     if !isAdopting { actions.lift(bulkhead_monotonic_nanoseconds()) }
     control.setState(.ready)
-    if !isAdopting { narrate("watchdogd: all \(components.count) stages READY") }
+    if !isAdopting {
+      narrate("watchdogd: all \(components.count { $0.name != topology.viewStage }) stages READY")
+    }
     let result = bulkhead_become_realtime(Self.realTimePriority)
     if result < 0 {
       narrate(

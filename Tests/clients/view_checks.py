@@ -28,7 +28,7 @@ PROMTOOL = shutil.which("promtool")
 class Set:
     """One `bulkhead run` with a view, on groups and ports of its own."""
 
-    def __init__(self, arguments=(), settings=()):
+    def __init__(self, arguments=(), settings=(), view_port=0, publish_port=0):
         pid = os.getpid()
         self.name = f"view-{pid}"
         group = f"239.255.{64 + (pid >> 8 & 63)}.{pid & 0xFE}"
@@ -37,8 +37,8 @@ class Set:
         overrides = [
             f"host.instance={self.name}", f"channel.line.a.group={group}", f"channel.line.b.group={other}",
             f"channel.line.a.port={base}", f"channel.line.b.port={base + 1}",
-            f"channel.retransmission.port={base + 2}", f"channel.snapshot.port={base + 3}", "publish.port=0",
-            "view.enabled=true", "view.port=0", "ring.merged.cells=1048576", "ring.book.cells=2097152",
+            f"channel.retransmission.port={base + 2}", f"channel.snapshot.port={base + 3}", f"publish.port={publish_port}",
+            "view.enabled=true", f"view.port={view_port}", "ring.merged.cells=1048576", "ring.book.cells=2097152",
             "capacity.orders=262144", "capacity.levels=262144", *settings,
         ]
         command = [str(BIN / "bulkhead"), "run", "--quiet", "--json"]
@@ -167,7 +167,8 @@ def set_of(values):
 
 
 def check_pages(set, checks):
-    for path, kind in [("/", "text/html"),
+    for path, kind in [("/", "text/html"), ("/page.js", "text/javascript"), ("/page.css", "text/css"),
+                       ("/bulkhead.js", "text/javascript"), ("/icon.svg", "image/svg"),
                        ("/v1/status", "application/json"),
                        ("/healthz", "text/plain"), ("/readyz", "text/plain")]:
         response, body = set.get(path)
@@ -198,6 +199,47 @@ def raw(set, data, seconds=2.0):
                     return answer
         except OSError:
             return None
+
+
+def check_prometheus(set, checks):
+    """A real Prometheus scrapes the set, with the rules that are shipped."""
+    program = shutil.which("prometheus")
+    if not program:
+        checks.skip("a real Prometheus: it is not installed (scripts/bootstrap --view)")
+        return
+    with socket.socket() as link:
+        link.bind(("127.0.0.1", 0))
+        port = link.getsockname()[1]
+    with tempfile.TemporaryDirectory(prefix="bulkhead-prometheus-") as folder:
+        config = pathlib.Path(folder) / "prometheus.yml"
+        config.write_text(
+            "global: {scrape_interval: 1s, evaluation_interval: 1s}\n"
+            f"rule_files: ['{ROOT}/deploy/prometheus/alerts.yml']\n"
+            "scrape_configs:\n  - job_name: bulkhead\n    static_configs: [{targets: ['127.0.0.1:%d']}]\n" % set.port)
+        process = subprocess.Popen(
+            [program, f"--config.file={config}", f"--storage.tsdb.path={folder}/data",
+             f"--web.listen-address=127.0.0.1:{port}"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        try:
+            def ask(path):
+                link = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
+                link.request("GET", path)
+                body = link.getresponse().read()
+                link.close()
+                return json.loads(body)["data"]
+
+            def scraped():
+                rate = ask("/api/v1/query?query=rate(bulkhead_book_messages_total%5B10s%5D)")["result"]
+                return rate and float(rate[0]["value"][1]) > 0
+            set.wait(scraped, "a rate in Prometheus")
+            target = ask("/api/v1/targets")["activeTargets"][0]
+            checks.expect(target["health"] == "up", "a real Prometheus scrapes viewd", target["lastError"])
+            time.sleep(3)
+            rules = ask("/api/v1/rules")["groups"][0]["rules"]
+            bad = [rule["name"] for rule in rules if rule["health"] != "ok"]
+            checks.expect(len(rules) > 20 and not bad, f"and evaluates {len(rules)} rules", str(bad))
+        finally:
+            process.terminate()
+            process.wait(20)
 
 
 def check_hostile(set, checks):
@@ -270,6 +312,7 @@ def main():
         check_pages(set, checks)
         check_metrics(set, checks)
         rules_checks.run(set.get("/metrics")[1].decode(), checks.expect)
+        check_prometheus(set, checks)
         check_hostile(set, checks)
         check_kill(set, checks)
         report = set.finish()

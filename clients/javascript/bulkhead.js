@@ -1,0 +1,582 @@
+/**
+ * Bulkhead's published stream, protocol 1 (docs/PUBLISH_PROTOCOL.md), in one file without dependencies: an ES module for
+ * browsers, and for any runtime with a WebSocket.
+ *
+ *     import { BulkheadClient } from "./bulkhead.js";
+ *     const client = new BulkheadClient("ws://127.0.0.1:9443", { onReconnect: (proof) => console.log(proof) });
+ *     client.subscribe(["AAPL"], { channels: ["levels", "trades", "status", "defs"] });
+ *     client.book("AAPL").bids(10);          // [{price, size, orders}], best first
+ *     client.trustworthy("AAPL");            // {ok, reason, age}
+ *
+ * A connection that is lost is made again. The client then goes on behind the last event that it has, by cursor, where the
+ * server can do that; the proof that nothing was missed is the unbroken chain of the replayed frames and their count. Where
+ * it cannot, the exact range that was missed is told, and the books start from new snapshots.
+ */
+
+export const CHANNELS = ["orders", "levels", "bbo", "trades", "status", "defs"];
+
+export const KIND = Object.freeze({
+  definition: 1, orderAdd: 2, orderReduce: 3, orderDelete: 4, orderExecute: 5, level: 6, bestPrices: 7, trade: 8,
+  tradeBroken: 9, tradingState: 10, notice: 11, trust: 12, gap: 13, endOfSession: 14,
+});
+
+const TEMPLATE = Object.freeze({
+  events: 1, snapshotBegin: 2, snapshotOrders: 3, snapshotEnd: 4, heartbeat: 5, status: 6, replay: 7,
+});
+
+const SELL = 1;
+const STALE = 4;
+const MESSAGE_CONTINUES = 1;
+const INPUT = ["live", "stale", "catching up", "halted"];
+const REASONS = [
+  "", "gap", "unknown reference", "duplicate reference", "quantity exceeded", "wrong instrument", "capacity",
+  "malformed message",
+];
+
+/** What breaks the protocol; the connection is given up and made again. */
+export class ProtocolError extends Error {}
+
+/** One event, its body decoded by kind. Numbers are integers; references and match numbers are BigInt. */
+export function decodeEvent(view, offset) {
+  const length = view.getUint16(offset, true);
+  const kind = view.getUint8(offset + 2);
+  const at = offset + 8;
+  const body = at + 32;
+  const event = {
+    kind,
+    sequence: number(view, at),
+    venueTime: number(view, at + 8),
+    receiveTime: number(view, at + 16),
+    instrument: view.getUint32(at + 24, true),
+    index: view.getUint16(at + 28, true),
+    channel: view.getUint8(at + 30),
+    flags: view.getUint8(at + 31),
+    bytes: 8 + ((length + 7) & ~7),
+  };
+  event.sell = (event.flags & SELL) !== 0;
+  event.stale = (event.flags & STALE) !== 0;
+  // A body may have grown at its end; one that is shorter than its kind is none.
+  const need = BODY_BYTES[kind];
+  if (need === undefined) return event;
+  if (length < 32 + need) throw new ProtocolError(`event of kind ${kind} has ${length} bytes`);
+  BODY[kind](view, body, event);
+  return event;
+}
+
+const BODY_BYTES = { 1: 24, 2: 24, 3: 24, 4: 24, 5: 40, 6: 24, 7: 32, 8: 32, 9: 8, 10: 8, 11: 8, 12: 24, 13: 24, 14: 16 };
+
+const BODY = {
+  1: (v, o, e) => { e.symbol = text(v, o, 8); e.roundLot = v.getUint32(o + 8, true); },
+  2: (v, o, e) => { e.reference = v.getBigUint64(o, true); e.price = signed(v, o + 8); e.quantity = number(v, o + 16); },
+  3: (v, o, e) => { e.reference = v.getBigUint64(o, true); e.remaining = number(v, o + 8); e.reduced = number(v, o + 16); },
+  4: (v, o, e) => { e.reference = v.getBigUint64(o, true); e.price = signed(v, o + 8); e.quantity = number(v, o + 16); },
+  5: (v, o, e) => {
+    e.reference = v.getBigUint64(o, true);
+    e.price = signed(v, o + 8);
+    e.quantity = number(v, o + 16);
+    e.remaining = number(v, o + 24);
+    e.match = v.getBigUint64(o + 32, true);
+  },
+  6: (v, o, e) => { e.price = signed(v, o); e.size = number(v, o + 8); e.orders = v.getUint32(o + 16, true); },
+  7: (v, o, e) => {
+    e.bid = signed(v, o);
+    e.bidSize = number(v, o + 8);
+    e.ask = signed(v, o + 16);
+    e.askSize = number(v, o + 24);
+  },
+  8: (v, o, e) => {
+    e.price = signed(v, o);
+    e.quantity = number(v, o + 8);
+    e.match = v.getBigUint64(o + 16, true);
+    e.type = v.getUint8(o + 24);
+    e.printable = v.getUint8(o + 25) !== 0;
+  },
+  9: (v, o, e) => { e.match = v.getBigUint64(o, true); },
+  10: (v, o, e) => { e.source = text(v, o, 1); e.state = text(v, o + 1, 1); e.reason = text(v, o + 4, 4); },
+  11: (v, o, e) => { e.type = text(v, o, 1); },
+  12: (v, o, e) => {
+    e.trust = v.getUint8(o);
+    e.reason = v.getUint8(o + 1);
+    e.scope = v.getUint8(o + 2);
+    e.first = number(v, o + 8);
+    e.last = number(v, o + 16);
+  },
+  13: (v, o, e) => { e.first = number(v, o); e.last = number(v, o + 8); e.reason = number(v, o + 16); },
+  14: (v, o, e) => { e.applied = number(v, o); e.lost = number(v, o + 8); },
+};
+
+/** Exact up to 2^53, which no sequence number, size or time of a day comes near. */
+function number(view, offset) { return view.getUint32(offset, true) + view.getUint32(offset + 4, true) * 4294967296; }
+function signed(view, offset) { return view.getUint32(offset, true) + view.getInt32(offset + 4, true) * 4294967296; }
+
+function text(view, offset, bytes) {
+  let result = "";
+  for (let i = 0; i < bytes; i += 1) {
+    const byte = view.getUint8(offset + i);
+    if (byte !== 0) result += String.fromCharCode(byte);
+  }
+  return result.trimEnd();
+}
+
+/** One instrument's book as its events tell it. Prices are in the venue's units (ITCH: 1/10000). */
+export class Book {
+  constructor(instrument) {
+    this.instrument = instrument;
+    this.symbol = "";
+    this.changes = 0;
+    this.changedAt = 0;
+    this.clear();
+    this.lastTrade = null;
+    this.tradingState = "";
+    this.stale = false;
+    this.staleReason = "";
+    this.quarantined = false;
+    this.sequence = 0;
+    this.complete = false;
+  }
+
+  clear() {
+    this.orders = new Map();
+    this.sides = [new Map(), new Map()];
+  }
+
+  /** The best levels of a side, best first: price, size, number of orders. */
+  bids(depth = 10) { return this.#levels(0, depth, (a, b) => b - a); }
+  asks(depth = 10) { return this.#levels(1, depth, (a, b) => a - b); }
+
+  #levels(side, depth, order) {
+    const prices = [...this.sides[side].keys()].sort(order).slice(0, depth);
+    return prices.map((price) => ({ price, ...this.sides[side].get(price) }));
+  }
+
+  #change(side, price, size, orders) {
+    const levels = this.sides[side];
+    const level = levels.get(price) ?? { size: 0, orders: 0 };
+    level.size += size;
+    level.orders += orders;
+    if (level.orders <= 0) levels.delete(price); else levels.set(price, level);
+  }
+
+  #remove(reference, quantity, gone) {
+    const order = this.orders.get(reference);
+    if (order === undefined) return;
+    order.quantity -= quantity;
+    const ends = gone || order.quantity <= 0;
+    this.#change(order.side, order.price, gone ? -(order.quantity + quantity) : -quantity, ends ? -1 : 0);
+    if (ends) this.orders.delete(reference);
+  }
+
+  apply(event, now) {
+    this.sequence = event.sequence;
+    this.changes += 1;
+    this.changedAt = now;
+    const side = event.sell ? 1 : 0;
+    switch (event.kind) {
+      case KIND.definition: this.symbol = event.symbol; break;
+      case KIND.orderAdd:
+        this.orders.set(event.reference, { side, price: event.price, quantity: event.quantity });
+        this.#change(side, event.price, event.quantity, 1);
+        break;
+      case KIND.orderReduce: this.#remove(event.reference, event.reduced, event.remaining === 0); break;
+      case KIND.orderDelete: this.#remove(event.reference, event.quantity, true); break;
+      case KIND.orderExecute:
+        this.#remove(event.reference, event.quantity, event.remaining === 0);
+        this.lastTrade = { price: event.price, quantity: event.quantity, sequence: event.sequence };
+        break;
+      case KIND.level:
+        if (event.size === 0) this.sides[side].delete(event.price);
+        else this.sides[side].set(event.price, { size: event.size, orders: event.orders });
+        break;
+      case KIND.trade:
+        this.lastTrade = { price: event.price, quantity: event.quantity, sequence: event.sequence };
+        break;
+      case KIND.tradingState: this.tradingState = event.state; break;
+      case KIND.trust:
+        this.stale = event.trust !== 0;
+        this.staleReason = this.stale ? REASONS[event.reason] ?? `reason ${event.reason}` : "";
+        this.quarantined = event.scope === 1 && this.stale;
+        if (this.quarantined) this.clear();
+        break;
+      default: break;
+    }
+  }
+}
+
+const DEFAULTS = {
+  /** Milliseconds before the first new attempt; each further one waits twice as long, up to the second number. */
+  backoff: 200,
+  backoffLimit: 5000,
+  /** Milliseconds for the handshake and the hello. */
+  timeout: 5000,
+  WebSocket: globalThis.WebSocket,
+  now: () => Date.now(),
+  onEvent: () => {},
+  onState: () => {},
+  onReconnect: () => {},
+  onError: () => {},
+};
+
+/** See the top of this file. Everything runs in the callbacks of one WebSocket at a time. */
+export class BulkheadClient {
+  #options;
+  #socket = null;
+  #subscriptions = [];
+  #nextId = 1;
+  #timer = null;
+  #watch = null;
+  #attempts = 0;
+  #closed = false;
+  #hello = null;
+  #chain = null;
+  #input = "unknown";
+  #lastFrame = 0;
+  #books = new Map();
+  #symbols = new Map();
+  #channelStale = false;
+  #place = null;
+  #lostAt = null;
+  #ended = false;
+
+  /**
+   * @param {string} url `ws://host:port`; the path is added.
+   * @param {object} options onEvent(event, book), onState(state), onReconnect(proof), onError(message); backoff, timeout.
+   */
+  constructor(url, options = {}) {
+    this.url = url.replace(/\/+$/, "").replace(/\/v1\/stream$/, "") + "/v1/stream";
+    this.#options = { ...DEFAULTS, ...options };
+    this.connection = "new";
+    /** Every reconnection so far. */
+    this.proofs = [];
+    this.statistics = { frames: 0, events: 0, connections: 0, replayed: 0 };
+  }
+
+  /**
+   * @param {string[]|"*"} symbols
+   * @returns {number} for ``unsubscribe``.
+   */
+  subscribe(symbols, { channels = ["levels", "trades", "status", "defs"] } = {}) {
+    const subscription = { id: this.#nextId, symbols, channels, sub: null, cursor: null, replay: null };
+    this.#nextId += 1;
+    this.#subscriptions.push(subscription);
+    if (this.connection === "new") this.#connect();
+    else if (this.#hello !== null) this.#request(subscription, "snapshot");
+    return subscription.id;
+  }
+
+  unsubscribe(id) {
+    const subscription = this.#subscriptions.find((each) => each.id === id);
+    if (subscription === undefined) return;
+    this.#subscriptions = this.#subscriptions.filter((each) => each !== subscription);
+    if (subscription.sub !== null) this.#send({ op: "unsubscribe", id: this.#nextId++, sub: subscription.sub });
+    for (const symbol of subscription.symbols === "*" ? [] : subscription.symbols) {
+      const instrument = this.#symbols.get(symbol);
+      if (instrument !== undefined) this.#books.delete(instrument);
+      this.#symbols.delete(symbol);
+    }
+  }
+
+  /** The book of a symbol; undefined until the server has said something of it. */
+  book(symbol) { return this.#books.get(this.#symbols.get(symbol)); }
+  books() { return this.#books.values(); }
+  get hello() { return this.#hello; }
+  get input() { return this.#input; }
+  /** The venue's sequence number up to which everything that was asked for has come. */
+  get sequence() { return this.#place === null ? 0 : this.#place.sequence; }
+  get ended() { return this.#ended; }
+
+  /**
+   * Whether a symbol's book may be believed now, and why not.
+   * @returns {{ok: boolean, reason: string, age: number}} age: milliseconds since the last frame of any kind.
+   */
+  trustworthy(symbol) {
+    const age = this.#lastFrame === 0 ? Infinity : this.#options.now() - this.#lastFrame;
+    const no = (reason) => ({ ok: false, reason, age });
+    if (this.connection !== "open") return no("not connected");
+    if (this.#hello !== null && age > 2.5 * this.#hello.heartbeat_ms) return no("the publisher is silent");
+    if (this.#input !== "live") return no(`the publisher's input is ${this.#input}`);
+    const book = this.book(symbol);
+    if (book === undefined) return no("no such book yet");
+    if (!book.complete) return no("the snapshot is not complete");
+    if (book.quarantined) return no("in quarantine");
+    if (this.#channelStale) return no("part of the stream is lost");
+    if (book.stale) return no(`stale: ${book.staleReason}`);
+    return { ok: true, reason: "", age };
+  }
+
+  close() {
+    this.#closed = true;
+    clearTimeout(this.#timer);
+    clearInterval(this.#watch);
+    this.#socket?.close(1000);
+    this.#setState("closed");
+  }
+
+  // Connections
+
+  #setState(state) {
+    if (this.connection === state) return;
+    this.connection = state;
+    this.#options.onState(state);
+  }
+
+  #connect() {
+    this.#setState("connecting");
+    const socket = new this.#options.WebSocket(this.url, ["bulkhead.v1.bin"]);
+    socket.binaryType = "arraybuffer";
+    this.#socket = socket;
+    const opened = this.#options.now();
+    const mine = (body) => (argument) => {
+      if (this.#socket !== socket) return;
+      try {
+        body(argument);
+      } catch (error) {
+        this.#options.onError(`${error.message}`);
+        this.#lost();
+      }
+    };
+    socket.onmessage = mine((message) => {
+      this.#lastFrame = this.#options.now();
+      if (typeof message.data === "string") this.#control(JSON.parse(message.data));
+      else this.#frame(new DataView(message.data));
+    });
+    socket.onclose = mine(() => this.#lost());
+    socket.onerror = () => {};
+    clearInterval(this.#watch);
+    this.#watch = setInterval(mine(() => {
+      const now = this.#options.now();
+      const limit = this.#hello === null ? this.#options.timeout : 2.5 * this.#hello.heartbeat_ms;
+      if (now - Math.max(opened, this.#lastFrame) > limit) throw new ProtocolError("the publisher is silent");
+    }), 250);
+  }
+
+  #lost() {
+    const socket = this.#socket;
+    this.#socket = null;
+    clearInterval(this.#watch);
+    if (socket !== null && socket.readyState < 2) socket.close();
+    // What is known up to here stays; the place in the stream is where to go on.
+    if (this.#hello !== null && this.#place !== null) {
+      this.#lostAt = { ...this.#place, epoch: this.#hello.epoch, session: this.#hello.session, at: this.#options.now() };
+    }
+    this.#hello = null;
+    this.#chain = null;
+    this.#input = "unknown";
+    for (const each of this.#subscriptions) each.sub = null;
+    if (this.#closed) return;
+    this.#setState("lost");
+    const delay = Math.min(this.#options.backoff * 2 ** Math.min(this.#attempts, 10), this.#options.backoffLimit);
+    this.#attempts += 1;
+    clearTimeout(this.#timer);
+    this.#timer = setTimeout(() => this.#connect(), delay * (0.75 + Math.random() / 2));
+  }
+
+  #send(request) { this.#socket?.send(JSON.stringify(request)); }
+
+  #request(subscription, start) {
+    subscription.start = start;
+    const { id, symbols, channels } = subscription;
+    this.#send({ op: "subscribe", id, symbols, channels, start });
+  }
+
+  /** The server's epoch, and what a reconnection starts with. */
+  #begin(hello) {
+    this.#hello = hello;
+    this.#input = "live";
+    this.#attempts = 0;
+    this.statistics.connections += 1;
+    this.#setState("open");
+    const lost = this.#lostAt;
+    for (const subscription of this.#subscriptions) {
+      subscription.replay = null;
+      if (lost === null || !subscription.whole) {
+        this.#request(subscription, "snapshot");
+      } else if (hello.session !== undefined) {
+        // A server that names its session takes cursors.
+        const cursor = { epoch: lost.epoch, seq: lost.sequence };
+        if (lost.index !== null) cursor.index = lost.index;
+        if (lost.session) cursor.session = lost.session;
+        subscription.replay = { after: lost.sequence, records: 0 };
+        this.#request(subscription, cursor);
+      } else {
+        // From its first number on every event comes; what lies between is what was missed.
+        this.#request(subscription, "live");
+      }
+    }
+  }
+
+  #prove(proof) {
+    const lost = this.#lostAt;
+    this.#lostAt = null;
+    const entry = {
+      nothingMissed: proof.missed === null, epoch: this.#hello.epoch, after: lost.sequence,
+      milliseconds: this.#options.now() - lost.at, ...proof,
+    };
+    this.proofs.push(entry);
+    if (this.proofs.length > 100) this.proofs.shift();
+    this.#options.onReconnect(entry);
+  }
+
+  #control(message) {
+    if (message.type === "hello") {
+      this.#begin(message);
+      return;
+    }
+    const subscription = this.#subscriptions.find(
+      (each) => each.id === message.id || (message.sub !== undefined && each.sub === message.sub));
+    switch (message.type) {
+      case "subscribed": this.#subscribed(message, subscription); break;
+      case "resolved": this.#name(message.symbol, message.instrument); break;
+      case "caught_up":
+        if (subscription === undefined) break;
+        if (subscription.replay !== null && message.from !== undefined) this.#replayed(message, subscription);
+        subscription.whole = true;
+        break;
+      case "error":
+        this.#options.onError(`${message.code}: ${message.msg}`);
+        if (subscription === undefined) break;
+        if (subscription.replay !== null) {
+          // The cursor is not to be had: the hole is told once it is known how far it goes.
+          subscription.replay = null;
+          this.#request(subscription, "live");
+        } else if (message.code === "snapshot_unavailable") {
+          setTimeout(() => { if (this.#hello !== null) this.#request(subscription, "snapshot"); }, 500);
+        }
+        break;
+      default: break;
+    }
+  }
+
+  #name(symbol, instrument) {
+    this.#symbols.set(symbol, instrument);
+    const book = this.#bookOf(instrument);
+    book.symbol = symbol;
+  }
+
+  #bookOf(instrument) {
+    let book = this.#books.get(instrument);
+    if (book === undefined) {
+      book = new Book(instrument);
+      this.#books.set(instrument, book);
+    }
+    return book;
+  }
+
+  #subscribed(message, subscription) {
+    for (const [symbol, instrument] of Object.entries(message.instruments ?? {})) this.#name(symbol, instrument);
+    if (subscription === undefined) return;
+    subscription.sub = message.sub;
+    if (subscription.start !== "live") return;
+    // Live events come from here on; the books start again behind them.
+    if (this.#lostAt !== null) {
+      const first = this.#lostAt.sequence + 1;
+      const last = message.first_seq - 1;
+      this.#prove({ missed: last >= first ? { first, last } : null, how: "first number" });
+    }
+    this.#send({ op: "unsubscribe", id: this.#nextId++, sub: message.sub });
+    subscription.sub = null;
+    this.#request(subscription, "snapshot");
+  }
+
+  #replayed(message, subscription) {
+    const { records, through } = subscription.replay;
+    if (records !== message.records) {
+      throw new ProtocolError(`the replay had ${records} entries of ${message.records}`);
+    }
+    subscription.replay = null;
+    this.statistics.replayed += records;
+    if (this.#lostAt !== null) this.#prove({ missed: null, how: "replay", records, through: through ?? message.seq });
+  }
+
+  // Frames
+
+  #frame(view) {
+    if (view.byteLength < 32 || view.getUint16(0, true) !== 0x4b42) throw new ProtocolError("not a frame");
+    const header = {
+      block: view.getUint16(2, true), template: view.getUint16(4, true), epoch: view.getUint32(8, true),
+      flags: view.getUint16(12, true), count: view.getUint16(14, true), sequence: number(view, 16),
+      previous: number(view, 24),
+    };
+    if (header.previous !== (this.#chain ?? header.previous)) {
+      throw new ProtocolError(`the chain is broken: ${header.previous} behind ${this.#chain}`);
+    }
+    this.#chain = header.sequence;
+    this.statistics.frames += 1;
+    const block = 32;
+    const entries = block + header.block;
+    switch (header.template) {
+      case TEMPLATE.events: this.#events(view, entries, header, true); this.#moved(header); break;
+      case TEMPLATE.replay: this.#replay(view, block, entries, header); break;
+      case TEMPLATE.snapshotBegin: this.#snapshot(view.getUint32(block + 4, true), false); break;
+      case TEMPLATE.snapshotOrders: this.#events(view, entries, header, false); break;
+      case TEMPLATE.snapshotEnd: this.#snapshot(view.getUint32(block + 4, true), true); break;
+      case TEMPLATE.heartbeat: this.#setInput(view.getUint8(block + 8)); this.#moved(header); break;
+      case TEMPLATE.status: this.#setInput(view.getUint8(block)); break;
+      default: break;
+    }
+  }
+
+  /** Everything up to this number has come, unless the frame ends within a message or a replay is under way. */
+  #moved(header) {
+    if (this.#subscriptions.some((each) => each.replay !== null || !each.whole)) return;
+    if ((header.flags & MESSAGE_CONTINUES) !== 0) return;
+    this.#place = { sequence: header.sequence, index: null };
+  }
+
+  #setInput(value) {
+    const input = INPUT[value] ?? `unknown (${value})`;
+    if (input === this.#input) return;
+    this.#input = input;
+    this.#options.onState(this.connection);
+  }
+
+  #snapshot(instrument, ends) {
+    const book = this.#bookOf(instrument);
+    if (!ends) book.clear();
+    book.complete = ends;
+    if (ends) this.#options.onEvent(null, book);
+  }
+
+  #replay(view, block, entries, header) {
+    const subscription = this.#subscriptions.find((each) => each.sub === view.getUint32(block, true));
+    if (subscription?.replay == null) throw new ProtocolError("a replay that nobody asked for");
+    const replay = subscription.replay;
+    if (number(view, block + 8) !== replay.after) {
+      throw new ProtocolError(`the replay goes on behind ${number(view, block + 8)}, not ${replay.after}`);
+    }
+    replay.after = number(view, block + 16);
+    replay.through = replay.after;
+    replay.records += header.count;
+    this.#events(view, entries, header, true);
+  }
+
+  #events(view, offset, header, isLive) {
+    const now = this.#options.now();
+    for (let left = header.count; left > 0; left -= 1) {
+      if (offset + 40 > view.byteLength) throw new ProtocolError("an entry lies beyond the frame");
+      const event = decodeEvent(view, offset);
+      offset += event.bytes;
+      this.statistics.events += 1;
+      if (isLive && (header.flags & MESSAGE_CONTINUES) !== 0 && this.#place !== null) {
+        this.#place = { sequence: event.sequence, index: event.index };
+      }
+      this.#apply(event, now);
+    }
+  }
+
+  #apply(event, now) {
+    if (event.kind === KIND.endOfSession) this.#ended = true;
+    if (event.kind === KIND.gap) this.#channelStale = event.reason !== 9;
+    if (event.instrument === 0) {
+      if (event.kind === KIND.trust) {
+        this.#channelStale = event.trust !== 0;
+        if (event.trust === 0 && event.scope !== 1) for (const book of this.#books.values()) book.stale = false;
+      }
+      this.#options.onEvent(event, undefined);
+      return;
+    }
+    const book = this.#bookOf(event.instrument);
+    book.apply(event, now);
+    if (event.kind === KIND.definition && event.symbol !== "") this.#symbols.set(event.symbol, event.instrument);
+    this.#options.onEvent(event, book);
+  }
+}
