@@ -36,6 +36,8 @@ public struct SetSample {
   /// Stages that measure, in flow order.
   public let latencies: [(stage: String, counts: LatencyCounts)]
   public let processors: [ProcessorFigures]
+  /// Sessions of pubd, in the order in which they came; those of a pubd that runs.
+  public let clients: [ClientTable.Value]
   /// The control pages themselves, for single counters.
   public let view: SetView
 
@@ -69,6 +71,14 @@ public final class SetWatch {
     self.view = view
   }
 
+  private func clients(_ processes: [SetSample.Process]) -> [ClientTable.Value] {
+    guard processes.contains(where: { $0.name == "pubd" && $0.isAlive }),
+      let table = try? TableReader.attach(
+        path: ClientTable.path(directory: directory.path), configurationHash: nil)
+    else { return [] }
+    return table.clients()
+  }
+
   /// Everything, now. Some milliseconds.
   public func sample() -> SetSample {
     let instant = bulkhead_monotonic_nanoseconds()
@@ -99,6 +109,6 @@ public final class SetWatch {
       instance: directory.instance, configurationHash: view.configurationHash, instant: instant, time: time,
       status: SetStatus(instance: directory.instance, view: view), processes: processes,
       rings: RingsReport(directory, withTables: false), gaps: GapsReport(directory, openOnly: false),
-      latencies: latencies, processors: ProcessorFigures.all(), view: view)
+      latencies: latencies, processors: ProcessorFigures.all(), clients: clients(processes), view: view)
   }
 }

@@ -54,6 +54,10 @@ public enum InstanceFiles {
     try ConflatedTable.create(
       path: PoisonTable.path(directory: directory), name: PoisonTable.name, entries: PoisonRecord.entries,
       configurationHash: configurationHash, placement: placement(topology, hugePages: false))
+    try ConflatedTable.create(
+      path: ClientTable.path(directory: directory), name: ClientTable.name,
+      entries: ClientTable.entries(clients: topology.publish.clients), configurationHash: configurationHash,
+      placement: placement(topology, hugePages: false))
     try RecoveryPage.create(directory: directory)
     try RingProducer.create(
       path: statusRingPath(directory: directory), name: statusRing,

@@ -71,7 +71,7 @@ public struct PageState {
   }
 
   /// The set as it is now.
-  public mutating func take(_ sample: SetSample, clients: String? = nil) {
+  public mutating func take(_ sample: SetSample) {
     number &+= 1
     if sample.status.verdict != verdict {
       verdict = sample.status.verdict
@@ -82,7 +82,7 @@ public struct PageState {
       compare(sample)
       slowInstant = sample.instant
       slowNumber &+= 1
-      slow = slowText(sample, clients: clients)
+      slow = slowText(sample)
     }
     core = coreText(sample)
   }
@@ -260,7 +260,7 @@ public struct PageState {
   }
 
   /// What changes slowly, once a second: members of an object, without its braces.
-  private func slowText(_ sample: SetSample, clients: String?) -> String {
+  private func slowText(_ sample: SetSample) -> String {
     var json = JSONText()
     json.object { json in
       json.field("program", version)
@@ -303,8 +303,41 @@ public struct PageState {
           }
         }
       }
-      if let clients { json.raw("clients", clients) }
+      json.array("clients") { json in
+        for client in Self.slowestFirst(sample.clients, sample.instant) {
+          Self.write(client, sample, to: &json)
+        }
+      }
     }
     return String(json.text.dropFirst().dropLast())
+  }
+
+  /// Clients that a page is shown at most.
+  static let clientsShown = 50
+
+  /// By how long something has waited for them, then by how much.
+  static func slowestFirst(_ clients: [ClientTable.Value], _ instant: UInt64) -> [ClientTable.Value] {
+    func waits(_ client: ClientTable.Value) -> UInt64 {
+      client.waitingBytes > 0 && instant > client.lastTaken ? instant - client.lastTaken : 0
+    }
+    return Array(
+      clients.enumerated().sorted {
+        (waits($0.element), $0.element.waitingBytes, $1.offset) > (
+          waits($1.element), $1.element.waitingBytes, $0.offset
+        )
+      }.map(\.element).prefix(clientsShown))
+  }
+
+  private static func write(_ client: ClientTable.Value, _ sample: SetSample, to json: inout JSONText) {
+    let address = (0..<4).map { String(client.address >> (24 - UInt32($0) * 8) & 255) }.joined(separator: ".")
+    json.object { json in
+      json.field("address", client.address == 0 ? "local" : "\(address):\(client.port)")
+      json.field("state", client.state.name)
+      json.field("since", (sample.time &- sample.instant &+ client.since) / 1_000_000)
+      json.field("waiting", client.waitingBytes)
+      json.field("capacity", client.capacityBytes)
+      json.field("sent", client.sentBytes)
+      json.field("subscriptions", client.subscriptions)
+    }
   }
 }

@@ -13,14 +13,26 @@ final class PublishClient {
   var closing: CloseCode?
   /// When a closing session is cut, CLOCK_MONOTONIC ns.
   var closeDeadline: UInt64 = 0
+  /// The other end, IPv4 in host order; zeros when it is not known.
+  let peer: (address: UInt32, port: UInt16)
+  /// Bytes that may wait.
+  let queueBytes: Int
+  /// Payload bytes given to the socket.
+  var sentBytes: UInt64 = 0
   /// When the session was established.
   let since: UInt64
   /// When the queue was last empty or last written from.
   var lastProgress: UInt64
 
-  init(connection: OpaquePointer, stream: SubscriberStream, now: UInt64) {
+  init(
+    connection: OpaquePointer, stream: SubscriberStream, peer: (address: UInt32, port: UInt16),
+    queueBytes: Int,
+    now: UInt64
+  ) {
     self.connection = connection
     self.stream = stream
+    self.peer = peer
+    self.queueBytes = queueBytes
     since = now
     lastProgress = now
   }

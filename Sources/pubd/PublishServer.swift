@@ -276,6 +276,9 @@ final class PublishServer {
     destroyContext()
   }
 
+  /// Tells who is connected.
+  func report(to report: ClientReport, now: UInt64) { report.tell(clients, now: now) }
+
   /// Bytes that wait for each session, in the order in which they connected.
   var queuedBytes: [Int] { clients.map { $0.stream.queue.used } }
 
@@ -311,7 +314,9 @@ final class PublishServer {
     if inputState != .live {
       stream.status(sequence: sequence, serverTime: bulkhead_realtime_nanoseconds(), input: inputState)
     }
-    let client = PublishClient(connection: connection, stream: stream, now: bulkhead_monotonic_nanoseconds())
+    let client = PublishClient(
+      connection: connection, stream: stream, peer: ClientReport.peer(of: socket),
+      queueBytes: configuration.limits.queueBytes, now: bulkhead_monotonic_nanoseconds())
     clients.append(client)
     counters.accepted &+= 1
     requestWrite(client)
@@ -364,6 +369,7 @@ final class PublishServer {
       client.stream.queue.removeFirst(bytes: bytes)
       counters.framesSent &+= 1
       counters.bytesSent &+= UInt64(bytes)
+      client.sentBytes &+= UInt64(bytes)
       written += bytes
       if lws_send_pipe_choked(client.connection) != 0 { break }
     }

@@ -46,6 +46,7 @@ final class PublishStage {
   private var inputLaps: UInt64 = 0
   private var sessionEnded = false
   private var nextReport: UInt64 = 0
+  private let clientReport: ClientReport?
 
   init(process: borrowing StageProcess) {
     let topology = process.topology
@@ -90,6 +91,7 @@ final class PublishStage {
         "\(process.component): cannot listen on \(configuration.listen):\(configuration.port): is the port taken?",
         code: ExitCode.unavailable)
     }
+    clientReport = ClientReport(directory: process.directory, configurationHash: process.configurationHash)
     control.set(PublishCounter.port, UInt64(server.port))
     control.flight.note(.listening, UInt64(server.port))
     control.set(PublishCounter.sessionEnded, 0)
@@ -294,6 +296,7 @@ final class PublishStage {
     control.set(PublishCounter.inputLaps, inputLaps)
     control.set(PublishCounter.replicaMismatches, source.replica.mismatchCount)
     control.set(PublishCounter.liveOrders, UInt64(source.replica.books.orderCount))
+    if let clientReport { server.report(to: clientReport, now: now) }
     control.beat()
   }
 }
