@@ -66,7 +66,7 @@ let package = Package(
     library("LineArbiter"),
     library("OrderBook", ["CProcessor"]),
     library("BookBuilder", ["FeedWire", "OrderBook", "StageRecords", "StreamDigest"]),
-    library("PublishWire", ["StageRecords", "CJansson"]),
+    library("PublishWire", ["StageRecords", "StreamDigest", "CJansson"]),
     library("Supervision"),
     library("FIXSession"),
     // What is done to a running set to prove it, and how that is judged.

@@ -240,6 +240,7 @@ public struct BookStage: ~Copyable {
   @inline(__always)
   mutating func take(_ kind: UInt8, _ bytes: Int, _ record: UnsafeMutableRawPointer) {
     if isSessionOver { return countRefused() }
+    if kind == MergedRecord.Kind.sessionStart, bytes >= MergedRecord.sessionBytes { note(session: record) }
     switch kind {
     case MergedRecord.Kind.message where bytes >= MergedRecord.messageHeaderBytes:
       let sequence = record.load(as: UInt64.self)
@@ -384,6 +385,14 @@ public struct BookStage: ~Copyable {
       ProbeTable.Value(
         sequence: sequence, instrument: UInt64(probe.instrument), digest: probe.digest,
         isWhole: stateLost == 0 && inputLaps == 0), interval: BookProbe.interval)
+  }
+
+  /// Says on the control page which session this is, for those who number by it.
+  @inline(never)
+  private func note(session record: UnsafeMutableRawPointer) {
+    control.set(BookCounter.sessionLeading, record.load(fromByteOffset: 8, as: UInt64.self))
+    control.set(
+      BookCounter.sessionTrailing, UInt64(record.load(fromByteOffset: 16, as: UInt16.self)))
   }
 
   private mutating func refuseSession() {

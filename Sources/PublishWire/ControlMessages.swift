@@ -13,13 +13,19 @@ public struct HelloFields: Sendable, Equatable {
   public var epoch: UInt32
   /// Hash of the configuration in force, as text.
   public var configurationHash: String
+  /// The venue's session that sequence numbers belong to; empty before it is known.
+  public var session: String
 
-  public init(server: String, instance: String, channel: UInt8, epoch: UInt32, configurationHash: String) {
+  public init(
+    server: String, instance: String, channel: UInt8, epoch: UInt32, configurationHash: String,
+    session: String = ""
+  ) {
     self.server = server
     self.instance = instance
     self.channel = channel
     self.epoch = epoch
     self.configurationHash = configurationHash
+    self.session = session
   }
 }
 
@@ -27,17 +33,36 @@ public struct HelloFields: Sendable, Equatable {
 public enum ControlMessage: Sendable, Equatable {
   case hello(HelloFields, heartbeatMilliseconds: Int, maximumSubscriptions: Int)
   /// - firstSequence: every matching event from it on is delivered.
+  /// - retainedFrom: the oldest cursor that would be taken now; nil when none would.
   /// - resolved: instrument numbers of the symbols asked for; empty for "*".
   case subscribed(
-    id: Int64, subscription: UInt32, firstSequence: UInt64, resolved: [(String, UInt32)], unresolved: [String]
+    id: Int64, subscription: UInt32, firstSequence: UInt64, retainedFrom: UInt64?,
+    resolved: [(String, UInt32)],
+    unresolved: [String]
   )
   /// A symbol that was unresolved has been defined.
   case resolved(subscription: UInt32, symbol: String, instrument: UInt32)
   case unsubscribed(id: Int64, subscription: UInt32)
-  /// The snapshot of a subscription is complete; everything from here on is live.
-  case caughtUp(subscription: UInt32, instruments: UInt64, orders: UInt64, sequence: UInt64)
+  /// The snapshots of a subscription are complete; everything from here on is live.
+  /// - records, digest: entries of all of them, and the digest of those (docs/DIGESTS.md).
+  case caughtUp(
+    subscription: UInt32, instruments: UInt64, orders: UInt64, sequence: UInt64, records: UInt64,
+    digest: String)
+  /// A subscription that began at a cursor has reached the present.
+  /// - from: the cursor.
+  /// - records, digest: all entries of its replay frames, and their digest.
+  case replayed(subscription: UInt32, from: UInt64, sequence: UInt64, records: UInt64, digest: String)
+  /// The queue is half full; see ``SlowPolicy/warn``.
+  case slow(subscription: UInt32, queued: Int, capacity: Int)
+  /// Events that were left out; see ``SlowPolicy/skip``.
+  case skipped(subscription: UInt32, first: UInt64, last: UInt64, events: UInt64)
   case error(ControlError, subscription: UInt32?)
   case shutdown
+
+  /// Every `type` of a message.
+  static let types = [
+    "hello", "subscribed", "resolved", "unsubscribed", "caught_up", "slow", "skipped", "error", "shutdown",
+  ]
 
   public static func == (left: ControlMessage, right: ControlMessage) -> Bool { left.json == right.json }
 
@@ -47,11 +72,12 @@ public enum ControlMessage: Sendable, Equatable {
     switch self {
     case .hello(let fields, let heartbeat, let subscriptions):
       Self.fill(&object, hello: fields, heartbeat, subscriptions)
-    case .subscribed(let id, let subscription, let first, let resolved, let unresolved):
+    case .subscribed(let id, let subscription, let first, let retained, let resolved, let unresolved):
       object.set("type", "subscribed")
       object.set("id", id)
       object.set("sub", Int64(subscription))
       object.set("first_seq", Int64(clamping: first))
+      if let retained { object.set("retained_from", Int64(clamping: retained)) }
       var instruments = JSONObject()
       for (symbol, instrument) in resolved { instruments.set(symbol, Int64(instrument)) }
       object.set("instruments", instruments)
@@ -65,12 +91,32 @@ public enum ControlMessage: Sendable, Equatable {
       object.set("type", "unsubscribed")
       object.set("id", id)
       object.set("sub", Int64(subscription))
-    case .caughtUp(let subscription, let instruments, let orders, let sequence):
+    case .caughtUp(let subscription, let instruments, let orders, let sequence, let records, let digest):
       object.set("type", "caught_up")
       object.set("sub", Int64(subscription))
       object.set("instruments", Int64(clamping: instruments))
       object.set("orders", Int64(clamping: orders))
       object.set("seq", Int64(clamping: sequence))
+      object.set("records", Int64(clamping: records))
+      object.set("xxh64", digest)
+    case .replayed(let subscription, let from, let sequence, let records, let digest):
+      object.set("type", "caught_up")
+      object.set("sub", Int64(subscription))
+      object.set("from", Int64(clamping: from))
+      object.set("seq", Int64(clamping: sequence))
+      object.set("records", Int64(clamping: records))
+      object.set("xxh64", digest)
+    case .slow(let subscription, let queued, let capacity):
+      object.set("type", "slow")
+      object.set("sub", Int64(subscription))
+      object.set("queued", Int64(queued))
+      object.set("capacity", Int64(capacity))
+    case .skipped(let subscription, let first, let last, let events):
+      object.set("type", "skipped")
+      object.set("sub", Int64(subscription))
+      object.set("first_seq", Int64(clamping: first))
+      object.set("last_seq", Int64(clamping: last))
+      object.set("events", Int64(clamping: events))
     case .error(let error, let subscription): Self.fill(&object, error: error, subscription)
     case .shutdown: object.set("type", "shutdown")
     }
@@ -91,10 +137,18 @@ public enum ControlMessage: Sendable, Equatable {
     object.set("instance", fields.instance)
     object.set("channel", Int64(fields.channel))
     object.set("epoch", "\(fields.epoch)")
+    object.set("session", fields.session)
     object.set("config_hash", fields.configurationHash)
     object.set("heartbeat_ms", Int64(heartbeat))
     object.set("channels", EventChannels.named.map(\.name))
     object.set("max_subscriptions", Int64(subscriptions))
+    object.set("on_slow", SlowPolicy.allCases.map(\.rawValue))
+    var limits = JSONObject()
+    limits.set("request_bytes", Int64(ControlRequest.maximumBytes))
+    limits.set("symbols", Int64(ControlRequest.maximumSymbols))
+    limits.set("requests_per_second", Int64(RequestBudget.perSecond))
+    limits.set("request_burst", Int64(RequestBudget.burst))
+    object.set("limits", limits)
   }
 
   private static func fill(_ object: inout JSONObject, error: ControlError, _ subscription: UInt32?) {
@@ -105,6 +159,19 @@ public enum ControlMessage: Sendable, Equatable {
     object.set("msg", error.message)
     if let field = error.field { object.set("field", field) }
     if let nearest = error.nearest { object.set("nearest", nearest) }
+    switch error.bound {
+    case .oldest(let epoch, let sequence): object.set("oldest", cursor(epoch, sequence))
+    case .newest(let epoch, let sequence): object.set("newest", cursor(epoch, sequence))
+    case nil: break
+    }
+    object.set("help", error.help)
+  }
+
+  private static func cursor(_ epoch: UInt32, _ sequence: UInt64) -> JSONObject {
+    var object = JSONObject()
+    object.set("epoch", "\(epoch)")
+    object.set("seq", Int64(clamping: sequence))
+    return object
   }
 }
 

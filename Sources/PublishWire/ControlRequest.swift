@@ -20,6 +20,14 @@ public struct ControlError: Error, Equatable, Sendable {
     case snapshotUnavailable = "snapshot_unavailable"
     case snapshotTooLarge = "snapshot_too_large"
     case instrumentOutOfRange = "instrument_out_of_range"
+    case unknownPolicy = "unknown_on_slow"
+    case illegalPolicy = "illegal_on_slow"
+    case illegalChecksum = "illegal_checksum"
+    case badCursor = "bad_cursor"
+    case outdatedCursor = "outdated_cursor"
+    case futureCursor = "future_cursor"
+    case wrongSession = "wrong_session"
+    case replayUnavailable = "replay_unavailable"
   }
 
   public var code: Code
@@ -31,15 +39,29 @@ public struct ControlError: Error, Equatable, Sendable {
   public var field: String?
   /// The known name nearest to an unknown one.
   public var nearest: String?
+  /// The cursor that would have been taken: the oldest one, or the newest.
+  public var bound: Bound?
 
-  public init(_ code: Code, _ message: String, id: Int64? = nil, field: String? = nil, nearest: String? = nil)
-  {
+  /// A cursor beyond which none is taken.
+  public enum Bound: Equatable, Sendable {
+    case oldest(epoch: UInt32, sequence: UInt64)
+    case newest(epoch: UInt32, sequence: UInt64)
+  }
+
+  public init(
+    _ code: Code, _ message: String, id: Int64? = nil, field: String? = nil, nearest: String? = nil,
+    bound: Bound? = nil
+  ) {
     self.code = code
     self.message = message
     self.id = id
     self.field = field
     self.nearest = nearest
+    self.bound = bound
   }
+
+  /// Where the code is explained.
+  public var help: String { PublishSchema.helpPrefix + code.rawValue }
 }
 
 /// What a client asks for.
@@ -59,14 +81,46 @@ public enum ControlRequest: Equatable, Sendable {
     public var id: Int64
     public var symbols: Symbols
     public var channels: EventChannels
-    /// Whether the state comes first.
-    public var snapshot: Bool
+    public var start: Start
+    public var onSlow: SlowPolicy
+    /// Whether checksums of the books come with snapshots and heartbeats.
+    public var checksum: Bool
 
-    public init(id: Int64, symbols: Symbols, channels: EventChannels, snapshot: Bool) {
+    public init(
+      id: Int64, symbols: Symbols, channels: EventChannels, start: Start, onSlow: SlowPolicy = .disconnect,
+      checksum: Bool = false
+    ) {
       self.id = id
       self.symbols = symbols
       self.channels = channels
-      self.snapshot = snapshot
+      self.start = start
+      self.onSlow = onSlow
+      self.checksum = checksum
+    }
+  }
+
+  /// Where a subscription begins.
+  public enum Start: Equatable, Sendable {
+    /// With the next message.
+    case live
+    /// With the state.
+    case snapshot
+    /// Behind a place of the past.
+    case cursor(Cursor)
+  }
+
+  /// How far a client has come.
+  public struct Cursor: Equatable, Sendable {
+    /// Incarnation of the stream that the client read.
+    public var epoch: UInt32
+    public var place: StreamPlace
+    /// The venue's session; nil when the client does not say.
+    public var session: String?
+
+    public init(epoch: UInt32, place: StreamPlace, session: String? = nil) {
+      self.epoch = epoch
+      self.place = place
+      self.session = session
     }
   }
 
@@ -106,11 +160,12 @@ public enum ControlRequest: Equatable, Sendable {
     let operation = try object.string("op")
     switch operation {
     case "subscribe":
-      try object.refuseFields(except: ["op", "id", "symbols", "channels", "start"])
+      try object.refuseFields(except: RequestObject.subscribeFields)
+      let channels = try channels(object)
       return .subscribe(
         Subscribe(
-          id: object.id ?? 0, symbols: try symbols(object), channels: try channels(object),
-          snapshot: try start(object)))
+          id: object.id ?? 0, symbols: try symbols(object), channels: channels, start: try start(object),
+          onSlow: try onSlow(object, channels), checksum: try checksum(object, channels)))
     case "unsubscribe":
       try object.refuseFields(except: ["op", "id", "sub"])
       let number = try object.integer("sub", range: 0...Int64(UInt32.max))
@@ -174,14 +229,74 @@ public enum ControlRequest: Equatable, Sendable {
     return channels
   }
 
-  private static func start(_ object: RequestObject) throws(ControlError) -> Bool {
-    switch try object.string("start") {
-    case "live": return false
-    case "snapshot": return true
-    case let other:
+  private static func start(_ object: RequestObject) throws(ControlError) -> Start {
+    let value = try object.value("start")
+    if let cursor = value.object(id: object.id, in: "start") { return .cursor(try self.cursor(cursor)) }
+    switch value.string {
+    case "live": return .live
+    case "snapshot": return .snapshot
+    case let other?:
       throw object.error(
         .unknownStart, "unknown start \"\(shortened(other))\"", field: "start",
         nearest: nearestName(to: other, among: ["live", "snapshot"]))
+    case nil:
+      throw object.error(
+        .wrongType, "\"start\" is \"live\", \"snapshot\" or a cursor {\"epoch\", \"seq\"}", field: "start")
+    }
+  }
+
+  private static func cursor(_ object: RequestObject) throws(ControlError) -> Cursor {
+    try object.refuseFields(except: RequestObject.cursorFields)
+    // As in the hello, or as a number.
+    let written = try object.value("epoch")
+    guard
+      let epoch = written.string.flatMap({ UInt32($0) }) ?? written.integer.flatMap({ UInt32(exactly: $0) })
+    else { throw object.error(.badCursor, "\"epoch\" is the hello's", field: "start.epoch") }
+    let sequence = try object.integer("seq", range: 0...Int64.max)
+    var place = StreamPlace(sequence: UInt64(sequence))
+    if object.has("index") {
+      place.index = UInt16(truncatingIfNeeded: try object.integer("index", range: 0...65_535))
+    }
+    return Cursor(
+      epoch: epoch, place: place, session: object.has("session") ? try object.string("session") : nil)
+  }
+
+  private static func onSlow(
+    _ object: RequestObject, _ channels: EventChannels
+  ) throws(ControlError) -> SlowPolicy {
+    guard object.has("on_slow") else { return .disconnect }
+    let text = try object.string("on_slow")
+    guard let policy = SlowPolicy(rawValue: text) else {
+      throw object.error(
+        .unknownPolicy, "unknown on_slow \"\(shortened(text))\"", field: "on_slow",
+        nearest: nearestName(to: text, among: SlowPolicy.allCases.map(\.rawValue)))
+    }
+    guard policy.isLegal(for: channels) else {
+      let legal = EventChannels.named.filter { policy.droppable.contains($0.channel) }.map(\.name)
+      throw object.error(
+        .illegalPolicy,
+        "\(text) wants a subscription of \(legal.joined(separator: " or ")), and beside it of status and defs alone",
+        field: "on_slow")
+    }
+    return policy
+  }
+
+  private static func checksum(
+    _ object: RequestObject, _ channels: EventChannels
+  ) throws(ControlError) -> Bool {
+    guard object.has("checksum") else { return false }
+    switch try object.string("checksum") {
+    case "off": return false
+    case "heartbeat":
+      guard !channels.isDisjoint(with: [.orders, .levels]) else {
+        throw object.error(
+          .illegalChecksum, "a checksum is of levels: subscribe to orders or levels", field: "checksum")
+      }
+      return true
+    case let other:
+      throw object.error(
+        .wrongType, "\"checksum\" is \"off\" or \"heartbeat\"", field: "checksum",
+        nearest: nearestName(to: other, among: ["off", "heartbeat"]))
     }
   }
 
@@ -213,106 +328,4 @@ public enum ControlRequest: Equatable, Sendable {
     }
     return deepest
   }
-}
-
-/// A JSON value of a request; borrowed from its document.
-private struct RequestValue {
-  let json: UnsafeMutablePointer<json_t>
-
-  var string: String? {
-    guard json.pointee.type == JSON_STRING, let text = json_string_value(json) else { return nil }
-    let bytes = UnsafeRawBufferPointer(start: text, count: json_string_length(json))
-    return String(decoding: bytes, as: UTF8.self)
-  }
-
-  var integer: Int64? { json.pointee.type == JSON_INTEGER ? Int64(json_integer_value(json)) : nil }
-
-  var arrayCount: Int? { json.pointee.type == JSON_ARRAY ? json_array_size(json) : nil }
-
-  func element(_ index: Int) -> RequestValue? { json_array_get(json, index).map(RequestValue.init) }
-}
-
-/// The JSON object of a request, with the errors that its fields can lead to.
-private struct RequestObject {
-  private let json: UnsafeMutablePointer<json_t>
-  var id: Int64?
-
-  init(_ json: UnsafeMutablePointer<json_t>) { self.json = json }
-
-  func error(
-    _ code: ControlError.Code, _ message: String, field: String? = nil, nearest: String? = nil
-  ) -> ControlError {
-    ControlError(code, message, id: id, field: field, nearest: nearest)
-  }
-
-  func value(_ name: String) throws(ControlError) -> RequestValue {
-    guard let value = json_object_get(json, name) else {
-      // The likeliest cause of a missing field is a misspelt one.
-      try refuseFields(except: ["op", "id", "symbols", "channels", "start", "sub"])
-      throw error(.missingField, "\"\(name)\" is missing", field: name)
-    }
-    return RequestValue(json: value)
-  }
-
-  func string(_ name: String) throws(ControlError) -> String {
-    guard let text = try value(name).string else {
-      throw error(.wrongType, "\"\(name)\" is a string", field: name)
-    }
-    return text
-  }
-
-  func integer(_ name: String, range: ClosedRange<Int64>) throws(ControlError) -> Int64 {
-    guard let number = try value(name).integer, range.contains(number) else {
-      throw error(
-        .wrongType, "\"\(name)\" is an integer from \(range.lowerBound) to \(range.upperBound)", field: name)
-    }
-    return number
-  }
-
-  func refuseFields(except known: [String]) throws(ControlError) {
-    var iterator = json_object_iter(json)
-    while let current = iterator {
-      if let key = json_object_iter_key(current) {
-        let name = String(cString: key)
-        guard known.contains(name) else {
-          let nearest = nearestName(to: name, among: known)
-          let hint = nearest.map { ", nearest known field \"\($0)\"" } ?? ""
-          throw error(
-            .unknownField, "unknown field \"\(shortened(name))\"\(hint)", field: shortened(name),
-            nearest: nearest)
-        }
-      }
-      iterator = json_object_iter_next(json, current)
-    }
-  }
-}
-
-/// At most 32 characters of a client's text, for the reply.
-func shortened(_ text: String) -> String { text.count <= 32 ? text : String(text.prefix(31)) + "…" }
-
-/// The name with the fewest edits to `text`, the first among equals; nil when more than half of it is wrong.
-func nearestName(to text: String, among names: [String]) -> String? {
-  let wanted = Array(text.utf8.prefix(32))
-  var best: (name: String, edits: Int)?
-  for name in names {
-    let edits = editDistance(wanted, Array(name.utf8))
-    if edits < best?.edits ?? .max { best = (name, edits) }
-  }
-  guard let best, best.edits * 2 <= max(wanted.count, best.name.utf8.count) else { return nil }
-  return best.name
-}
-
-/// Insertions, deletions and replacements that lead from one text to the other.
-private func editDistance(_ from: [UInt8], _ to: [UInt8]) -> Int {
-  var row = Array(0...to.count)
-  for (line, byte) in from.enumerated() {
-    var diagonal = row[0]
-    row[0] = line + 1
-    for column in 0..<to.count {
-      let replaced = diagonal + (byte == to[column] ? 0 : 1)
-      diagonal = row[column + 1]
-      row[column + 1] = min(replaced, row[column] + 1, diagonal + 1)
-    }
-  }
-  return row[to.count]
 }

@@ -48,6 +48,8 @@ public enum FrameBlock: Equatable, Sendable {
   case snapshotEnd(SnapshotEnd)
   case heartbeat(Heartbeat)
   case status(InputStatus)
+  case replay(ReplayBlock)
+  case checksum(BookChecksum)
   /// A template of a later version: skip the frame, but follow its sequence numbers.
   case unknown(template: UInt16)
 }
@@ -122,8 +124,8 @@ public struct DecodedFrame {
     switch FrameTemplate(rawValue: template) {
     case .events: return .events
     case .snapshotBegin:
-      try need(SnapshotBegin.bytes)
-      return .snapshotBegin(SnapshotBegin(from: start))
+      try need(SnapshotBegin.bytesMin)
+      return .snapshotBegin(SnapshotBegin(from: start, length: length))
     case .snapshotOrders: return .snapshotOrders
     case .snapshotEnd:
       try need(SnapshotEnd.bytes)
@@ -132,8 +134,14 @@ public struct DecodedFrame {
       try need(Heartbeat.bytes)
       return .heartbeat(Heartbeat(from: start))
     case .status:
-      try need(InputStatus.bytes)
-      return .status(InputStatus(from: start))
+      try need(InputStatus.bytesMin)
+      return .status(InputStatus(from: start, length: length))
+    case .replay:
+      try need(ReplayBlock.bytes)
+      return .replay(ReplayBlock(from: start))
+    case .checksum:
+      try need(BookChecksum.bytes)
+      return .checksum(BookChecksum(from: start))
     case nil: return .unknown(template: template)
     }
   }

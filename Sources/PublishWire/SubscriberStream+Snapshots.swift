@@ -54,7 +54,7 @@ extension SubscriberStream {
   }
 
   private func advance(_ index: Int, past instrument: UInt32) {
-    let mask = subscriptions[index].channels.union(.always).rawValue
+    let mask = subscriptions[index].mask
     if subscriptions[index].isEvery {
       subscriptions[index].cursor = instrument &+ 1
       walkMask = mask
@@ -72,7 +72,8 @@ extension SubscriberStream {
     send(
       .caughtUp(
         subscription: subscription.number, instruments: subscription.snapshotInstruments,
-        orders: subscription.snapshotOrders, sequence: max(sequence, chainSequence)))
+        orders: subscription.snapshotOrders, sequence: max(sequence, chainSequence),
+        records: subscription.digest?.eventCount ?? 0, digest: subscription.digest?.text ?? ""))
   }
 
   private func abandon(_ index: Int, instrument: UInt32, need: Int) {
@@ -87,18 +88,24 @@ extension SubscriberStream {
         subscription: subscription.number))
   }
 
-  private func writeSnapshot(
+  /// Queues the state of one instrument. There is room.
+  func writeSnapshot(
     _ instrument: UInt32, _ index: Int, _ source: some SnapshotSource, _ sequence: UInt64
   ) {
     let subscription = subscriptions[index]
     let channels = subscription.channels
     let expected = channels.contains(.orders) ? UInt64(source.orderCount(instrument: instrument)) : 0
     if let block = frame(.snapshotBegin, blockBytes: SnapshotBegin.bytes, sequence: sequence) {
-      SnapshotBegin(subscription: subscription.number, instrument: instrument, orders: expected)
-        .write(to: block)
+      SnapshotBegin(
+        subscription: subscription.number, instrument: instrument, orders: expected,
+        lastSequence: source.lastSequence(instrument: instrument)
+      ).write(to: block)
     }
     var writer = SnapshotWriter(instrument: instrument, sequence: sequence)
-    writer.write(channels, source) { kind, event in self.appendSnapshotEntry(kind, event, sequence) }
+    writer.write(channels, source) { kind, event in
+      subscription.digest?.update(kind: kind, event: event)
+      self.appendSnapshotEntry(kind, event, sequence)
+    }
     frameIsOpen = false
     if let block = frame(.snapshotEnd, blockBytes: SnapshotEnd.bytes, sequence: sequence) {
       SnapshotEnd(
@@ -106,6 +113,7 @@ extension SubscriberStream {
         entries: writer.entries
       ).write(to: block)
     }
+    if subscription.checksum { putChecksum(instrument, index, source, sequence) }
     snapshotsTaken &+= 1
     subscriptions[index].snapshotInstruments &+= 1
     subscriptions[index].snapshotOrders &+= writer.orders

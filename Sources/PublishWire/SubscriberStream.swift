@@ -35,16 +35,20 @@ public final class SubscriberStream {
   /// Subscriptions in force.
   public var subscriptionCount: Int { subscriptions.count }
   /// A subscription was made at some time.
-  public private(set) var everSubscribed = false
+  public internal(set) var everSubscribed = false
   /// Requests that were answered with an error.
   public private(set) var requestErrors: UInt64 = 0
   /// Snapshots of single instruments that were put into the queue.
   public internal(set) var snapshotsTaken: UInt64 = 0
   /// Events that were put into the queue as live events.
   public private(set) var eventsQueued: UInt64 = 0
+  /// Events that were put into the queue as replayed ones.
+  public internal(set) var eventsReplayed: UInt64 = 0
+  /// Events that a slow client's policies left out.
+  public internal(set) var eventsShed: UInt64 = 0
 
   let limits: SubscriberLimits
-  let epoch: UInt32
+  public let epoch: UInt32
   /// `sequence` of the newest frame in the chain.
   private(set) var chainSequence: UInt64 = 0
   /// Channels in force per instrument, for subscriptions by symbol; allocated with the first one.
@@ -57,11 +61,21 @@ public final class SubscriberStream {
   /// Channels in force for events of the whole channel (instrument 0).
   private var channelMask: UInt8 = 0
   var subscriptions: [Subscription] = []
-  private var nextSubscription: UInt32 = 1
+  var nextSubscription: UInt32 = 1
   /// Some subscription waits for a symbol to be defined.
   private var hasUnresolved = false
   /// The newest record of the queue is an events frame that can still grow.
   var frameIsOpen = false
+  /// The subscription whose replay frame is the newest record of the queue and can still grow; 0 = none.
+  var openReplay: UInt32 = 0
+  /// The queue was half full and has not been nearly empty since.
+  var isCongested = false
+  /// Some subscription has a policy for that.
+  var hasPolicies = false
+  /// Some subscription leaves events out.
+  var isShedding = false
+  /// Instruments of which changes were left out, one bit each; allocated when one is first needed.
+  var changed: UnsafeMutablePointer<UInt64>?
 
   public init(limits: SubscriberLimits, epoch: UInt32) {
     // Fields may have been set one by one: bring them into range together.
@@ -73,7 +87,10 @@ public final class SubscriberStream {
     queue = OutboundQueue(capacity: limits.queueBytes)
   }
 
-  deinit { masks?.deallocate() }
+  deinit {
+    masks?.deallocate()
+    changed?.deallocate()
+  }
 
   // MARK: Live events
 
@@ -92,6 +109,7 @@ public final class SubscriberStream {
     guard !subscriptions.isEmpty, !overflowed else { return }
     let entries = batch.entries
     if hasUnresolved { resolveDefinitions(in: entries) }
+    if hasPolicies { attendToPolicies(entries, sequence: batch.sequence) }
     var bytes = 0
     var count = 0
     var offset = 0
@@ -125,13 +143,13 @@ public final class SubscriberStream {
   }
 
   @inline(__always)
-  private static func entrySize(_ entries: UnsafeRawBufferPointer, _ offset: Int) -> Int {
+  static func entrySize(_ entries: UnsafeRawBufferPointer, _ offset: Int) -> Int {
     FrameEntry.size(
       eventBytes: Int(UInt16(littleEndian: entries.loadUnaligned(fromByteOffset: offset, as: UInt16.self))))
   }
 
   @inline(__always)
-  private func matches(_ entries: UnsafeRawBufferPointer, _ offset: Int) -> Bool {
+  func matches(_ entries: UnsafeRawBufferPointer, _ offset: Int) -> Bool {
     let instrument = UInt32(
       littleEndian: entries.loadUnaligned(
         fromByteOffset: offset + FrameEntry.prefixBytes + BookEventHeader.instrumentOffset, as: UInt32.self))
@@ -163,6 +181,7 @@ public final class SubscriberStream {
     flags: UInt16 = 0
   ) -> UnsafeMutableRawPointer? {
     frameIsOpen = false
+    openReplay = 0
     let bytes = FrameHeader.bytes + blockBytes + entryBytes
     guard !overflowed, let frame = queue.append(.binary, bytes: bytes) else {
       overflowed = true
@@ -205,6 +224,7 @@ public final class SubscriberStream {
   /// Queues a text frame.
   public func send(_ message: ControlMessage) {
     frameIsOpen = false
+    openReplay = 0
     var text = message.json
     let fits = text.withUTF8 { bytes -> Bool in
       guard !overflowed, let target = queue.append(.text, bytes: bytes.count) else { return false }
@@ -226,84 +246,10 @@ public final class SubscriberStream {
   }
 
   /// Queues a change of the publisher's input state.
-  public func status(sequence: UInt64, serverTime: UInt64, input: InputState) {
-    let block = frame(.status, blockBytes: InputStatus.bytes, sequence: max(sequence, chainSequence))
-    if let block { InputStatus(input: input.rawValue, serverTime: serverTime).write(to: block) }
-  }
-
-  /// Carries out one request text and queues the answer.
   /// - Parameter sequence: of the last message that was published.
-  public func request(_ text: UnsafeRawBufferPointer, source: some SnapshotSource, sequence: UInt64) {
-    do throws(ControlError) {
-      switch try ControlRequest(parsing: text) {
-      case .subscribe(let request): try subscribe(request, source, sequence)
-      case .unsubscribe(let id, let subscription): try unsubscribe(id, subscription)
-      }
-    } catch {
-      send(.error(error, subscription: nil))
-    }
-  }
-
-  private func subscribe(
-    _ request: ControlRequest.Subscribe, _ source: some SnapshotSource, _ sequence: UInt64
-  ) throws(ControlError) {
-    guard subscriptions.count < limits.subscriptions else {
-      throw ControlError(
-        .tooManySubscriptions, "\(limits.subscriptions) subscriptions are in force", id: request.id)
-    }
-    guard !request.snapshot || source.isReady else {
-      throw ControlError(.snapshotUnavailable, "the books are not complete yet", id: request.id)
-    }
-    var subscription = Subscription(number: nextSubscription, request: request)
-    var resolved: [(String, UInt32)] = []
-    if case .listed(let symbols) = request.symbols {
-      for symbol in symbols {
-        guard let instrument = source.instrument(symbol: symbol) else {
-          subscription.unresolved.append(symbol)
-          continue
-        }
-        try check(instrument, symbol, request, source)
-        subscription.instruments.append(instrument)
-        resolved.append((PackedSymbol.text(symbol), instrument))
-      }
-    }
-    nextSubscription &+= 1
-    everSubscribed = true
-    if !request.snapshot { subscription.active = subscription.instruments.count }
-    subscription.pending = request.snapshot
-    subscriptions.append(subscription)
-    rebuildMasks()
-    send(
-      .subscribed(
-        id: request.id, subscription: subscription.number, firstSequence: sequence &+ 1, resolved: resolved,
-        unresolved: subscription.unresolved.map(PackedSymbol.text)))
-  }
-
-  private func check(
-    _ instrument: UInt32, _ symbol: UInt64, _ request: ControlRequest.Subscribe, _ source: some SnapshotSource
-  ) throws(ControlError) {
-    guard Int(instrument) < limits.instruments else {
-      throw ControlError(
-        .instrumentOutOfRange, "\(PackedSymbol.text(symbol)) has instrument number \(instrument)",
-        id: request.id)
-    }
-    guard request.snapshot else { return }
-    let need = snapshotBytes(source.orderCount(instrument: instrument), request.channels)
-    guard need <= snapshotRoom else {
-      throw ControlError(
-        .snapshotTooLarge,
-        "the snapshot of \(PackedSymbol.text(symbol)) needs \(need) bytes of queue, there are \(snapshotRoom)",
-        id: request.id)
-    }
-  }
-
-  private func unsubscribe(_ id: Int64, _ number: UInt32) throws(ControlError) {
-    guard let index = subscriptions.firstIndex(where: { $0.number == number }) else {
-      throw ControlError(.unknownSubscription, "there is no subscription \(number)", id: id, field: "sub")
-    }
-    subscriptions.remove(at: index)
-    rebuildMasks()
-    send(.unsubscribed(id: id, subscription: number))
+  public func status(sequence: UInt64, _ status: InputStatus) {
+    let block = frame(.status, blockBytes: InputStatus.bytes, sequence: max(sequence, chainSequence))
+    if let block { status.write(to: block) }
   }
 
   /// Derives the filter from the subscriptions.
@@ -314,9 +260,16 @@ public final class SubscriberStream {
     walkLimit = 0
     channelMask = 0
     hasUnresolved = false
+    hasPolicies = false
+    isShedding = false
     // Only the first pending subscription can have a walk under way (see takeSnapshots).
     for subscription in subscriptions {
-      let mask = subscription.channels.union(.always).rawValue
+      if !subscription.unresolved.isEmpty { hasUnresolved = true }
+      if subscription.onSlow.acts { hasPolicies = true }
+      // What it is to get comes from the past, the events of the whole channel included.
+      if subscription.replay != nil { continue }
+      if subscription.isShed { isShedding = true }
+      let mask = subscription.mask
       channelMask |= mask
       if subscription.isEvery {
         if !subscription.pending {
@@ -329,7 +282,6 @@ public final class SubscriberStream {
       for instrument in subscription.instruments.prefix(subscription.active) {
         activate(instrument, mask)
       }
-      if !subscription.unresolved.isEmpty { hasUnresolved = true }
     }
   }
 
@@ -362,14 +314,16 @@ public final class SubscriberStream {
     }
   }
 
-  private func resolve(symbol: UInt64, instrument: UInt32) {
+  func resolve(symbol: UInt64, instrument: UInt32) {
     guard Int(instrument) < limits.instruments else { return }
     var changed = false
     for index in subscriptions.indices {
       guard let place = subscriptions[index].unresolved.firstIndex(of: symbol) else { continue }
       subscriptions[index].unresolved.remove(at: place)
       subscriptions[index].instruments.append(instrument)
-      if subscriptions[index].snapshot {
+      if subscriptions[index].replay != nil {
+        subscriptions[index].wanted.insert(instrument)
+      } else if subscriptions[index].snapshot {
         subscriptions[index].pending = true
       } else {
         subscriptions[index].active += 1

@@ -142,6 +142,10 @@ public struct RingObserver: ~Copyable {
   /// Reads on behind the newest visible record.
   public mutating func moveToNewest() { reader.state.position = frontier() }
 
+  /// Reads on at a position where a reader of this ring once stood. Behind the retention, the next poll declares the exact
+  /// loss.
+  public mutating func seek(to position: UInt64) { reader.state.position = position }
+
   /// Reads on at the first record that starts at or behind `target`.
   /// - Returns: where that is.
   public mutating func move(to target: UInt64) -> RingMove {

@@ -124,6 +124,9 @@ public enum BookCounter: Int, StageCounter {
   /// Rounds of the background sweep over all books, and what it found wrong.
   case sweepRounds
   case sweepViolations
+  /// The venue's session: ten ASCII characters in two words, the first in the lowest byte; 0 before it is known.
+  case sessionLeading
+  case sessionTrailing
 }
 
 /// Counters of the publish stage.
@@ -145,6 +148,25 @@ public enum PublishCounter: Int, StageCounter {
   case liveOrders
   /// 1 while the replica has seen every event of the session and agrees with all of them.
   case replicaWhole
+  /// Sessions closed for each reason: a full queue or a socket that takes nothing, no subscription, wrong requests,
+  /// a token that was withdrawn.
+  case evictedSlow
+  case evictedIdle
+  case evictedProtocol
+  case evictedToken
+  /// Connections refused for each reason: no place, path or subprotocol, token, no socket.
+  case refusedFull
+  case refusedRequest
+  case refusedToken
+  case refusedSockets
+  /// Clients that can be connected, as descriptors allow.
+  case clientsMax
+  /// Events replayed for cursors, and events that slow clients' own policies left out.
+  case eventsReplayed
+  case eventsShed
+  case certificateReloads
+  /// Bytes waiting in the fullest queue.
+  case deepestQueueBytes
 }
 
 /// Counters of the recorder.

@@ -29,6 +29,12 @@ struct CanonicalText {
     add("publish.clients", publish.clients)
     add("publish.client_queue", bytes: publish.clientQueueBytes)
     add("publish.heartbeat", publish.heartbeatNanoseconds)
+    if let certificate = publish.certificate {
+      add("publish.tls_certificate", certificate.chain)
+      add("publish.tls_key", certificate.key)
+    }
+    if let file = publish.tokensFile { add("publish.tokens", file) }
+    if let path = publish.socketPath { add("publish.socket", path) }
     add("tape.enabled", tape != nil)
     if let tape { add("tape", tape) }
     // A set without a view reads as it did before there were views.

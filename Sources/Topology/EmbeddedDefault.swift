@@ -35,7 +35,7 @@ extension Topology {
     profile = "shared"
 
     # What the rings, the books and the client queues may need together; checked before anything is
-    # created. "1MiB"..."16TiB". Default "4GiB". This file needs 1.99 GiB.
+    # created. "1MiB"..."16TiB". Default "4GiB". This file needs 2.02 GiB.
     memory_limit = "4GiB"
 
     # Lock all pages of the stages into memory (needs RLIMIT_MEMLOCK). Default false.
@@ -421,6 +421,19 @@ extension Topology {
 
     # The time between two heartbeats. Default "1s".
     heartbeat = "1s"
+
+    # PEM files of a certificate chain and of its key: with them the port speaks TLS alone. Both are read again when they change;
+    # connections stay. An absolute path, at most 80 bytes; "": no TLS. Default "".
+    tls_certificate = ""
+    tls_key = ""
+
+    # A file of bearer tokens, one a line, that clients of the port must present one of; readable by its owner alone. It is read
+    # again when it changes, and whose token is gone is disconnected. An absolute path; "": none are asked for. Default "".
+    tokens = ""
+
+    # A local socket beside the port, without TLS and tokens: who may use it is a matter of its folder. An absolute path;
+    # "": none. Default "".
+    socket = ""
 
     # The tape: taped records the merged stream in files, as docs/TAPE.md describes.
     [tape]

@@ -148,6 +148,11 @@ extension Topology.Publish {
     clients = settings.clients.value
     clientQueueBytes = settings.clientQueue.value
     heartbeatNanoseconds = settings.heartbeat.value
+    certificate =
+      settings.tlsCertificate.value.isEmpty
+      ? nil : Certificate(chain: settings.tlsCertificate.value, key: settings.tlsKey.value)
+    tokensFile = settings.tokens.value.isEmpty ? nil : settings.tokens.value
+    socketPath = settings.socket.value.isEmpty ? nil : settings.socket.value
   }
 }
 

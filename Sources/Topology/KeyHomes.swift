@@ -32,7 +32,10 @@ enum KeyHomes {
     ("a stage's ladder", ["mark", "alarm", "fence", "start"]),
     ("[capacity]", ["instruments", "orders", "levels", "on_error"]),
     ("[[action]]", ["payload", "sender", "target", "fields"]),
-    ("[publish]", ["client_queue", "heartbeat"]),
+    (
+      "[publish]",
+      ["client_queue", "heartbeat", "tls_certificate", "tls_key", "tokens", "socket"]
+    ),
     (
       "[tape]",
       [

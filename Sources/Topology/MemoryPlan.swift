@@ -11,6 +11,9 @@ enum MemoryPlan {
   static let bytesPerWindowMessage = 64
   /// An order of an image in bookd (message, reference, twice a place to look it up) and in merged (a place).
   static let bytesPerImageOrder = 128
+  /// Beside its queue: which instruments it asked for (64 KiB and a list for each of 16 subscriptions), a request being
+  /// received (64 KiB), the session of the library and of TLS.
+  static let bytesPerClient = 512 << 10
   /// bookd and pubd, and a recorder that keeps books.
   static func bookSets(_ tape: TapeSettings) -> Int { tape.isOn && tape.shadow.value ? 3 : 2 }
 
@@ -41,7 +44,8 @@ enum MemoryPlan {
       Topology.MemoryItem(
         name: "capacity.instruments (\(bookSets) sets)",
         bytes: capacity.instruments * bytesPerInstrument * bookSets),
-      Topology.MemoryItem(name: "publish client queues", bytes: clients * clientQueueBytes),
+      Topology.MemoryItem(
+        name: "publish clients", bytes: clients * (clientQueueBytes + bytesPerClient)),
     ]
     return items.enumerated()
       .sorted { ($1.element.bytes, $0.offset) < ($0.element.bytes, $1.offset) }

@@ -356,14 +356,34 @@ struct PublishSettings {
   let clients: Setting<Int>
   let clientQueue: Setting<Int>
   let heartbeat: Setting<UInt64>
+  let tlsCertificate: Setting<String>
+  let tlsKey: Setting<String>
+  let tokens: Setting<String>
+  let socket: Setting<String>
 
   init(_ table: TableReader) {
+    func path(_ key: String, _ example: String) -> Setting<String> {
+      table.string(
+        key, default: "", example: example,
+        rule: "\"\", or an absolute path of at most 80 bytes, without `..` and control characters",
+        isLegal: { $0.isEmpty || isAbsolutePath($0) })
+    }
     listen = table.address("listen", default: IPv4Address(value: 0x7F00_0001), example: "127.0.0.1")
     port = table.integer("port", in: 0...65535, default: 9443)
     clients = table.integer("clients", in: 1...4096, default: 64)
     clientQueue = table.size("client_queue", in: (64 << 10)...(1 << 30), default: 4 << 20)
     heartbeat = table.duration("heartbeat", default: 1_000_000_000)
+    tlsCertificate = path("tls_certificate", "/etc/bulkhead/publish.pem")
+    tlsKey = path("tls_key", "/etc/bulkhead/publish.key")
+    tokens = path("tokens", "/etc/bulkhead/tokens")
+    socket = path("socket", "/run/bulkhead/publish.sock")
     table.finish()
+    if tlsCertificate.isValid, tlsKey.isValid, tlsCertificate.value.isEmpty != tlsKey.value.isEmpty {
+      let missing = tlsKey.value.isEmpty ? "tls_key" : "tls_certificate"
+      let given = tlsKey.value.isEmpty ? tlsCertificate : tlsKey
+      table.log.report(
+        .badName, at: given.span, "[publish]: `\(missing)` is missing", label: "a certificate needs its key")
+    }
   }
 }
 

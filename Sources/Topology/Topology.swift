@@ -388,6 +388,18 @@ extension Topology {
     public let clientQueueBytes: Int
     /// The time between two heartbeats.
     public let heartbeatNanoseconds: UInt64
+    /// PEM files of a certificate chain and its key; nil: no TLS.
+    public let certificate: Certificate?
+    /// A file of bearer tokens; nil: none are asked for.
+    public let tokensFile: String?
+    /// A local socket beside the port; nil: none.
+    public let socketPath: String?
+
+    /// Where a certificate lies.
+    public struct Certificate: Sendable, Equatable {
+      public let chain: String
+      public let key: String
+    }
   }
 
   /// `[view]`, when enabled: where `viewd` shows metrics, status and the operator's page.

@@ -7,6 +7,9 @@ final class PublishClient {
   let stream: SubscriberStream
   /// The request being received.
   var request: [UInt8] = []
+  var budget = RequestBudget()
+  /// The token that it came with; nil where none was asked for.
+  var token: [UInt8]?
   /// A writable callback has been asked for and has not come.
   var writeRequested = false
   /// The session ends with this code as soon as its socket can take a close frame.

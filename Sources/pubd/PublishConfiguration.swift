@@ -20,6 +20,15 @@ struct PublishConfiguration {
   var stallNanoseconds: UInt64 = 10_000_000_000
   /// How long a client that is being closed may take to accept the close frame.
   var closeGraceNanoseconds: UInt64 = 2_000_000_000
+  /// A session from which nothing came for so long is asked for a sign of life, and cut without one. Whole seconds.
+  var pingSeconds: UInt16 = 30
+  var silenceSeconds: UInt16 = 60
+  /// PEM files of the certificate chain and its key; nil: no TLS.
+  var certificate: (chain: String, key: String)?
+  /// A file of bearer tokens; nil: everybody may connect. Not asked for on ``socketPath``.
+  var tokensFile: String?
+  /// A local socket beside the port; nil: none.
+  var socketPath: String?
   /// What the hello says.
   var hello: HelloFields
 }
@@ -30,6 +39,12 @@ enum PublishServerError: Error, Equatable {
   case cannotListen(address: String, port: Int)
   /// The port is outside 0...65535.
   case badPort(Int)
+  /// Certificate and key cannot be used; why.
+  case badCertificate(String)
+  /// The file of tokens cannot be used; why.
+  case badTokens(String)
+  /// The local socket is not to be had.
+  case cannotListenLocally(path: String)
 }
 
 /// Counters of a ``PublishServer`` since it started; gauges where marked.
@@ -48,6 +63,14 @@ struct PublishStatistics: Equatable {
   var refusedFull: UInt64 = 0
   /// Handshakes refused for their path or subprotocol.
   var refusedRequest: UInt64 = 0
+  /// Handshakes refused for a missing or unknown token.
+  var refusedToken: UInt64 = 0
+  /// Connections cut at once, before their handshake: clients and pending handshakes fill their places.
+  var refusedSockets: UInt64 = 0
+  /// Sessions closed because their token was withdrawn.
+  var evictedToken: UInt64 = 0
+  /// Times that another certificate was put in force.
+  var certificateReloads: UInt64 = 0
   /// Sessions closed because a queue overflowed or a socket stalled.
   var evictedSlow: UInt64 = 0
   /// Sessions closed because no subscription came in time.
@@ -63,6 +86,9 @@ struct PublishStatistics: Equatable {
   var requestErrors: UInt64 = 0
   var snapshotsTaken: UInt64 = 0
   var eventsQueued: UInt64 = 0
+  /// Events replayed for cursors, and events that slow clients' policies left out (closed sessions).
+  var eventsReplayed: UInt64 = 0
+  var eventsShed: UInt64 = 0
   /// Messages that could not be passed on whole (each closes every session).
   var malformedMessages: UInt64 = 0
 }

@@ -18,10 +18,15 @@ final class PublishServer {
   private(set) var port = 0
   /// What snapshots are made from. It must stand behind the last published event whenever ``service`` runs.
   var snapshotSource: any SnapshotSource
+  /// What cursors are served from; like ``snapshotSource`` it stands at the last published event.
+  var history: (any HistorySource)?
 
   private var context: OpaquePointer?
-  private let protocols: UnsafeMutablePointer<lws_protocols>
-  private let protocolName: UnsafeMutablePointer<CChar>
+  private let library: PublishLibrary
+  /// Who may connect; nil: everybody.
+  private var tokens: AccessTokens?
+  private var nextFileCheck: UInt64 = 0
+  private static let fileCheckNanoseconds: UInt64 = 500_000_000
   private let wakeUp: UnsafeMutablePointer<lws_sorted_usec_list_t>
 
   private var clients: ContiguousArray<PublishClient> = []
@@ -34,12 +39,24 @@ final class PublishServer {
   private var eventSequence: UInt64 = 0
   private(set) var sequence: UInt64 = 0
   private(set) var inputState = InputState.live
+  /// Newest message when that state began.
+  private var inputStateSince: UInt64 = 0
+  private var inputStatus = InputStatus(input: 0, serverTime: 0)
+  /// Clients at one time, as descriptors allow.
+  private var admitted = 0
+  /// Sockets at one time: those clients', and of handshakes.
+  private var socketsMax = 0
   private var counters = PublishStatistics()
   private var nextHeartbeat: UInt64 = 0
   private var nextScan: UInt64 = 0
   private static let scanNanoseconds: UInt64 = 50_000_000
   /// Bytes that one writable callback gives to a socket before other clients get their turn.
   private static let writeBudget = 256 << 10
+  /// Bytes of the past that are read for all clients together at each look at the sockets.
+  private static let replayBudget = 1 << 20
+  private var replayBytesLeft = 0
+  /// Where that reading begins, so that each client has its turn.
+  private var replayTurn = 0
 
   /// Listens at once.
   /// - Parameter snapshotSource: see ``snapshotSource``.
@@ -49,58 +66,39 @@ final class PublishServer {
     guard (0...65_535).contains(configuration.port) else { throw .badPort(configuration.port) }
     self.configuration = configuration
     self.snapshotSource = snapshotSource
-    protocolName = strdup(PublishSchema.subprotocol)
-    protocols = UnsafeMutablePointer<lws_protocols>.allocate(capacity: 2)
-    protocols.initialize(repeating: lws_protocols(), count: 2)
+    if let file = configuration.tokensFile {
+      do throws(AccessTokensError) { tokens = try AccessTokens(path: file) } catch {
+        throw .badTokens(error.reason)
+      }
+    }
+    library = PublishLibrary(configuration)
     wakeUp = UnsafeMutablePointer<lws_sorted_usec_list_t>.allocate(capacity: 1)
     wakeUp.initialize(to: lws_sorted_usec_list_t())
-    protocols[0].name = UnsafePointer(protocolName)
-    protocols[0].callback = publishCallback
-    protocols[0].per_session_data_size = MemoryLayout<UnsafeMutableRawPointer?>.size
-    protocols[0].rx_buffer_size = 4096
-    try listen()
+    context = try library.listen(configuration, user: Unmanaged.passUnretained(self).toOpaque())
+    port = library.port
     let now = bulkhead_monotonic_nanoseconds()
     nextHeartbeat = now &+ configuration.heartbeatNanoseconds
     nextScan = now
+    nextFileCheck = now
+    limitSockets()
   }
 
   deinit {
     destroyContext()
     wakeUp.deallocate()
-    protocols.deallocate()
-    free(protocolName)
   }
 
-  private func listen() throws(PublishServerError) {
-    let failure = PublishServerError.cannotListen(address: configuration.listen, port: configuration.port)
-    setWebSocketLogging()
-    context = configuration.listen.withCString { address -> OpaquePointer? in
-      var info = lws_context_creation_info()
-      info.port = Int32(truncatingIfNeeded: configuration.port)
-      // No interface means every address of the machine.
-      info.iface = configuration.listen == "0.0.0.0" ? nil : address
-      info.protocols = UnsafePointer(protocols)
-      info.gid = -1
-      info.uid = -1
-      // Bounds the handshake (some ten seconds in all); dead peers are found by TCP keepalive.
-      info.timeout_secs = 5
-      info.keepalive_timeout = 5
-      info.ka_time = 10
-      info.ka_interval = 5
-      info.ka_probes = 3
-      info.options =
-        UInt64(LWS_SERVER_OPTION_DISABLE_IPV6) | UInt64(LWS_SERVER_OPTION_FAIL_UPON_UNABLE_TO_BIND)
-      info.user = Unmanaged.passUnretained(self).toOpaque()
-      return lws_create_context(&info)
-    }
-    guard let context else { throw failure }
-    let host = lws_get_vhost_by_name(context, "default")
-    port = Int(lws_get_vhost_listen_port(host))
-    guard port > 0 else {
-      destroyContext()
-      throw failure
-    }
+  /// Fits the number of sockets to the descriptors that are left. The excess is refused in its handshake, with a reason,
+  /// as long as there are a few descriptors more than clients.
+  private func limitSockets() {
+    let left = max(2, freeDescriptors() - 4)
+    let handshakes = max(1, min(16, left / 4))
+    admitted = min(configuration.maximumClients, left - handshakes)
+    socketsMax = admitted + handshakes
   }
+
+  /// Clients that can be connected at one time, by configuration and descriptors.
+  var clientsMax: Int { admitted }
 
   private func destroyContext() {
     guard let context else { return }
@@ -157,10 +155,14 @@ final class PublishServer {
   /// Tells every client when the state of the publisher's own input changes.
   func setInputState(_ state: InputState) {
     guard state != inputState else { return }
+    let isOver = state == .live
+    inputStatus = InputStatus(
+      input: state.rawValue, serverTime: bulkhead_realtime_nanoseconds(),
+      first: isOver ? inputStateSince : sequence, last: isOver ? sequence : 0)
     inputState = state
-    let time = bulkhead_realtime_nanoseconds()
+    inputStateSince = sequence
     for client in clients where client.closing == nil {
-      client.stream.status(sequence: sequence, serverTime: time, input: state)
+      client.stream.status(sequence: sequence, inputStatus)
     }
   }
 
@@ -171,12 +173,18 @@ final class PublishServer {
     for client in clients { close(client, code) }
   }
 
-  /// Starts another epoch: sessions of the old one are closed, new ones are told the new number.
+  /// The stage in front has another incarnation, which continues the stream: sessions go on under the number that their
+  /// hello named, new ones are told the new one.
+  func continueEpoch(_ epoch: UInt32) { configuration.hello.epoch = epoch }
+
+  /// The stage in front has another incarnation, which could not continue the stream: sessions of the old one are closed.
   func beginEpoch(_ epoch: UInt32) {
-    guard epoch != configuration.hello.epoch else { return }
     configuration.hello.epoch = epoch
     disconnectAll(.supersededEpoch)
   }
+
+  /// The venue's session, once it is known.
+  func setSession(_ session: String) { configuration.hello.session = session }
 
   // MARK: The sockets
 
@@ -189,7 +197,12 @@ final class PublishServer {
     if !batch.isEmpty { loseContinuity() }
     let now = bulkhead_monotonic_nanoseconds()
     if now >= nextScan { scan(now) }
-    for client in clients { prepare(client) }
+    replayBytesLeft = Self.replayBudget
+    let count = clients.count
+    if count > 0 {
+      replayTurn = replayTurn >= count - 1 ? 0 : replayTurn + 1
+      for index in 0..<count { prepare(clients[(index + replayTurn) % count]) }
+    }
     if timeoutMilliseconds > 0 {
       // The library ignores a positive timeout; a timer of its own ends the wait.
       lws_sul_schedule(context, 0, wakeUp, { _ in }, Int64(min(timeoutMilliseconds, 60_000)) * 1000)
@@ -204,6 +217,11 @@ final class PublishServer {
   private func prepare(_ client: PublishClient) {
     if client.closing == nil {
       client.stream.takeSnapshots(source: snapshotSource, sequence: sequence)
+      client.stream.relieve(source: snapshotSource, sequence: sequence)
+      if replayBytesLeft > 0 {
+        replayBytesLeft -= client.stream.takeReplays(
+          sequence: sequence, history: history, budget: replayBytesLeft)
+      }
       if client.stream.overflowed { close(client, .consumerTooSlow) }
     }
     if client.closing != nil || !client.stream.queue.isEmpty { requestWrite(client) }
@@ -218,6 +236,7 @@ final class PublishServer {
   /// Deadlines and heartbeats, every ``scanNanoseconds``.
   private func scan(_ now: UInt64) {
     nextScan = now &+ Self.scanNanoseconds
+    if now >= nextFileCheck { checkFiles(now) }
     let beat = now >= nextHeartbeat
     if beat { nextHeartbeat = now &+ configuration.heartbeatNanoseconds }
     let time = beat ? bulkhead_realtime_nanoseconds() : 0
@@ -233,8 +252,19 @@ final class PublishServer {
       } else if !client.stream.everSubscribed, now &- client.since > configuration.subscribeNanoseconds {
         close(client, .badRequest)
       } else if beat {
+        client.stream.takeChecksums(source: snapshotSource, sequence: sequence)
         client.stream.heartbeat(sequence: sequence, serverTime: time, input: inputState)
       }
+    }
+  }
+
+  /// Takes up another certificate, and other tokens; whose token is gone is closed.
+  private func checkFiles(_ now: UInt64) {
+    nextFileCheck = now &+ Self.fileCheckNanoseconds
+    if library.reloadCertificate(context) { counters.certificateReloads &+= 1 }
+    guard tokens?.reload() == true, let tokens else { return }
+    for client in clients where client.closing == nil {
+      if let token = client.token, !tokens.holds(token) { close(client, .unauthorized) }
     }
   }
 
@@ -247,7 +277,8 @@ final class PublishServer {
     switch code {
     case .consumerTooSlow: counters.evictedSlow &+= 1
     case .badRequest: counters.evictedIdle &+= 1
-    case .unsupportedData, .messageTooBig: counters.evictedProtocol &+= 1
+    case .unsupportedData, .messageTooBig, .tooManyRequests: counters.evictedProtocol &+= 1
+    case .unauthorized: counters.evictedToken &+= 1
     case .normal, .goingAway, .supersededEpoch, .continuityLost: break
     }
     updateSubscribers()
@@ -297,7 +328,7 @@ final class PublishServer {
   // MARK: Callbacks of the library
 
   fileprivate func established(_ connection: OpaquePointer) -> PublishClient? {
-    guard clients.count < configuration.maximumClients else {
+    guard clients.count < admitted else {
       counters.refusedFull &+= 1
       return nil
     }
@@ -312,11 +343,12 @@ final class PublishServer {
         maximumSubscriptions: configuration.limits.subscriptions))
     // Who comes while the stream is not to be believed is told so before it can ask for anything.
     if inputState != .live {
-      stream.status(sequence: sequence, serverTime: bulkhead_realtime_nanoseconds(), input: inputState)
+      stream.status(sequence: sequence, inputStatus)
     }
     let client = PublishClient(
       connection: connection, stream: stream, peer: ClientReport.peer(of: socket),
       queueBytes: configuration.limits.queueBytes, now: bulkhead_monotonic_nanoseconds())
+    client.token = tokens == nil || library.isLocal(connection) ? nil : bearerToken(connection)
     clients.append(client)
     counters.accepted &+= 1
     requestWrite(client)
@@ -340,9 +372,11 @@ final class PublishServer {
     guard lws_is_final_fragment(client.connection) != 0,
       lws_remaining_packet_payload(client.connection) == 0
     else { return }
-    client.request.withUnsafeBytes {
-      client.stream.request($0, source: snapshotSource, sequence: sequence)
+    guard client.budget.take(at: bulkhead_monotonic_nanoseconds()) else {
+      return close(client, .tooManyRequests)
     }
+    let state = StreamState(sequence: sequence, session: configuration.hello.session, history: history)
+    client.request.withUnsafeBytes { client.stream.request($0, source: snapshotSource, state) }
     client.request.removeAll(keepingCapacity: true)
     updateSubscribers()
     prepare(client)
@@ -380,13 +414,28 @@ final class PublishServer {
 
   fileprivate func socketOpened() { counters.sockets += 1 }
   fileprivate func socketClosed() { counters.sockets -= 1 }
-  fileprivate var acceptsSockets: Bool { counters.sockets < configuration.maximumClients + 16 }
+
+  /// Decides on a connection before anything of it was read: 0 takes it. The excess is told why, as far as one can who
+  /// may not wait.
+  fileprivate func admit(socket: Int32) -> Int32 {
+    guard counters.sockets >= socketsMax else { return 0 }
+    counters.refusedSockets &+= 1
+    if configuration.certificate == nil { refuseAtOnce(socket, "\(admitted) clients are connected") }
+    return 1
+  }
 
   /// Decides on a WebSocket handshake: 0 goes on, positive was answered with an HTTP status.
   fileprivate func confirmUpgrade(_ connection: OpaquePointer) -> Int32 {
     guard headerText(connection, WSI_TOKEN_GET_URI) == PublishSchema.path else {
       counters.refusedRequest &+= 1
       return refuseUpgrade(connection, "404 Not Found", "the stream is at \(PublishSchema.path)")
+    }
+    if let tokens, !library.isLocal(connection) {
+      guard let token = bearerToken(connection), tokens.holds(token) else {
+        counters.refusedToken &+= 1
+        return refuseUpgrade(
+          connection, "401 Unauthorized", "a bearer token is asked for", header: "www-authenticate: Bearer")
+      }
     }
     if let offered = headerText(connection, WSI_TOKEN_PROTOCOL) {
       let names = offered.split(separator: ",").map { $0.drop { $0 == " " } }
@@ -395,10 +444,10 @@ final class PublishServer {
         return refuseUpgrade(connection, "400 Bad Request", "subprotocols: \(PublishSchema.subprotocol)")
       }
     }
-    guard clients.count < configuration.maximumClients else {
+    guard clients.count < admitted else {
       counters.refusedFull &+= 1
       return refuseUpgrade(
-        connection, "503 Service Unavailable", "\(configuration.maximumClients) clients are connected")
+        connection, "503 Service Unavailable", "\(admitted) clients are connected", header: "retry-after: 1")
     }
     return 0
   }
@@ -410,11 +459,13 @@ extension PublishStatistics {
     requestErrors &+= stream.requestErrors
     snapshotsTaken &+= stream.snapshotsTaken
     eventsQueued &+= stream.eventsQueued
+    eventsReplayed &+= stream.eventsReplayed
+    eventsShed &+= stream.eventsShed
   }
 }
 
 /// The library's one entry into this process: finds server and session, and dispatches.
-private func publishCallback(
+func publishCallback(
   _ connection: OpaquePointer?, _ reason: lws_callback_reasons, _ user: UnsafeMutableRawPointer?,
   _ input: UnsafeMutableRawPointer?, _ length: Int
 ) -> Int32 {
@@ -427,12 +478,12 @@ private func publishCallback(
     return Unmanaged<PublishClient>.fromOpaque(stored).takeUnretainedValue()
   }
   switch reason {
-  case LWS_CALLBACK_FILTER_NETWORK_CONNECTION: return server.acceptsSockets ? 0 : 1
+  case LWS_CALLBACK_FILTER_NETWORK_CONNECTION:
+    return server.admit(socket: Int32(truncatingIfNeeded: Int(bitPattern: input)))
   case LWS_CALLBACK_SERVER_NEW_CLIENT_INSTANTIATED: server.socketOpened()
   case LWS_CALLBACK_WSI_DESTROY: server.socketClosed()
   case LWS_CALLBACK_HTTP_CONFIRM_UPGRADE: return server.confirmUpgrade(connection)
   case LWS_CALLBACK_HTTP: return answerHTTP(connection, input, length)
-  case LWS_CALLBACK_HTTP_WRITEABLE: return finishHTTP(connection)
   case LWS_CALLBACK_ESTABLISHED:
     guard let session else { return -1 }
     guard let client = server.established(connection) else { return -1 }

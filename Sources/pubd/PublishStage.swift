@@ -36,6 +36,12 @@ final class PublishStage {
   private let tapeDirectory: String?
   /// The number with which the ring's stream begins, once the books in front of it were looked for.
   private var origin: UInt64 = 0
+  private let history: RingHistory
+  /// The next event begins a message, which lies at this position.
+  private var messageStart: UInt64?
+  /// The newest incarnation of the book stage, until the clients' server knows of it; and whether it lost its state.
+  private var newEpoch: UInt64?
+  private var stateWasLost = false
   /// The replica saw the session's first event and every one since, and agrees with all of them.
   private var isReplicaWhole: Bool
   private let buffer: UnsafeMutableRawPointer
@@ -73,6 +79,9 @@ final class PublishStage {
     buffer = UnsafeMutableRawPointer.allocate(byteCount: input.maximumRecordBytes + 64, alignment: 64)
     buffer.initializeMemory(as: UInt8.self, repeating: 0, count: input.maximumRecordBytes + 64)
     idleStrategy = process.idleStrategy
+    history = RingHistory(
+      path: input.path, cells: topology.ring(named: "book")?.cells ?? 1 << 20,
+      recordBytes: input.maximumRecordBytes)
     var configuration = PublishConfiguration(
       hello: HelloFields(
         server: Self.hostName(), instance: topology.host.instance, channel: topology.channel.number,
@@ -84,12 +93,19 @@ final class PublishStage {
     configuration.maximumClients = topology.publish.clients
     configuration.limits.queueBytes = topology.publish.clientQueueBytes
     configuration.heartbeatNanoseconds = topology.publish.heartbeatNanoseconds
+    configuration.certificate = topology.publish.certificate.map { ($0.chain, $0.key) }
+    configuration.tokensFile = topology.publish.tokensFile
+    configuration.socketPath = topology.publish.socketPath
     do throws(PublishServerError) {
       server = try PublishServer(configuration: configuration, snapshotSource: source)
     } catch {
-      fail(
-        "\(process.component): cannot listen on \(configuration.listen):\(configuration.port): is the port taken?",
-        code: ExitCode.unavailable)
+      fail("\(process.component): \(Self.describe(error, configuration))", code: Self.exitCode(error))
+    }
+    server.history = history
+    if server.clientsMax < configuration.maximumClients {
+      narrate(
+        "\(process.component): RLIMIT_NOFILE leaves descriptors for \(server.clientsMax) of "
+          + "\(configuration.maximumClients) clients")
     }
     clientReport = ClientReport(directory: process.directory, configurationHash: process.configurationHash)
     control.set(PublishCounter.port, UInt64(server.port))
@@ -97,6 +113,24 @@ final class PublishStage {
     control.set(PublishCounter.sessionEnded, 0)
     if !isReplicaWhole {
       narrate("\(process.component): the book ring no longer holds the first event; snapshots are refused")
+    }
+  }
+
+  private static func describe(_ error: PublishServerError, _ configuration: PublishConfiguration) -> String {
+    switch error {
+    case .cannotListen(let address, let port): "cannot listen on \(address):\(port): is the port taken?"
+    case .badPort(let port): "port \(port) is none"
+    case .badCertificate(let problem):
+      "publish.tls_certificate \(configuration.certificate?.chain ?? ""): \(problem)"
+    case .badTokens(let problem): "publish.tokens \(problem)"
+    case .cannotListenLocally(let path): "cannot listen on \(path): is its folder there and writable?"
+    }
+  }
+
+  private static func exitCode(_ error: PublishServerError) -> Int32 {
+    switch error {
+    case .cannotListen, .cannotListenLocally: ExitCode.unavailable
+    case .badPort, .badCertificate, .badTokens: ExitCode.configuration
     }
   }
 
@@ -153,6 +187,7 @@ final class PublishStage {
     var betweenMessages = true
     control.flight.doing(.readingEvents)
     reading: while count < Self.eventsPerTurn || !betweenMessages {
+      if betweenMessages { messageStart = input.nextPosition }
       switch input.poll(into: buffer) {
       case .record(let kind, let bytes):
         // The word is there before the first event is.
@@ -180,6 +215,8 @@ final class PublishStage {
     control.setAppliedSequence(newest.sequence)
     control.set(PublishCounter.eventsRead, eventsRead)
     input.reportPosition()
+    history.presentPosition = input.nextPosition
+    followEpoch()
     let now = bulkhead_realtime_nanoseconds()
     if newest.receiveTime != 0, now > newest.receiveTime { control.latency.record(now - newest.receiveTime) }
     control.flight.step(
@@ -196,6 +233,16 @@ final class PublishStage {
     guard let base = event.baseAddress, event.count >= BookEventHeader.bytes else { return true }
     let header = BookEventHeader(from: base)
     newest = header
+    if let start = messageStart {
+      history.note(header, at: start)
+      messageStart = nil
+    }
+    if kind == BookEventKind.gap.rawValue, event.count >= BookEventHeader.bytes + 24,
+      event.loadUnaligned(fromByteOffset: BookEventHeader.bytes + 16, as: UInt64.self)
+        == UInt64(GapReason.restartWithoutState.rawValue)
+    {
+      stateWasLost = true
+    }
     if kind == BookEventKind.endOfSession.rawValue { sessionEnded = true }
     guard header.flags & EventFlags.last != 0 else { return false }
     server.endOfMessage()
@@ -233,6 +280,17 @@ final class PublishStage {
     let position = found.position
     source.restore(from: found.intoBuilder(), at: position)
     return true
+  }
+
+  /// Another incarnation of the book stage continues the stream under another number. Where it could not, clients begin
+  /// anew, from a cursor if they like.
+  private func followEpoch() {
+    if let epoch = input.takeEpochChange() { newEpoch = epoch }
+    guard stateWasLost || newEpoch != nil else { return }
+    let epoch = UInt32(truncatingIfNeeded: newEpoch ?? input.producerEpoch)
+    if stateWasLost { server.beginEpoch(epoch) } else { server.continueEpoch(epoch) }
+    newEpoch = nil
+    stateWasLost = false
   }
 
   /// From here on no snapshot is given: a request is refused rather than served from books that may be wrong.
@@ -280,16 +338,34 @@ final class PublishStage {
     nextReport = now + Self.reportNanoseconds
     input.reportPosition()
     bookLooksLive = bookIsLive(now)
+    server.setSession(
+      sessionText(book.value(BookCounter.sessionLeading), book.value(BookCounter.sessionTrailing)))
     tellInputState()
     if eventsRead == 0 { lookForOrigin() }
     let statistics = server.statistics
     control.set(PublishCounter.eventsRead, eventsRead)
     control.set(PublishCounter.clients, UInt64(statistics.clients))
     control.set(PublishCounter.clientsAccepted, statistics.accepted)
-    control.set(PublishCounter.clientsRefused, statistics.refusedFull + statistics.refusedRequest)
+    control.set(
+      PublishCounter.clientsRefused,
+      statistics.refusedFull + statistics.refusedRequest + statistics.refusedToken + statistics.refusedSockets
+    )
     control.set(
       PublishCounter.clientsEvicted,
-      statistics.evictedSlow + statistics.evictedIdle + statistics.evictedProtocol)
+      statistics.evictedSlow + statistics.evictedIdle + statistics.evictedProtocol + statistics.evictedToken)
+    control.set(PublishCounter.evictedSlow, statistics.evictedSlow)
+    control.set(PublishCounter.evictedIdle, statistics.evictedIdle)
+    control.set(PublishCounter.evictedProtocol, statistics.evictedProtocol)
+    control.set(PublishCounter.evictedToken, statistics.evictedToken)
+    control.set(PublishCounter.refusedFull, statistics.refusedFull)
+    control.set(PublishCounter.refusedRequest, statistics.refusedRequest)
+    control.set(PublishCounter.refusedToken, statistics.refusedToken)
+    control.set(PublishCounter.refusedSockets, statistics.refusedSockets)
+    control.set(PublishCounter.clientsMax, UInt64(server.clientsMax))
+    control.set(PublishCounter.eventsReplayed, statistics.eventsReplayed)
+    control.set(PublishCounter.eventsShed, statistics.eventsShed)
+    control.set(PublishCounter.certificateReloads, statistics.certificateReloads)
+    control.set(PublishCounter.deepestQueueBytes, UInt64(statistics.deepestQueueBytes))
     control.set(PublishCounter.framesSent, statistics.framesSent)
     control.set(PublishCounter.bytesSent, statistics.bytesSent)
     control.set(PublishCounter.snapshotsServed, statistics.snapshotsTaken)
@@ -299,4 +375,12 @@ final class PublishStage {
     if let clientReport { server.report(to: clientReport, now: now) }
     control.beat()
   }
+}
+
+/// The venue's session as the book stage keeps it in two words: ten ASCII characters, space padded.
+private func sessionText(_ leading: UInt64, _ trailing: UInt64) -> String {
+  var bytes = (0..<8).map { UInt8(truncatingIfNeeded: leading &>> (UInt64($0) &* 8)) }
+  bytes += (0..<2).map { UInt8(truncatingIfNeeded: trailing &>> (UInt64($0) &* 8)) }
+  let text = bytes.drop { $0 == 0x20 }.filter { (0x21...0x7E).contains($0) }
+  return String(decoding: text, as: UTF8.self)
 }

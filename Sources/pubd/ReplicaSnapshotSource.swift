@@ -16,6 +16,7 @@ final class ReplicaSnapshotSource: SnapshotSource {
   /// 24-byte definition bodies and 8-byte trading states, by instrument; zero = none.
   private let definitions: UnsafeMutableRawPointer
   private let tradingStates: UnsafeMutableRawPointer
+  private let lastSequences: UnsafeMutablePointer<UInt64>
   private let capacity = InstrumentTable.capacity
   private var limit: UInt32 = 1
 
@@ -26,12 +27,15 @@ final class ReplicaSnapshotSource: SnapshotSource {
     definitions.initializeMemory(as: UInt8.self, repeating: 0, count: self.capacity * 24)
     tradingStates = .allocate(byteCount: self.capacity * 8, alignment: 8)
     tradingStates.initializeMemory(as: UInt8.self, repeating: 0, count: self.capacity * 8)
+    lastSequences = .allocate(capacity: self.capacity)
+    lastSequences.initialize(repeating: 0, count: self.capacity)
     numbers.reserveCapacity(16_384)
   }
 
   deinit {
     definitions.deallocate()
     tradingStates.deallocate()
+    lastSequences.deallocate()
   }
 
   /// Applies one event: its kind and its header and body.
@@ -40,8 +44,10 @@ final class ReplicaSnapshotSource: SnapshotSource {
     let outcome = replica.apply(kind: kind, event: event)
     guard case .applied = outcome, let base = event.baseAddress else { return outcome }
     // An applied event has a header, a place for its instrument and the body of its kind.
-    let instrument = BookEventHeader(from: base).instrument
+    let header = BookEventHeader(from: base)
+    let instrument = header.instrument
     if instrument >= limit { limit = instrument + 1 }
+    if Int(instrument) < capacity { lastSequences[Int(instrument)] = header.sequence }
     switch BookEventKind(rawValue: kind) {
     case .definition: define(instrument, base + BookEventHeader.bytes)
     case .tradingState:
@@ -97,6 +103,10 @@ final class ReplicaSnapshotSource: SnapshotSource {
   var isReady: Bool { isCaughtUp && replica.isMessageComplete }
   var instrumentLimit: UInt32 { limit }
   func instrument(symbol: UInt64) -> UInt32? { numbers[symbol] }
+
+  func lastSequence(instrument: UInt32) -> UInt64 {
+    Int(instrument) < capacity ? lastSequences[Int(instrument)] : 0
+  }
 
   func orderCount(instrument: UInt32) -> Int {
     replica.books.orderCount(instrument: instrument, side: .bid)

@@ -1,5 +1,6 @@
 import CWebSockets
 import Glibc
+import PublishWire
 
 // What the library needs in C terms, apart from the server's decisions.
 
@@ -29,44 +30,79 @@ func headerText(_ connection: OpaquePointer, _ token: lws_token_indexes) -> Stri
   }
 }
 
-/// Answers a plain HTTP request: 200 for /healthz, 404 for everything else.
+/// Answers a plain HTTP request: /healthz, the schema, 404 for everything else.
 func answerHTTP(_ connection: OpaquePointer, _ path: UnsafeMutableRawPointer?, _ length: Int) -> Int32 {
   let name = String(
     decoding: UnsafeRawBufferPointer(start: path, count: path == nil ? 0 : length), as: UTF8.self)
-  guard name == "/healthz" else {
+  var body: String
+  let type: String
+  switch name {
+  case "/healthz": (body, type) = ("ok\n", "text/plain")
+  case PublishSchema.schemaPath: (body, type) = (PublishSchema.json, "application/json")
+  default:
     _ = lws_return_http_status(connection, 404, nil)
     return lws_http_transaction_completed(connection) != 0 ? -1 : 0
   }
-  return withUnsafeTemporaryAllocation(byteCount: 1024, alignment: 16) { buffer -> Int32 in
-    guard let base = buffer.baseAddress?.assumingMemoryBound(to: UInt8.self) else { return -1 }
-    // The library wants its 16 bytes of headroom in front of everything that it writes.
-    let start = base + 16
-    let end = base + buffer.count
-    var position: UnsafeMutablePointer<UInt8>? = start
-    guard lws_add_http_common_headers(connection, 200, "text/plain", 3, &position, end) == 0,
-      lws_finalize_write_http_header(connection, start, &position, end) == 0
-    else { return -1 }
-    _ = lws_callback_on_writable(connection)
-    return 0
+  // The library wants its 16 bytes of headroom in front of everything that it writes. One write for all: the library
+  // keeps what the socket does not take at once.
+  return body.withUTF8 { text -> Int32 in
+    withUnsafeTemporaryAllocation(byteCount: 1024 + text.count, alignment: 16) { buffer -> Int32 in
+      guard let base = buffer.baseAddress?.assumingMemoryBound(to: UInt8.self), let source = text.baseAddress
+      else { return -1 }
+      let start = base + 16
+      var position: UnsafeMutablePointer<UInt8>? = start
+      guard
+        lws_add_http_common_headers(
+          connection, 200, type, lws_filepos_t(text.count), &position, base + 1000) == 0,
+        lws_finalize_http_header(connection, &position, base + 1000) == 0, let end = position
+      else { return -1 }
+      end.update(from: source, count: text.count)
+      let count = end - start + text.count
+      guard lws_write(connection, start, count, LWS_WRITE_HTTP_FINAL) == count else { return -1 }
+      return lws_http_transaction_completed(connection) != 0 ? -1 : 0
+    }
   }
 }
 
-/// Writes the body that ``answerHTTP`` has announced.
-func finishHTTP(_ connection: OpaquePointer) -> Int32 {
-  withUnsafeTemporaryAllocation(byteCount: 32, alignment: 16) { buffer -> Int32 in
-    guard let body = buffer.baseAddress?.assumingMemoryBound(to: UInt8.self) else { return -1 }
-    for (offset, byte) in "ok\n".utf8.enumerated() { body[16 + offset] = byte }
-    guard lws_write(connection, body + 16, 3, LWS_WRITE_HTTP_FINAL) == 3 else { return -1 }
-    return lws_http_transaction_completed(connection) != 0 ? -1 : 0
+private func refusal(_ status: String, _ text: String, header: String?) -> String {
+  "HTTP/1.1 \(status)\r\ncontent-type: text/plain\r\ncontent-length: \(text.utf8.count)\r\n"
+    + (header.map { "\($0)\r\n" } ?? "") + "connection: close\r\n\r\n\(text)"
+}
+
+/// Tells a connection that is about to be dropped why, without waiting; it may be lost.
+func refuseAtOnce(_ socket: Int32, _ text: String) {
+  var response = refusal("503 Service Unavailable", text, header: "retry-after: 1")
+  let flags = Int32(MSG_DONTWAIT) | Int32(MSG_NOSIGNAL)
+  response.withUTF8 { _ = send(socket, $0.baseAddress, $0.count, flags) }
+}
+
+/// The token of an `Authorization: Bearer` header; nil without one.
+func bearerToken(_ connection: OpaquePointer) -> [UInt8]? {
+  guard let text = headerText(connection, WSI_TOKEN_HTTP_AUTHORIZATION) else { return nil }
+  let words = text.split(separator: " ", omittingEmptySubsequences: true)
+  guard words.count == 2, words[0].lowercased() == "bearer" else { return nil }
+  return Array(words[1].utf8)
+}
+
+/// Descriptors that this process may still open.
+func freeDescriptors() -> Int {
+  var limit = rlimit()
+  guard getrlimit(__rlimit_resource_t(UInt32(RLIMIT_NOFILE.rawValue)), &limit) == 0 else { return 1024 }
+  var open = 0
+  if let directory = opendir("/proc/self/fd") {
+    while readdir(directory) != nil { open += 1 }
+    closedir(directory)
   }
+  // The two entries for the folders, and the folder itself.
+  return Int(clamping: limit.rlim_cur) - max(0, open - 3)
 }
 
 /// Answers a WebSocket handshake with an HTTP error and returns what the library's callback must return.
 /// The library's own helper would answer as HTTP/1.0, which WebSocket clients do not accept.
-func refuseUpgrade(_ connection: OpaquePointer, _ status: String, _ text: String) -> Int32 {
-  let response =
-    "HTTP/1.1 \(status)\r\ncontent-type: text/plain\r\ncontent-length: \(text.utf8.count)\r\n"
-    + "connection: close\r\n\r\n\(text)"
+func refuseUpgrade(
+  _ connection: OpaquePointer, _ status: String, _ text: String, header: String? = nil
+) -> Int32 {
+  let response = refusal(status, text, header: header)
   var bytes = [UInt8](repeating: 0, count: 16) + Array(response.utf8)
   let count = bytes.count - 16
   return bytes.withUnsafeMutableBufferPointer { buffer -> Int32 in

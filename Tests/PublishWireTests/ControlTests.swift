@@ -1,3 +1,4 @@
+import Foundation
 import XCTest
 
 @testable import PublishWire
@@ -30,7 +31,7 @@ final class ControlTests: XCTestCase {
         .subscribe(
           .init(
             id: 7, symbols: .listed([0x2020_2020_4C50_4141, 0x2020_2020_5446_534D]),
-            channels: [.orders, .bbo], snapshot: false))))
+            channels: [.orders, .bbo], start: .live))))
     XCTAssertEqual(
       parse(
         #" {"start":"snapshot","channels":["orders","levels","bbo","trades","status","defs"],"symbols":"*","id":0,"op":"subscribe"} "#
@@ -38,7 +39,8 @@ final class ControlTests: XCTestCase {
       .success(
         .subscribe(
           .init(
-            id: 0, symbols: .all, channels: [.orders, .levels, .bbo, .trades, .status, .defs], snapshot: true)
+            id: 0, symbols: .all, channels: [.orders, .levels, .bbo, .trades, .status, .defs],
+            start: .snapshot)
         )))
     XCTAssertEqual(
       parse(#"{"op":"unsubscribe","id":8,"sub":3}"#), .success(.unsubscribe(id: 8, subscription: 3)))
@@ -105,7 +107,98 @@ final class ControlTests: XCTestCase {
         #"{"type":"error","id":7,"code":"wrong_type","msg":"\"sub\" is an integer from 0 to 4294967295","field":"sub"}"#
       ),
     ]
-    for (request, reply) in cases { XCTAssertEqual(answer(request), reply, request) }
+    for (request, reply) in cases {
+      let code = reply.components(separatedBy: #""code":""#).last?.prefix { $0 != "\"" } ?? ""
+      XCTAssertEqual(
+        answer(request), reply.dropLast() + #","help":"docs/PUBLISH_PROTOCOL.md#\#(code)"}"#, request)
+    }
+  }
+
+  private func subscribe(_ fields: String, channels: String = #"["bbo"]"#) -> String {
+    #"{"op":"subscribe","id":7,"symbols":"*","channels":\#(channels)\#(fields)}"#
+  }
+
+  func testCursors() throws {
+    func cursor(_ text: String) throws -> ControlRequest.Cursor? {
+      guard case .subscribe(let request) = try parse(subscribe(#","start":\#(text)"#)).get(),
+        case .cursor(let cursor) = request.start
+      else { return nil }
+      return cursor
+    }
+    XCTAssertEqual(
+      try cursor(#"{"epoch":"41","seq":9}"#), .init(epoch: 41, place: .init(sequence: 9, index: 0xFEFF)))
+    XCTAssertEqual(
+      try cursor(#"{"epoch":41,"seq":9,"index":2,"session":"S1"}"#),
+      .init(epoch: 41, place: .init(sequence: 9, index: 2), session: "S1"))
+    for (text, code, field) in [
+      (#"{"epoch":"41"}"#, "missing_field", "start.seq"),
+      (#"{"epoch":"41","sequ":9}"#, "unknown_field", "start.sequ"),
+      (#"{"epoch":"x","seq":9}"#, "bad_cursor", "start.epoch"),
+      (#"{"epoch":-1,"seq":9}"#, "bad_cursor", "start.epoch"),
+      (#"{"epoch":4294967296,"seq":9}"#, "bad_cursor", "start.epoch"),
+      (#"{"epoch":1,"seq":-9}"#, "wrong_type", "start.seq"),
+      (#"{"epoch":1,"seq":9,"index":65536}"#, "wrong_type", "start.index"),
+      (#"{"epoch":1,"seq":9,"session":5}"#, "wrong_type", "start.session"), ("5", "wrong_type", "start"),
+    ] {
+      guard case .failure(let error) = parse(subscribe(#","start":\#(text)"#)) else {
+        XCTFail("accepted: \(text)")
+        continue
+      }
+      XCTAssertEqual([error.code.rawValue, error.field], [code, field], text)
+      XCTAssertEqual(error.nearest, code == "unknown_field" ? "seq" : nil, text)
+      XCTAssertEqual(error.id, 7, text)
+    }
+  }
+
+  func testPoliciesAreTakenWhereTheyAreLegal() {
+    let all = EventChannels.named.map(\.name)
+    for policy in SlowPolicy.allCases {
+      for mask in 1..<64 {
+        let names = all.indices.filter { mask >> $0 & 1 == 1 }.map { all[$0] }
+        let legal: Bool
+        switch policy {
+        case .disconnect, .warn: legal = true
+        case .conflate:
+          legal =
+            Set(names).isSubset(of: ["levels", "bbo", "status", "defs"])
+            && !Set(names).isDisjoint(with: ["levels", "bbo"])
+        case .skip:
+          legal =
+            Set(names).isSubset(of: ["trades", "bbo", "status", "defs"])
+            && !Set(names).isDisjoint(with: ["trades", "bbo"])
+        }
+        let list = "[" + names.map { "\"\($0)\"" }.joined(separator: ",") + "]"
+        switch parse(subscribe(#","start":"live","on_slow":"\#(policy.rawValue)""#, channels: list)) {
+        case .success(.subscribe(let request)):
+          XCTAssertTrue(legal && request.onSlow == policy, "\(policy) of \(names) was taken")
+        case .failure(let error):
+          XCTAssertTrue(!legal && error.code == .illegalPolicy, "\(policy) of \(names): \(error)")
+        case .success(let other): XCTFail("\(other)")
+        }
+      }
+    }
+    XCTAssertTrue(
+      answer(subscribe(#","start":"live","on_slow":"conflat""#)).contains(
+        #""code":"unknown_on_slow","msg":"unknown on_slow \"conflat\"","field":"on_slow","nearest":"conflate""#
+      ))
+    XCTAssertTrue(
+      answer(subscribe(#","start":"live","checksum":"heartbeat""#)).contains(#""code":"illegal_checksum""#))
+    XCTAssertTrue(
+      answer(subscribe(#","start":"live","checksum":"off""#)).hasPrefix("accepted"))
+  }
+
+  func testRequestsComeOutOfAStoreThatFills() {
+    var budget = RequestBudget()
+    let start: UInt64 = 5_000_000_000
+    for _ in 0..<RequestBudget.burst { XCTAssertTrue(budget.take(at: start)) }
+    XCTAssertFalse(budget.take(at: start))
+    let each = 1_000_000_000 / UInt64(RequestBudget.perSecond)
+    XCTAssertFalse(budget.take(at: start + each - 1))
+    XCTAssertTrue(budget.take(at: start + each))
+    XCTAssertFalse(budget.take(at: start + each))
+    for _ in 0..<RequestBudget.burst { XCTAssertTrue(budget.take(at: start + 3_600_000_000_000)) }
+    XCTAssertFalse(budget.take(at: start + 3_600_000_000_000))
+    XCTAssertFalse(budget.take(at: start), "a clock that runs backwards")
   }
 
   func testTooManySymbols() {
@@ -119,16 +212,20 @@ final class ControlTests: XCTestCase {
 
   func testGoldenMessages() {
     let hello = ControlMessage.hello(
-      HelloFields(server: "md01", instance: "demo", channel: 3, epoch: 41, configurationHash: "9f3e12aa"),
+      HelloFields(
+        server: "md01", instance: "demo", channel: 3, epoch: 41, configurationHash: "9f3e12aa", session: "S26"
+      ),
       heartbeatMilliseconds: 1000, maximumSubscriptions: 16)
     XCTAssertEqual(
       hello.json,
-      #"{"type":"hello","proto":1,"schema":{"id":1,"version":1,"hash":"\#(PublishSchema.hash)"},"server":"md01","instance":"demo","channel":3,"epoch":"41","config_hash":"9f3e12aa","heartbeat_ms":1000,"channels":["orders","levels","bbo","trades","status","defs"],"max_subscriptions":16}"#
+      #"{"type":"hello","proto":1,"schema":{"id":1,"version":1,"hash":"\#(PublishSchema.hash)"},"server":"md01","instance":"demo","channel":3,"epoch":"41","session":"S26","config_hash":"9f3e12aa","heartbeat_ms":1000,"channels":["orders","levels","bbo","trades","status","defs"],"max_subscriptions":16,"on_slow":["disconnect","warn","conflate","skip"],"limits":{"request_bytes":65536,"symbols":2048,"requests_per_second":16,"request_burst":64}}"#
     )
     let messages: [(ControlMessage, String)] = [
       (
-        .subscribed(id: 7, subscription: 3, firstSequence: 12, resolved: [("AAPL", 13)], unresolved: ["XYZ"]),
-        #"{"type":"subscribed","id":7,"sub":3,"first_seq":12,"instruments":{"AAPL":13},"unresolved":["XYZ"]}"#
+        .subscribed(
+          id: 7, subscription: 3, firstSequence: 12, retainedFrom: 4, resolved: [("AAPL", 13)],
+          unresolved: ["XYZ"]),
+        #"{"type":"subscribed","id":7,"sub":3,"first_seq":12,"retained_from":4,"instruments":{"AAPL":13},"unresolved":["XYZ"]}"#
       ),
       (
         .resolved(subscription: 3, symbol: "XYZ", instrument: 99),
@@ -136,8 +233,26 @@ final class ControlTests: XCTestCase {
       ),
       (.unsubscribed(id: 8, subscription: 3), #"{"type":"unsubscribed","id":8,"sub":3}"#),
       (
-        .caughtUp(subscription: 3, instruments: 2, orders: 10, sequence: .max),
-        #"{"type":"caught_up","sub":3,"instruments":2,"orders":10,"seq":9223372036854775807}"#
+        .caughtUp(subscription: 3, instruments: 2, orders: 10, sequence: .max, records: 14, digest: "0a"),
+        #"{"type":"caught_up","sub":3,"instruments":2,"orders":10,"seq":9223372036854775807,"records":14,"xxh64":"0a"}"#
+      ),
+      (
+        .replayed(subscription: 3, from: 5, sequence: 9, records: 14, digest: "0a"),
+        #"{"type":"caught_up","sub":3,"from":5,"seq":9,"records":14,"xxh64":"0a"}"#
+      ),
+      (
+        .slow(subscription: 3, queued: 5, capacity: 9),
+        #"{"type":"slow","sub":3,"queued":5,"capacity":9}"#
+      ),
+      (
+        .skipped(subscription: 3, first: 5, last: 9, events: 4),
+        #"{"type":"skipped","sub":3,"first_seq":5,"last_seq":9,"events":4}"#
+      ),
+      (
+        .error(
+          ControlError(.outdatedCursor, "gone", id: 1, bound: .oldest(epoch: 41, sequence: 9)),
+          subscription: 2),
+        #"{"type":"error","id":1,"sub":2,"code":"outdated_cursor","msg":"gone","oldest":{"epoch":"41","seq":9},"help":"docs/PUBLISH_PROTOCOL.md#outdated_cursor"}"#
       ),
       (.shutdown, #"{"type":"shutdown"}"#),
     ]
@@ -148,7 +263,8 @@ final class ControlTests: XCTestCase {
     let seed: UInt64 = 0xC0DE
     var generator = SeededGenerator(seed: seed)
     let base = Array(
-      #"{"op":"subscribe","id":7,"symbols":["AAPL","\u00e9"],"channels":["orders"],"start":"live"}"#.utf8)
+      #"{"op":"subscribe","id":7,"symbols":["AAPL","\u00e9"],"channels":["bbo"],"start":{"epoch":"4","seq":9},"on_slow":"skip","checksum":"off"}"#
+        .utf8)
     let parts = ["{", "[", "\"", "\\u0000", "\\", "1e999", "9223372036854775808", "null", "-", "\u{FF}"].map {
       Array($0.utf8)
     }

@@ -52,6 +52,7 @@ final class FakeMarket: SnapshotSource {
   private var generator: SeededGenerator
   private var live: [(instrument: UInt32, isSell: Bool, price: Int64, reference: UInt64)] = []
   private var nextReference: UInt64 = 1
+  private var lastSequences: [UInt32: UInt64] = [:]
 
   init(seed: UInt64) { generator = SeededGenerator(seed: seed) }
 
@@ -172,7 +173,8 @@ final class FakeMarket: SnapshotSource {
   private func event(
     _ kind: BookEventKind, _ instrument: UInt32, _ flags: UInt8, _ body: [UInt64], index: UInt16 = 0
   ) -> FakeEvent {
-    FakeEvent(
+    lastSequences[instrument] = sequence
+    return FakeEvent(
       kind: kind.rawValue,
       bytes: EventBytes.make(
         sequence: sequence, instrument: instrument, flags: flags, index: index, body: body))
@@ -183,6 +185,7 @@ final class FakeMarket: SnapshotSource {
   var instrumentLimit: UInt32 { (books.keys.max() ?? 0) + 1 }
   func exists(instrument: UInt32) -> Bool { books[instrument] != nil }
   func instrument(symbol: UInt64) -> UInt32? { books.first { $0.value.symbol == symbol }?.key }
+  func lastSequence(instrument: UInt32) -> UInt64 { lastSequences[instrument] ?? 0 }
   func orderCount(instrument: UInt32) -> Int { orders(instrument).count }
   func trust(instrument: UInt32) -> (state: UInt8, reason: UInt8) {
     let state = books[instrument]?.trust ?? 0

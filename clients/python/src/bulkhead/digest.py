@@ -6,6 +6,7 @@ second.
 
 from __future__ import annotations
 
+import importlib.util
 import struct
 from collections.abc import Iterable
 from typing import Protocol
@@ -89,6 +90,11 @@ def new_digest() -> Digest:
         return XXH64()
     made: Digest = xxhash.xxh64(seed=0)
     return made
+
+
+def has_fast_digest() -> bool:
+    """Whether `xxhash` is installed."""
+    return importlib.util.find_spec("xxhash") is not None
 
 
 def book_digest(books: Iterable[Book]) -> str:

@@ -8,9 +8,11 @@ CLOSE_NAMES = {
     1003: "unsupported_data",
     1006: "cut",
     1009: "message_too_big",
+    4001: "unauthorized",
     4002: "no_subscription",
     4004: "consumer_too_slow",
     4005: "superseded_epoch",
+    4006: "too_many_requests",
     4007: "continuity_lost",
 }
 
@@ -48,7 +50,7 @@ class ConnectionLost(BulkheadError):
         self.name = CLOSE_NAMES.get(code, "unknown")
         super().__init__(f"closed with {code} ({self.name})" + (f": {reason}" if reason else ""))
         # The server says that this client's own bytes were wrong: it would send the same again.
-        self.retry = code not in (1003, 1009)
+        self.retry = code not in (1003, 1009, 4001, 4006)
 
 
 class HeartbeatTimeout(BulkheadError):

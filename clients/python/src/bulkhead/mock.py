@@ -23,8 +23,9 @@ from types import TracebackType
 from typing import Any
 
 from . import websocket, wire
+from .digest import new_digest
 from .mockmarket import Market, Part
-from .records import ALWAYS, CHANNELS, EVENT_HEADER, LAST, make_event
+from .records import ADDED_INDEX, ALWAYS, CHANNELS, EVENT_HEADER, LAST, PREFIX, make_event
 
 
 class _Connection:
@@ -98,14 +99,22 @@ class MockServer(Market):
         heartbeat_ms: int = 1000,
         port: int = 0,
         sequence: int = 0,
+        session: str = "",
+        cursors: bool = False,
     ) -> None:
         """
+        session: the venue's, as in the hello
+        cursors: whether it keeps the past and takes cursors; without it, it is a publisher of before
         heartbeat_ms: as in the hello; heartbeats come by themselves at that rate
         sequence: number of the last message that was published before
         """
         super().__init__(sequence)
         self.instance, self.channel, self.epoch, self.heartbeat_ms = instance, channel, epoch, heartbeat_ms
         self.port = port
+        self.session, self.cursors = session, cursors
+        self.retained_from = sequence  #: cursors before this message are refused
+        self.replay_damage = 0  #: that many next replays say another number of records than came
+        self._past: list[tuple[int, int, int, int, bytes]] = []
         #: All requests of all clients, in order.
         self.requests: list[dict[str, Any]] = []
         self.handshakes = 0  #: that were accepted
@@ -263,7 +272,10 @@ class MockServer(Market):
                 event = make_event(kind, header, body, 0, len(body), False)
                 if instrument and kind <= 5:
                     self._book(instrument).apply(event)
-                entries.append((kind, instrument, wire.encode_entry(kind, EVENT_HEADER.pack(*header) + body)))
+                entry = wire.encode_entry(kind, EVENT_HEADER.pack(*header) + body)
+                entries.append((kind, instrument, entry))
+                if self.cursors:
+                    self._past.append((here, place + index, kind, instrument, entry))
             for connection in list(self._connections):
                 chosen = tuple(entry for kind, number, entry in entries if connection.wants(kind, number))
                 if chosen and split:
@@ -370,9 +382,11 @@ class MockServer(Market):
             self.handshakes += 1
             connection.open = True
             self._connections.append(connection)
+            added = {"session": self.session, "on_slow": ["disconnect"], "limits": {}} if self.cursors else {}
             connection.text(
                 {
                     "type": "hello",
+                    **added,
                     "proto": self.protocol,
                     "schema": {"id": 1, "version": 1, "hash": "0" * 16},
                     "server": "mock",
@@ -411,6 +425,10 @@ class MockServer(Market):
         )
         unresolved = [] if symbols == "*" else [symbol for symbol in symbols if symbol not in known]
         kinds = ALWAYS.union(*(CHANNELS[channel] for channel in request["channels"]))
+        cursor = request["start"] if isinstance(request["start"], dict) else None
+        refused = self._refuse_cursor(cursor) if cursor is not None else None
+        if refused is not None:
+            return connection.text({"type": "error", "id": request["id"], **refused})
         sub = connection.next_number
         connection.next_number += 1
         snapshot = request["start"] == "snapshot"
@@ -420,11 +438,13 @@ class MockServer(Market):
                 "type": "subscribed",
                 "id": request["id"],
                 "sub": sub,
-                "first_seq": self.sequence + 1,
+                "first_seq": (self.sequence if cursor is None else cursor["seq"]) + 1,
                 "instruments": known,
                 "unresolved": unresolved,
             }
         )
+        if cursor is not None:
+            self._replay(connection, sub, cursor["seq"], kinds, None if symbols == "*" else set(known.values()))
         if snapshot:
             numbers = (
                 sorted({number for number, _ in self._symbols.values()} | set(self.books))
@@ -441,6 +461,51 @@ class MockServer(Market):
                     "seq": max(self.sequence, connection.chain),
                 }
             )
+
+    def _refuse_cursor(self, cursor: dict[str, Any]) -> dict[str, Any] | None:
+        """The error that a cursor is refused with; None: it is taken."""
+        if cursor["seq"] > self.sequence or int(cursor["epoch"]) > self.epoch:
+            return {"code": "future_cursor", "msg": f"the stream is at {self.sequence}"}
+        if cursor["seq"] < self.retained_from:
+            oldest = {"epoch": str(self.epoch), "seq": self.retained_from}
+            return {"code": "outdated_cursor", "msg": "not held any more", "oldest": oldest}
+        return None
+
+    def _replay(
+        self, connection: _Connection, sub: int, start: int, kinds: frozenset[int], numbers: set[int] | None
+    ) -> None:
+        """Sends what was behind a message, and says how much it was."""
+        wanted = [
+            (sequence, entry)
+            for sequence, index, kind, instrument, entry in self._past
+            if (sequence, index) > (start, ADDED_INDEX - 1)
+            and kind in kinds
+            and (numbers is None or instrument == 0 or instrument in numbers)
+        ]
+        digest, after = new_digest(), start
+        for at in range(0, len(wanted), 3):
+            part = wanted[at : at + 3]
+            through = part[-1][0]
+            for _, entry in part:
+                length, kind = PREFIX.unpack_from(entry)
+                event = entry[8 : 8 + length]
+                digest.update(
+                    event[:16] + bytes([kind, 0]) + (length - 32).to_bytes(2, "little") + bytes(4) + event[24:]
+                )
+            block = wire.BLOCK_REPLAY.pack(sub, after, through)
+            connection.frame(wire.REPLAY, connection.chain, block, tuple(entry for _, entry in part))
+            after = through
+        damage, self.replay_damage = min(self.replay_damage, 1), max(0, self.replay_damage - 1)
+        connection.text(
+            {
+                "type": "caught_up",
+                "sub": sub,
+                "from": start,
+                "seq": self.sequence,
+                "records": len(wanted) + damage,
+                "xxh64": digest.hexdigest(),
+            }
+        )
 
     def _resolve(self, symbol: str, instrument: int) -> None:
         """A symbol that some wait for is about to be defined."""

@@ -287,7 +287,24 @@ class Resumed:
     exact: bool
     after: int  #: messages up to this one had been received
     first: int  #: the new connection delivers from this message on
-    refilled: int  #: events that were fetched from the refill source
+    refilled: int  #: events that came again: from the server, behind this client's cursor, or from the refill source
+
+
+@dataclass(slots=True)
+class Slow:
+    """This client's queue at the server is half full (a subscription with `on_slow="warn"`)."""
+
+    queued: int  #: bytes
+    capacity: int
+
+
+@dataclass(slots=True)
+class Skipped:
+    """Events that the server left out, as a subscription with `on_slow="skip"` allows."""
+
+    first: int  #: the first and the last message of which something was left out
+    last: int
+    events: int
 
 
 @dataclass(slots=True)
@@ -358,6 +375,8 @@ Record = Union[
     CaughtUp,
     Resumed,
     Missed,
+    Slow,
+    Skipped,
     InputChanged,
     Heartbeat,
     RequestFailed,

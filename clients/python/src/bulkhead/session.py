@@ -1,9 +1,10 @@
 """What the protocol means, without sockets and clocks: messages and instants in, requests and records out.
 
 The clients in `client` and `aio` carry its bytes. One session outlives its connections. After an interruption
-at message C it subscribes from now on, is told the first message F that comes, and then either has the events
-between C and F from a refill source, or knows that there are none, or says which messages it missed; in no
-case does it guess.
+at message C it asks the server for everything behind C. A server that has not got that any more, or cannot do
+it, is asked for what comes from now on, and says the first message F that does: then the session either has the
+events between C and F from a refill source, or knows that there are none, or says which messages it missed; in
+no case does it guess.
 """
 
 from __future__ import annotations
@@ -11,12 +12,15 @@ from __future__ import annotations
 import json
 from collections import deque
 from collections.abc import Callable, Sequence
+from struct import Struct
 from typing import Any, Literal
 
 from . import wire
 from .books import Book
 from .cursor import Cursor
+from .digest import StreamDigest, has_fast_digest
 from .errors import (
+    BookMismatch,
     BulkheadError,
     ConnectError,
     ContinuityError,
@@ -47,16 +51,30 @@ from .records import (
     Resolved,
     Resumed,
     Shutdown,
+    Skipped,
+    Slow,
     SnapshotBegin,
     SnapshotEnd,
     Subscribed,
     Trust,
 )
-from .subscription import Backoff, Mark, Refill, Start, Subscription, Symbols, TrustReport
+from .subscription import Backoff, Mark, OnSlow, Refill, Start, Subscription, Symbols, TrustReport
 
 # The last index that a message's own events can have: what the book stage adds to it later is behind that.
 _WHOLE = ADDED_INDEX - 1
 _HEARTBEATS = 2.5
+_LEVEL = Struct("<qQ")
+# A server that refuses a cursor for one of these still has what comes from now on.
+_NOT_HELD = ("outdated_cursor", "future_cursor", "replay_unavailable")
+
+
+class _Replay:
+    """A subscription's past on its way."""
+
+    def __init__(self, subscription: Subscription) -> None:
+        self.subscription = subscription
+        self.count = 0
+        self.digest = StreamDigest() if has_fast_digest() else None
 
 
 class Session:
@@ -101,6 +119,7 @@ class Session:
         self.channel: int | None = None
         self.epoch = 0
         self._epochs: dict[tuple[str, str], int] = {}
+        self._session = ""
         self._next_id = 1
         #: The stream is known from its first message on, so a book is exact without a snapshot.
         self._whole = False
@@ -128,6 +147,12 @@ class Session:
         self._last_message = 0.0
         self._silence = 0.0
         self._retries: list[tuple[float, str, Subscription]] = []
+        self._replays: dict[int, _Replay] = {}
+        # Events that came again, until those of every subscription are there and can be put in order.
+        self._replayed: list[Event] = []
+        self._replayed_count = 0
+        self._resumed_from = 0
+        self._uses_cursors = True
         self.outbox.clear()
         for subscription in self.subscriptions.values():
             subscription.number = subscription.state_number = None
@@ -135,7 +160,15 @@ class Session:
 
     # -- what the user asks for ------------------------------------------------------------------------------
 
-    def subscribe(self, symbols: Symbols, channels: Sequence[str], start: Start) -> Subscription:
+    def subscribe(
+        self,
+        symbols: Symbols,
+        channels: Sequence[str],
+        start: Start,
+        *,
+        on_slow: OnSlow = "disconnect",
+        checksum: bool = False,
+    ) -> Subscription:
         """Makes a subscription; the request goes out now, or when there is a connection."""
         if isinstance(channels, str) or (isinstance(symbols, str) and symbols != "*"):
             raise ValueError('symbols are "*" or a list of symbols, channels a list')
@@ -149,6 +182,8 @@ class Session:
             "*" if symbols == "*" else tuple(symbols),
             tuple(channels),
             start,
+            on_slow,
+            checksum,
             caught_up=start == "live",
         )
         self.subscriptions[subscription.key] = subscription
@@ -185,18 +220,24 @@ class Session:
 
     def _request_subscription(self, subscription: Subscription, purpose: str = "first") -> None:
         """purpose: first = new; resume = goes on behind a hole; state = only for its snapshots."""
-        start = {"first": subscription.start, "resume": "live", "state": "snapshot"}[purpose]
+        start: Any = {"first": subscription.start, "resume": "live", "state": "snapshot"}[purpose]
+        if purpose == "resume" and self._uses_cursors:
+            start = {"epoch": str(self.epoch), "seq": self.complete}
+            if self._session:
+                start["session"] = self._session
         symbols = subscription.symbols
-        self._request(
-            purpose,
-            subscription,
-            {
-                "op": "subscribe",
-                "symbols": symbols if symbols == "*" else list(symbols),
-                "channels": list(subscription.channels),
-                "start": start,
-            },
-        )
+        fields = {
+            "op": "subscribe",
+            "symbols": symbols if symbols == "*" else list(symbols),
+            "channels": list(subscription.channels),
+            "start": start,
+        }
+        # Servers of before know no such fields, and need not hear of them unless they are used.
+        if subscription.on_slow != "disconnect":
+            fields["on_slow"] = subscription.on_slow
+        if subscription.checksum:
+            fields["checksum"] = "heartbeat"
+        self._request(purpose, subscription, fields)
 
     # -- connection ------------------------------------------------------------------------------------------
 
@@ -269,6 +310,10 @@ class Session:
             raise StreamChanged(f"the server serves channel {channel}, this client was on {self.channel}")
         if epoch < self._epochs.get(place, 0):
             raise StreamChanged(f"epoch {epoch} after {self._epochs[place]}: the set was started anew")
+        venue = str(message.get("session", ""))
+        if self.complete and self._session and venue and venue != self._session:
+            raise StreamChanged(f"the venue's session is {venue}, this client was in {self._session}")
+        self._session = venue or self._session
         self._epochs[place] = self.epoch = epoch
         self.channel, self.hello = channel, message
         self._silence = _HEARTBEATS * int(message["heartbeat_ms"]) / 1000
@@ -284,11 +329,15 @@ class Session:
             )
         )
         self._resuming = self.complete is not None and bool(self.subscriptions)
+        self._resumed_from = self.complete or 0
+        self._uses_cursors = "limits" in message
         for subscription in self.subscriptions.values():
             self._request_subscription(subscription, "resume" if self._resuming else "first")
 
     def _on_subscribed(self, message: dict[str, Any], now: float) -> None:
         purpose, subscription = self._pending.pop(message["id"])
+        if purpose == "void":
+            return self._request("unsubscribe", subscription, {"op": "unsubscribe", "sub": int(message["sub"])})
         subscription.instruments = {
             str(symbol): int(number) for symbol, number in message["instruments"].items()
         }
@@ -306,6 +355,9 @@ class Session:
             Subscribed(subscription.key, first, dict(subscription.instruments), list(subscription.unresolved))
         )
         if purpose == "resume":
+            if self._uses_cursors:
+                self._replays[number] = _Replay(subscription)
+                return None
             return self._finish_resume_when_ready()
         if self.complete is None:
             self.complete = first - 1
@@ -331,6 +383,8 @@ class Session:
 
     def _on_caught_up(self, message: dict[str, Any], now: float) -> None:
         number = int(message["sub"])
+        if number in self._replays:
+            return self._on_replayed(number, message)
         subscription = self._by_number(number)
         if subscription is None:
             return
@@ -349,6 +403,12 @@ class Session:
     def _on_error(self, message: dict[str, Any], now: float) -> None:
         error = RequestError(message["code"], message["msg"], message.get("field"), message.get("nearest"))
         purpose, subscription = self._pending.pop(message.get("id", -1), (None, None))
+        if purpose == "void":
+            return None
+        if "sub" in message and self._replays.pop(int(message["sub"]), None) is not None:
+            return self._resume_without_cursors(error)
+        if purpose == "resume" and self._uses_cursors and error.code in _NOT_HELD:
+            return self._resume_without_cursors(error)
         if subscription is None and "sub" in message:
             subscription, purpose = self._by_number(int(message["sub"])), "ended"
         if subscription is None or purpose is None:
@@ -371,6 +431,12 @@ class Session:
             self._finish_resume_when_ready()
         return None
 
+    def _on_slow(self, message: dict[str, Any], now: float) -> None:
+        self._emit(Slow(int(message["queued"]), int(message["capacity"])))
+
+    def _on_skipped(self, message: dict[str, Any], now: float) -> None:
+        self._emit(Skipped(int(message["first_seq"]), int(message["last_seq"]), int(message["events"])))
+
     def _on_unsubscribed(self, message: dict[str, Any], now: float) -> None:
         self._pending.pop(message["id"], None)
 
@@ -384,6 +450,82 @@ class Session:
         return None
 
     # -- resume ----------------------------------------------------------------------------------------------
+
+    def _on_replay(self, frame: wire.Frame) -> None:
+        """Events of the past. One subscription's come in order and are handed out at once; several are put in
+        order when all are there."""
+        number, _, through = wire.BLOCK_REPLAY.unpack_from(frame.data, frame.block)
+        replay = self._replays.get(number)
+        if replay is None:
+            return
+        alone = len(self._replays) == 1 and not self._replayed and not self._pending
+        for event in frame.events(False):
+            replay.count += 1
+            if replay.digest is not None:
+                replay.digest.update(event)
+            if alone:
+                self._deliver(event)
+                self._replayed_count += 1
+            else:
+                self._replayed.append(event)
+        if alone and self.complete is not None:
+            self.complete = max(self.complete, through - 1)
+            self._mark()
+
+    def _on_replayed(self, number: int, message: dict[str, Any]) -> None:
+        replay = self._replays[number]
+        found = (replay.count, message["xxh64"] if replay.digest is None else replay.digest.hexdigest())
+        if found != (message["records"], message["xxh64"]):
+            raise ProtocolError(f"replayed {found}, of {message['records']}, {message['xxh64']}")
+        replay.subscription.first = int(message["seq"]) + 1
+        del self._replays[number]
+        if not self._replays:
+            self._finish_cursors()
+
+    def _finish_cursors(self) -> None:
+        """Once the past of every subscription is there: hands it out, then what came live meanwhile."""
+        if any(purpose == "resume" for purpose, _ in self._pending.values()):
+            return
+        assert self.complete is not None
+        subscriptions = [subscription for subscription in self.subscriptions.values() if subscription.active]
+        events = {(event.sequence, event.index): event for event in (*self._replayed, *self._held)}
+        live = len(self._held)
+        self._replayed, self._held, self._resuming = [], [], False
+        for place in sorted(events):
+            self._deliver(events[place])
+        # All are complete up to where the first of them ended; what the others have behind it came live.
+        end = min((subscription.first for subscription in subscriptions), default=self.complete + 1) - 1
+        count = self._replayed_count + max(0, len(events) - live)
+        self._emit(Resumed(True, self._resumed_from, end + 1, count))
+        self.complete = max(self.complete, end)
+        self._mark()
+        self.failures = 0
+        self._request_states(subscriptions)
+
+    def _resume_without_cursors(self, error: RequestError) -> None:
+        """The server has not got what is behind the cursor: from now on, then, and the hole is closed from
+        elsewhere or said."""
+        self._emit(RequestFailed(None, error, None))
+        self._uses_cursors = False
+        self._replays.clear()
+        self._replayed.clear()
+        self._held.clear()
+        self._pending = {
+            number: ("void" if purpose == "resume" else purpose, subscription)
+            for number, (purpose, subscription) in self._pending.items()
+        }
+        for subscription in self.subscriptions.values():
+            if subscription.number is not None:
+                self._request("unsubscribe", subscription, {"op": "unsubscribe", "sub": subscription.number})
+                subscription.number, subscription.active = None, False
+            self._request_subscription(subscription, "resume")
+
+    def _request_states(self, subscriptions: list[Subscription], again: bool = False) -> None:
+        """Asks for snapshots, of those that never got theirs, or of all."""
+        for subscription in subscriptions:
+            if subscription.start == "snapshot" and (again or not subscription.caught_up):
+                subscription.caught_up = False
+                self._request_subscription(subscription, "state")
 
     def _finish_resume_when_ready(self) -> None:
         """Once every subscription is in force again: closes the hole, or says how large it is."""
@@ -419,10 +561,7 @@ class Session:
         self.failures = 0
         if refilled is None and complete > 0:
             self._suspend_books()
-        for subscription in subscriptions:
-            if subscription.start == "snapshot" and (refilled is None or not subscription.caught_up):
-                subscription.caught_up = False
-                self._request_subscription(subscription, "state")
+        self._request_states(subscriptions, again=refilled is None)
 
     def _fetch(self, complete: int, first: int) -> list[Event] | None:
         """The events between; None when nobody has them."""
@@ -471,6 +610,10 @@ class Session:
             self._on_snapshot_orders(frame)
         elif template == wire.SNAPSHOT_END:
             self._on_snapshot_end(frame)
+        elif template == wire.REPLAY:
+            self._on_replay(frame)
+        elif template == wire.CHECKSUM:
+            self._on_checksum(frame)
         elif template == wire.HEARTBEAT:
             time, state = wire.BLOCK_HEARTBEAT.unpack_from(payload, frame.block)
             self._set_input(state, time)
@@ -481,6 +624,20 @@ class Session:
         if not self._resuming and self.complete is not None:
             self.complete = max(self.complete, frame.sequence - (frame.flags & wire.MESSAGE_CONTINUES))
             self._mark()
+
+    def _on_checksum(self, frame: wire.Frame) -> None:
+        """Compares a book with the server's."""
+        _, instrument, wanted, bids, asks = wire.BLOCK_CHECKSUM.unpack_from(frame.data, frame.block)
+        book = self.books.get(instrument)
+        if self._resuming or book is None or not book.complete or not book.tracks_orders:
+            return
+        levels = [level for sell in (False, True) for level in book.levels(sell, 10)]
+        found = wire.crc32c(b"".join(_LEVEL.pack(level.price, level.size) for level in levels))
+        if found != wanted:
+            raise BookMismatch(
+                f"the book of instrument {instrument} at {frame.sequence} has the checksum {found:08x}, "
+                f"the server's has {wanted:08x} ({bids} bid and {asks} ask levels)"
+            )
 
     def _set_input(self, state: int, time: int) -> None:
         name = wire.INPUT_STATES[state] if state < len(wire.INPUT_STATES) else f"state {state}"
@@ -645,4 +802,6 @@ _HANDLERS: dict[str, Callable[[Session, dict[str, Any], float], None]] = {
     "error": Session._on_error,
     "unsubscribed": Session._on_unsubscribed,
     "shutdown": Session._on_shutdown,
+    "slow": Session._on_slow,
+    "skipped": Session._on_skipped,
 }

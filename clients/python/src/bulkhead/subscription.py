@@ -12,6 +12,7 @@ from .errors import RequestError
 from .records import ALWAYS, CHANNELS, KINDS, Event
 
 Start = Literal["live", "snapshot"]
+OnSlow = Literal["disconnect", "warn", "conflate", "skip"]
 Symbols = Literal["*"] | Sequence[str]
 
 
@@ -59,6 +60,8 @@ class Subscription:
     symbols: Symbols
     channels: tuple[str, ...]
     start: Start
+    on_slow: OnSlow = "disconnect"
+    checksum: bool = False
     instruments: dict[str, int] = field(default_factory=dict)
     unresolved: list[str] = field(default_factory=list)
     active: bool = False  #: events are coming

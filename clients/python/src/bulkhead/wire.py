@@ -11,19 +11,22 @@ from .records import ENTRY, Event, make_event
 
 MAGIC = 0x4B42
 SCHEMA_VERSION = 1
-EVENTS, SNAPSHOT_BEGIN, SNAPSHOT_ORDERS, SNAPSHOT_END, HEARTBEAT, STATUS = range(1, 7)
+EVENTS, SNAPSHOT_BEGIN, SNAPSHOT_ORDERS, SNAPSHOT_END, HEARTBEAT, STATUS, REPLAY, CHECKSUM = range(1, 9)
 MESSAGE_CONTINUES = 0x0001
-INPUT_STATES = ("live", "stale", "catching up")
+INPUT_STATES = ("live", "stale", "catching up", "halted")
 
 HEADER = Struct("<HHHHIHHQQ")
 BLOCK_BEGIN, BLOCK_END = Struct("<IIQ"), Struct("<IIQQ")
 BLOCK_HEARTBEAT, BLOCK_STATUS = Struct("<QB7x"), Struct("<B7xQ")
+BLOCK_REPLAY, BLOCK_CHECKSUM = Struct("<I4xQQ"), Struct("<IIIHH")
 #: Blocks of the templates that this version knows; they may be longer than that.
 BLOCKS = {
     SNAPSHOT_BEGIN: BLOCK_BEGIN.size,
     SNAPSHOT_END: BLOCK_END.size,
     HEARTBEAT: BLOCK_HEARTBEAT.size,
     STATUS: BLOCK_STATUS.size,
+    REPLAY: BLOCK_REPLAY.size,
+    CHECKSUM: BLOCK_CHECKSUM.size,
 }
 
 
@@ -91,3 +94,23 @@ def encode_entry(kind: int, event: bytes) -> bytes:
     """An entry: prefix, header and body, padding."""
     entry = len(event).to_bytes(2, "little") + bytes([kind]) + bytes(5) + event
     return entry + bytes(-len(entry) % 8)
+
+
+def _crc_table() -> tuple[int, ...]:
+    table = []
+    for word in range(256):
+        for _ in range(8):
+            word = word >> 1 ^ (0x82F63B78 if word & 1 else 0)
+        table.append(word)
+    return tuple(table)
+
+
+_CRC = _crc_table()
+
+
+def crc32c(data: bytes) -> int:
+    """CRC-32C (Castagnoli), as in checksum frames."""
+    word = 0xFFFFFFFF
+    for byte in data:
+        word = word >> 8 ^ _CRC[(word ^ byte) & 0xFF]
+    return word ^ 0xFFFFFFFF
