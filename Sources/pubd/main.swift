@@ -1,3 +1,4 @@
+import PublishLoop
 import StageRuntime
 
 // pubd: book events in, WebSocket clients out.

@@ -3,7 +3,7 @@ import StageRecords
 import XCTest
 
 @testable import PublishWire
-@testable import pubd
+@testable import PublishLoop
 
 final class PublishServerTests: XCTestCase {
   private func server(_ market: FakeMarket, _ change: (inout PublishConfiguration) -> Void = { _ in }) throws

@@ -1,7 +1,7 @@
 import Foundation
 import XCTest
 
-@testable import pubd
+@testable import PublishLoop
 
 /// A stock Python client (Tests/clients/stock_client.py) beside the test.
 final class PythonClient {

@@ -6,7 +6,7 @@ import StageRecords
 import XCTest
 
 @testable import PublishWire
-@testable import pubd
+@testable import PublishLoop
 
 /// A simulated ITCH day through the book stage's builder, the publisher and a stock client on a socket.
 final class SimulatedDayTests: XCTestCase {

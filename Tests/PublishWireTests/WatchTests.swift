@@ -3,7 +3,7 @@ import XCTest
 
 @testable import PublishWire
 @testable import bulkhead
-@testable import pubd
+@testable import PublishLoop
 
 final class WatchTests: XCTestCase {
   private func options(_ arguments: String...) throws -> WatchOptions {

@@ -1,40 +1,42 @@
-import PublishWire
+public import PublishWire
 
 /// Fixed properties of a ``PublishServer``.
-struct PublishConfiguration {
+public struct PublishConfiguration {
   /// IPv4 address to listen on.
-  var listen = "127.0.0.1"
+  public var listen = "127.0.0.1"
   /// TCP port; 0 asks the system for a free one (see ``PublishServer/port``).
-  var port = 9443
+  public var port = 9443
   /// Clients at one time; the next one is refused in its handshake with HTTP 503.
-  var maximumClients = 64
+  public var maximumClients = 64
   /// Fixed sizes of each client.
-  var limits = SubscriberLimits()
+  public var limits = SubscriberLimits()
   /// Bytes asked for as each socket's kernel send buffer.
-  var sendBufferBytes = 1 << 20
+  public var sendBufferBytes = 1 << 20
   /// Each client gets a heartbeat this often.
-  var heartbeatNanoseconds: UInt64 = 1_000_000_000
+  public var heartbeatNanoseconds: UInt64 = 1_000_000_000
   /// A client must subscribe this soon after it connected.
-  var subscribeNanoseconds: UInt64 = 10_000_000_000
+  public var subscribeNanoseconds: UInt64 = 10_000_000_000
   /// A client whose socket takes nothing for this long, while something waits, is too slow.
-  var stallNanoseconds: UInt64 = 10_000_000_000
+  public var stallNanoseconds: UInt64 = 10_000_000_000
   /// How long a client that is being closed may take to accept the close frame.
-  var closeGraceNanoseconds: UInt64 = 2_000_000_000
+  public var closeGraceNanoseconds: UInt64 = 2_000_000_000
   /// A session from which nothing came for so long is asked for a sign of life, and cut without one. Whole seconds.
-  var pingSeconds: UInt16 = 30
-  var silenceSeconds: UInt16 = 60
+  public var pingSeconds: UInt16 = 30
+  public var silenceSeconds: UInt16 = 60
   /// PEM files of the certificate chain and its key; nil: no TLS.
-  var certificate: (chain: String, key: String)?
+  public var certificate: (chain: String, key: String)?
   /// A file of bearer tokens; nil: everybody may connect. Not asked for on ``socketPath``.
-  var tokensFile: String?
+  public var tokensFile: String?
   /// A local socket beside the port; nil: none.
-  var socketPath: String?
+  public var socketPath: String?
   /// What the hello says.
-  var hello: HelloFields
+  public var hello: HelloFields
+
+  public init(hello: HelloFields) { self.hello = hello }
 }
 
 /// Why a server could not start.
-enum PublishServerError: Error, Equatable {
+public enum PublishServerError: Error, Equatable {
   /// The address is not to be had: in use, not local, or not permitted.
   case cannotListen(address: String, port: Int)
   /// The port is outside 0...65535.
@@ -48,47 +50,47 @@ enum PublishServerError: Error, Equatable {
 }
 
 /// Counters of a ``PublishServer`` since it started; gauges where marked.
-struct PublishStatistics: Equatable {
+public struct PublishStatistics: Equatable {
   /// Established WebSocket sessions now (gauge).
-  var clients = 0
+  public var clients = 0
   /// Sessions with a subscription now, without those being closed (gauge).
-  var subscribers = 0
+  public var subscribers = 0
   /// Sockets now, sessions and handshakes together (gauge).
-  var sockets = 0
+  public var sockets = 0
   /// Bytes waiting in the fullest queue now (gauge).
-  var deepestQueueBytes = 0
+  public var deepestQueueBytes = 0
   /// Sessions established.
-  var accepted: UInt64 = 0
+  public var accepted: UInt64 = 0
   /// Handshakes refused because ``PublishConfiguration/maximumClients`` were connected.
-  var refusedFull: UInt64 = 0
+  public var refusedFull: UInt64 = 0
   /// Handshakes refused for their path or subprotocol.
-  var refusedRequest: UInt64 = 0
+  public var refusedRequest: UInt64 = 0
   /// Handshakes refused for a missing or unknown token.
-  var refusedToken: UInt64 = 0
+  public var refusedToken: UInt64 = 0
   /// Connections cut at once, before their handshake: clients and pending handshakes fill their places.
-  var refusedSockets: UInt64 = 0
+  public var refusedSockets: UInt64 = 0
   /// Sessions closed because their token was withdrawn.
-  var evictedToken: UInt64 = 0
+  public var evictedToken: UInt64 = 0
   /// Times that another certificate was put in force.
-  var certificateReloads: UInt64 = 0
+  public var certificateReloads: UInt64 = 0
   /// Sessions closed because a queue overflowed or a socket stalled.
-  var evictedSlow: UInt64 = 0
+  public var evictedSlow: UInt64 = 0
   /// Sessions closed because no subscription came in time.
-  var evictedIdle: UInt64 = 0
+  public var evictedIdle: UInt64 = 0
   /// Sessions closed for requests that break the protocol.
-  var evictedProtocol: UInt64 = 0
+  public var evictedProtocol: UInt64 = 0
   /// Sessions that were cut because they did not take their close frame in time.
-  var closedHard: UInt64 = 0
+  public var closedHard: UInt64 = 0
   /// WebSocket messages and payload bytes given to sockets: every outbound frame is counted here.
-  var framesSent: UInt64 = 0
-  var bytesSent: UInt64 = 0
+  public var framesSent: UInt64 = 0
+  public var bytesSent: UInt64 = 0
   /// Requests answered with an error, snapshots of instruments and live events queued (closed sessions).
-  var requestErrors: UInt64 = 0
-  var snapshotsTaken: UInt64 = 0
-  var eventsQueued: UInt64 = 0
+  public var requestErrors: UInt64 = 0
+  public var snapshotsTaken: UInt64 = 0
+  public var eventsQueued: UInt64 = 0
   /// Events replayed for cursors, and events that slow clients' policies left out (closed sessions).
-  var eventsReplayed: UInt64 = 0
-  var eventsShed: UInt64 = 0
+  public var eventsReplayed: UInt64 = 0
+  public var eventsShed: UInt64 = 0
   /// Messages that could not be passed on whole (each closes every session).
-  var malformedMessages: UInt64 = 0
+  public var malformedMessages: UInt64 = 0
 }

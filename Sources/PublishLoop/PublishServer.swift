@@ -1,7 +1,7 @@
 import CLinux
 import CWebSockets
 import Glibc
-import PublishWire
+public import PublishWire
 import StageRecords
 
 /// The WebSocket side of `pubd`: sessions, their queues, heartbeats, eviction.
@@ -12,10 +12,10 @@ import StageRecords
 /// between two messages:     service
 /// ```
 /// Nothing here waits for a client. A client that cannot keep up fills its own queue and is closed.
-final class PublishServer {
+public final class PublishServer {
   private(set) var configuration: PublishConfiguration
   /// TCP port in use.
-  private(set) var port = 0
+  public private(set) var port = 0
   /// What snapshots are made from. It must stand behind the last published event whenever ``service`` runs.
   var snapshotSource: any SnapshotSource
   /// What cursors are served from; like ``snapshotSource`` it stands at the last published event.
@@ -60,7 +60,7 @@ final class PublishServer {
 
   /// Listens at once.
   /// - Parameter snapshotSource: see ``snapshotSource``.
-  init(
+  public init(
     configuration: PublishConfiguration, snapshotSource: any SnapshotSource
   ) throws(PublishServerError) {
     guard (0...65_535).contains(configuration.port) else { throw .badPort(configuration.port) }
@@ -111,7 +111,7 @@ final class PublishServer {
   /// Takes one event, in the order of the stream. Costs next to nothing while nobody has subscribed.
   /// - Parameter event: BookEventHeader and body, copied before this returns.
   @inline(__always)
-  func publish(kind: UInt8, event: UnsafeRawBufferPointer) {
+  public func publish(kind: UInt8, event: UnsafeRawBufferPointer) {
     guard event.count >= BookEventHeader.bytes else {
       batchFailed = true
       return
@@ -130,7 +130,7 @@ final class PublishServer {
 
   /// Ends a venue message: its events go into the queues of the clients that asked for them.
   @inline(__always)
-  func endOfMessage() {
+  public func endOfMessage() {
     sequence = eventSequence
     if !batch.isEmpty || batchFailed { distribute() }
   }
@@ -192,7 +192,7 @@ final class PublishServer {
   /// Call it between two messages only: a message that is under way is taken for cut off, and every session is
   /// closed with ``CloseCode/continuityLost``.
   /// - Parameter timeoutMilliseconds: longest wait for something to do; 0 polls.
-  func service(timeoutMilliseconds: Int) {
+  public func service(timeoutMilliseconds: Int) {
     guard let context else { return }
     if !batch.isEmpty { loseContinuity() }
     let now = bulkhead_monotonic_nanoseconds()
@@ -295,7 +295,7 @@ final class PublishServer {
   }
 
   /// Announces the end, waits up to `milliseconds` for the queues to drain, closes every session.
-  func shutdown(milliseconds: Int = 500) {
+  public func shutdown(milliseconds: Int = 500) {
     guard context != nil else { return }
     let deadline = bulkhead_monotonic_nanoseconds() &+ UInt64(max(milliseconds, 0)) &* 1_000_000
     for client in clients where client.closing == nil { client.stream.send(.shutdown) }
@@ -311,10 +311,10 @@ final class PublishServer {
   func report(to report: ClientReport, now: UInt64) { report.tell(clients, now: now) }
 
   /// Bytes that wait for each session, in the order in which they connected.
-  var queuedBytes: [Int] { clients.map { $0.stream.queue.used } }
+  public var queuedBytes: [Int] { clients.map { $0.stream.queue.used } }
 
   /// Counters and gauges as of now.
-  var statistics: PublishStatistics {
+  public var statistics: PublishStatistics {
     var result = counters
     result.clients = clients.count
     for client in clients {

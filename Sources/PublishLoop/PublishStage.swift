@@ -4,7 +4,7 @@ import OrderBook
 import PublishWire
 import ShmRing
 import StageRecords
-import StageRuntime
+public import StageRuntime
 import Tape
 import TapeShadow
 import Topology
@@ -12,7 +12,7 @@ import Topology
 /// Drives the ``PublishServer``: reads the book ring, keeps a replica of the books from the events alone (for
 /// snapshots, and as a second opinion on bookd's books), hands every event to the server between two turns of its
 /// sockets.
-final class PublishStage {
+public final class PublishStage {
   /// Events between two looks at the sockets.
   private static let eventsPerTurn = 1024
   private static let idleNanoseconds: Int64 = 20_000_000
@@ -54,7 +54,7 @@ final class PublishStage {
   private var nextReport: UInt64 = 0
   private let clientReport: ClientReport?
 
-  init(process: borrowing StageProcess) {
+  public init(process: borrowing StageProcess) {
     let topology = process.topology
     do {
       control = try ControlPage.attach(
@@ -141,7 +141,7 @@ final class PublishStage {
   }
 
   /// Runs until asked to stop, then reads what is still on the ring and takes leave of the clients.
-  func run() {
+  public func run() {
     switch idleStrategy {
     case .spin: run(SpinWait())
     case .yield: run(YieldWait())
