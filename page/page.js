@@ -133,7 +133,7 @@ class Page {
       this.#ladder.draw("the page has lost contact");
     } else {
       say(seen, this.#paused ? "paused" : clock(this.#frame.time).slice(0, 10));
-      if (!this.#paused) this.#ladder.draw(null);
+      if (!this.#paused) this.#ladder.draw(this.#frame.trustworthy ? null : this.#frame.reason);
     }
     this.#wasLost = isLost;
   }
@@ -235,10 +235,10 @@ class Page {
     box.classList.toggle("new", isNew);
     say(parts.shape, { good: "●", way: "▲", stands: "■", dead: "✕" }[state]);
     say(parts.state, !process.alive ? (process.state === "DRAINED" ? "ended" : "DEAD") : silent ? "SILENT" : isNew && works ? "RESTARTED" : process.state);
-    const restarts = process.restarts > 0 ? ` · ${process.restarts} restart${process.restarts === 1 ? "" : "s"}` : "";
+    const restarts = process.restarts > 0 ? ` · ↻ ${process.restarts}` : "";
     const beat = process.alive ? `beat ${duration(process.beat)}` : "no beat";
     const busy = process.busy === undefined ? "" : `${process.busy.toFixed(process.busy < 10 ? 1 : 0)} % of core ${process.core}`;
-    box.title = `${process.name}: process ${process.pid}, epoch ${process.epoch}, ${busy || "no processor time known"}`;
+    box.title = `${process.name}: process ${process.pid}, epoch ${process.epoch}, ${busy || "no processor time known"}, restarted ${process.restarts} times`;
     if (parts.big === undefined) {
       say(parts.line, `${beat}${restarts}`);
       return;
@@ -270,7 +270,7 @@ class Page {
     edge.bar.dataset.level = percent > 95 ? "95" : percent > 85 ? "85" : percent > 70 ? "70" : "0";
     const lapped = reader.laps > 0 ? ` · LAPPED ${reader.laps}×` : "";
     const behind = `${reader.lag === undefined ? "–" : short(reader.lag)} behind`;
-    say(parts.detail, (percent >= 1 ? `${behind} · ${percent.toFixed(0)} %` : `${behind} · peak ${reader.highWater.toFixed(1)} %`) + lapped);
+    say(parts.detail, (percent >= 1 ? `${behind} · ${percent.toFixed(0)} %` : `${behind} · peak ${reader.highWater.toFixed(reader.highWater < 10 ? 1 : 0)} %`) + lapped);
     edge.box.title = `ring ${ring.name}: ${grouped(ring.cells)} cells of 64 bytes, read by ${reader.name}`;
   }
 

@@ -276,7 +276,7 @@ enum EmbeddedPage {
     .rows tr + tr td { border-top: 1px solid color-mix(in srgb, var(--line) 55%, transparent); }
     .rows th:first-child { width: 38%; }
     #gaps-table th:nth-child(2) { width: 15%; } #gaps-table th:nth-child(3) { width: 17%; }
-    #clients-table th:first-child { width: 34%; }
+    #clients-table th:first-child { width: 33%; } #clients-table th:last-child { width: 21%; }
     td.bad { color: var(--bad); font-weight: 600; }
     td.warn { color: var(--warn); font-weight: 600; }
     .empty { padding: 10px 0; }
@@ -316,13 +316,13 @@ enum EmbeddedPage {
     .book td.bidsize i { right: 0; background: var(--bid); }
     .book td.asksize i { left: 0; background: var(--ask); }
     .book td.changed { animation: flash .45s ease-out; }
-    @keyframes flash { from { background: var(--flash); } to { background: transparent; } }
+    @keyframes flash { from { background: color-mix(in srgb, var(--flash) 70%, transparent); } to { background: transparent; } }
     .book tbody tr:first-child td { height: 27px; font-size: 14.5px; }
     .stamp { position: absolute; inset: 0; display: grid; place-content: center; text-align: center; gap: 2px; color: var(--bad); pointer-events: none;
       background: repeating-linear-gradient(-45deg, transparent 0 14px, color-mix(in srgb, var(--bad) 9%, transparent) 14px 28px); border-radius: 8px; }
     .stamp[hidden] { display: none; }
     .stamp strong { font-size: 54px; line-height: 1; font-weight: 800; letter-spacing: .14em; text-indent: .14em; }
-    .stamp span { font-weight: 600; background: var(--card); padding: 2px 12px; border-radius: 99px; justify-self: center; }
+    .stamp span { font-weight: 600; max-width: 34em; background: var(--card); padding: 2px 12px; border-radius: 99px; justify-self: center; }
     .book[data-trust="no"] tbody { opacity: .45; }
 
     /* Cores */
@@ -517,7 +517,7 @@ enum EmbeddedPage {
           this.#ladder.draw("the page has lost contact");
         } else {
           say(seen, this.#paused ? "paused" : clock(this.#frame.time).slice(0, 10));
-          if (!this.#paused) this.#ladder.draw(null);
+          if (!this.#paused) this.#ladder.draw(this.#frame.trustworthy ? null : this.#frame.reason);
         }
         this.#wasLost = isLost;
       }
@@ -619,10 +619,10 @@ enum EmbeddedPage {
         box.classList.toggle("new", isNew);
         say(parts.shape, { good: "●", way: "▲", stands: "■", dead: "✕" }[state]);
         say(parts.state, !process.alive ? (process.state === "DRAINED" ? "ended" : "DEAD") : silent ? "SILENT" : isNew && works ? "RESTARTED" : process.state);
-        const restarts = process.restarts > 0 ? ` · ${process.restarts} restart${process.restarts === 1 ? "" : "s"}` : "";
+        const restarts = process.restarts > 0 ? ` · ↻ ${process.restarts}` : "";
         const beat = process.alive ? `beat ${duration(process.beat)}` : "no beat";
         const busy = process.busy === undefined ? "" : `${process.busy.toFixed(process.busy < 10 ? 1 : 0)} % of core ${process.core}`;
-        box.title = `${process.name}: process ${process.pid}, epoch ${process.epoch}, ${busy || "no processor time known"}`;
+        box.title = `${process.name}: process ${process.pid}, epoch ${process.epoch}, ${busy || "no processor time known"}, restarted ${process.restarts} times`;
         if (parts.big === undefined) {
           say(parts.line, `${beat}${restarts}`);
           return;
@@ -654,7 +654,7 @@ enum EmbeddedPage {
         edge.bar.dataset.level = percent > 95 ? "95" : percent > 85 ? "85" : percent > 70 ? "70" : "0";
         const lapped = reader.laps > 0 ? ` · LAPPED ${reader.laps}×` : "";
         const behind = `${reader.lag === undefined ? "–" : short(reader.lag)} behind`;
-        say(parts.detail, (percent >= 1 ? `${behind} · ${percent.toFixed(0)} %` : `${behind} · peak ${reader.highWater.toFixed(1)} %`) + lapped);
+        say(parts.detail, (percent >= 1 ? `${behind} · ${percent.toFixed(0)} %` : `${behind} · peak ${reader.highWater.toFixed(reader.highWater < 10 ? 1 : 0)} %`) + lapped);
         edge.box.title = `ring ${ring.name}: ${grouped(ring.cells)} cells of 64 bytes, read by ${reader.name}`;
       }
 

@@ -234,6 +234,7 @@ async def check_kills(set, browser, checks, output, times):
             checks.expect(took is not None and took < 1, f"and within a second: {0 if took is None else took * 1000:.0f} ms")
         checks.expect(await browser.wait(f"{EPOCH.format(name)} > {epoch}", 30) is not None, f"and its successor, {name}")
         if name == "bookd":
+            await browser.value("scrollTo(0, 0)")
             await browser.screenshot(output / "page-kill-bookd.png")
         checks.expect(await browser.wait(f"{WORD} === 'LIVE'", 60) is not None, f"LIVE again after {name}",
                       str(await browser.value(WORD)))
@@ -265,9 +266,9 @@ async def run(arguments):
     output.mkdir(parents=True, exist_ok=True)
     checks = Checks()
     port = free_port()
-    set = Set(["--generate", str(arguments.messages), "--seed", "11", "--instruments", "200", "--rate", "20000",
+    set = Set(["--generate", str(arguments.messages), "--seed", "11", "--instruments", "200", "--rate", "6000",
                "--impair", "A:loss=1%,dup=0.5%;B:loss=1%,reorder=1%", "--timeout", "240", "--keep"],
-              ["stage.viewd.restart_limit=20", "stage.pubd.restart_limit=20"], view_port=port, publish_port=free_port())
+              ["stage.viewd.restart_limit=20", "stage.pubd.restart_limit=20", "publish.clients=16", "publish.client_queue=16MiB"], view_port=port, publish_port=free_port())
     browser = None
     try:
         browser = await Browser.start()
@@ -310,7 +311,7 @@ async def run(arguments):
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--output", default=".build/page")
-    parser.add_argument("--messages", type=int, default=2_400_000)
+    parser.add_argument("--messages", type=int, default=720_000)
     parser.add_argument("--no-times", action="store_true")
     arguments = parser.parse_args()
     if CHROMIUM is None:

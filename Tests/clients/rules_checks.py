@@ -53,7 +53,7 @@ def run(metrics, expect):
     promtool(["test", "rules", "alerts_test.yml"], expect, "promtool test rules")
     series = {line.split("{")[0].split(" ")[0] for line in metrics.splitlines() if line and line[0] != "#"}
     help_text = subprocess.run([BIN / "bulkhead", "--help"], capture_output=True, text=True).stdout
-    commands = set(re.findall(r"^  ([a-z][a-z-]*) ", help_text, re.M))
+    commands = set(re.findall(r"^\s+([a-z][a-z-]*)\s", help_text, re.M))
     tests = (ROOT / "deploy/prometheus/alerts_test.yml").read_text()
     for alert, expression, runbook in rules():
         unknown = names(expression) - series
