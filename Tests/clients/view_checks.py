@@ -75,7 +75,7 @@ class Set:
                 value = condition()
                 if value:
                     return value
-            except (OSError, http.client.HTTPException):
+            except (OSError, http.client.HTTPException, ValueError):
                 pass
             if self.process.poll() is not None:
                 raise SystemExit(f"the run ended before {what}:\n{self.log()}")
@@ -303,8 +303,8 @@ def check_kill(set, checks):
 def main():
     checks = Checks()
     tape = tempfile.TemporaryDirectory(prefix="bulkhead-view-", dir="/var/tmp")
-    set = Set(["--generate", "2000000", "--seed", "11", "--instruments", "300", "--rate", "50000",
-               "--impair", "A:loss=1%;B:loss=1%", "--timeout", "110"],
+    set = Set(["--generate", "3000000", "--seed", "11", "--instruments", "300", "--rate", "30000",
+               "--impair", "A:loss=1%;B:loss=1%", "--timeout", "240"],
               ["tape.enabled=true", f"tape.directory={tape.name}", "tape.segment=8MiB"])
     try:
         set.wait(lambda: set.get("/readyz")[0].status == 200, "a trustworthy stream")
