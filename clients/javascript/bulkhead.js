@@ -294,6 +294,8 @@ export class BulkheadClient {
     if (this.connection !== "open") return no("not connected");
     if (this.#hello !== null && age > 2.5 * this.#hello.heartbeat_ms) return no("the publisher is silent");
     if (this.#input !== "live") return no(`the publisher's input is ${this.#input}`);
+    const mine = this.#subscriptions.filter((each) => each.symbols === "*" || each.symbols.includes(symbol));
+    if (mine.length > 0 && !mine.some((each) => each.whole && each.replay === null)) return no("catching up");
     const book = this.book(symbol);
     if (book === undefined) return no("no such book yet");
     if (!book.complete) return no("the snapshot is not complete");
@@ -384,7 +386,6 @@ export class BulkheadClient {
     this.#input = "live";
     this.#attempts = 0;
     this.statistics.connections += 1;
-    this.#setState("open");
     const lost = this.#lostAt;
     for (const subscription of this.#subscriptions) {
       subscription.replay = null;
@@ -395,13 +396,26 @@ export class BulkheadClient {
         const cursor = { epoch: lost.epoch, seq: lost.sequence };
         if (lost.index !== null) cursor.index = lost.index;
         if (lost.session) cursor.session = lost.session;
-        subscription.replay = { after: lost.sequence, records: 0 };
+        subscription.replay = { after: lost.sequence, records: 0, cursor, tries: 0 };
         this.#request(subscription, cursor);
       } else {
-        // From its first number on every event comes; what lies between is what was missed.
-        this.#request(subscription, "live");
+        this.#restart(subscription);
       }
     }
+    this.#setState("open");
+  }
+
+  /** From its first number on every event comes; what lies between is what was missed. */
+  #restart(subscription) {
+    subscription.replay = null;
+    subscription.whole = false;
+    this.#request(subscription, "live");
+  }
+
+  /** A publisher that has just begun may still be reading its way up. */
+  #retry(request) {
+    const socket = this.#socket;
+    setTimeout(() => { if (this.#socket === socket && this.#hello !== null) request(); }, 250);
   }
 
   #prove(proof) {
@@ -435,11 +449,16 @@ export class BulkheadClient {
         this.#options.onError(`${message.code}: ${message.msg}`);
         if (subscription === undefined) break;
         if (subscription.replay !== null) {
-          // The cursor is not to be had: the hole is told once it is known how far it goes.
-          subscription.replay = null;
-          this.#request(subscription, "live");
+          const { replay } = subscription;
+          if (["replay_unavailable", "future_cursor"].includes(message.code) && replay.records === 0 && replay.tries < 40) {
+            replay.tries += 1;
+            this.#retry(() => this.#request(subscription, replay.cursor));
+          } else {
+            // The cursor is not to be had: the hole is told once it is known how far it goes.
+            this.#restart(subscription);
+          }
         } else if (message.code === "snapshot_unavailable") {
-          setTimeout(() => { if (this.#hello !== null) this.#request(subscription, "snapshot"); }, 500);
+          this.#retry(() => this.#request(subscription, "snapshot"));
         }
         break;
       default: break;
