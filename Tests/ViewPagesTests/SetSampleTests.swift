@@ -47,13 +47,13 @@ final class SetSampleTests: XCTestCase {
       process.executableURL = URL(fileURLWithPath: "/bin/true")
       try process.run()
       process.waitUntilExit()
-      try page(component).word(0x10).storeRelaxed(UInt64(process.processIdentifier))
+      let page = try page(component)
+      page.word(0x10).storeRelaxed(UInt64(process.processIdentifier))
+      XCTAssertEqual(page.pid, process.processIdentifier)
     }
 
-    var clients: TableWriter {
-      get throws {
-        try TableWriter.attach(path: ClientTable.path(directory: path), configurationHash: Fixture.hash)
-      }
+    func clients() throws -> TableWriter {
+      try TableWriter.attach(path: ClientTable.path(directory: path), configurationHash: Fixture.hash)
     }
   }
 
@@ -79,8 +79,12 @@ final class SetSampleTests: XCTestCase {
     try fixture.page("bookd").set(BookCounter.unknownReferences, 7)
     try fixture.page("rxd@b").set(ReceiverCounter.kernelDrops, 5)
     try fixture.page("merged").set(MergeCounter.lineBLagMedian, 2_048)
-    try fixture.page("pubd").latency.record(1_500)
-    try fixture.page("watchdogd").counter(SupervisorCounter.firstRestart.rawValue + 2).storeRelaxed(4)
+    // The mapping has to outlive what points into it.
+    let publisher = try fixture.page("pubd")
+    let supervisor = try fixture.page("watchdogd")
+    publisher.latency.record(1_500)
+    supervisor.counter(SupervisorCounter.firstRestart.rawValue + 2).storeRelaxed(4)
+    XCTAssertEqual(publisher.pid, supervisor.pid)
     let values = metrics(try fixture.sample())
     let expected = [
       "bulkhead_book_instruments{state=\"live\"}": "7", "bulkhead_book_instruments{state=\"stale\"}": "2",
@@ -139,7 +143,7 @@ final class SetSampleTests: XCTestCase {
   func testClientsAreReadAsTheyWereWritten() throws {
     let fixture = try Fixture()
     XCTAssertEqual(try fixture.sample().clients, [])
-    let table = try fixture.clients
+    let table = try fixture.clients()
     XCTAssertEqual(table.entryCount, 8)
     let all = (0..<8).map { client(UInt16($0 + 1), waiting: UInt64($0)) }
     for (key, client) in all.enumerated() { table.store(client, at: key) }
