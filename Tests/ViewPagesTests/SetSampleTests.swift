@@ -206,6 +206,7 @@ final class SetSampleTests: XCTestCase {
       state.take(try fixture.sample())
     }
     XCTAssertEqual(ids(try object(state.frame(after: &early))), [2, 3, 4, 5])
+    XCTAssertNil(try object(state.frame(after: &early))["events"], "told already")
     XCTAssertEqual(ids(try object(state.frame(after: &late))), [1, 2, 3, 4, 5])
     // A flood: of what is new, the newest.
     for instant in 6...400 as ClosedRange<UInt64> { state.take(event(instant), timeOfDay: 0) }

@@ -233,8 +233,7 @@ export class BulkheadClient {
   #books = new Map();
   #symbols = new Map();
   #channelStale = false;
-  #place = null;
-  #lostAt = null;
+  #lostAt = 0;
   #ended = false;
 
   /**
@@ -255,7 +254,10 @@ export class BulkheadClient {
    * @returns {number} for ``unsubscribe``.
    */
   subscribe(symbols, { channels = ["levels", "trades", "status", "defs"] } = {}) {
-    const subscription = { id: this.#nextId, symbols, channels, sub: null, cursor: null, replay: null };
+    // place: behind what it has; whole: its snapshot is complete; replay: what is being made good.
+    const subscription = {
+      id: this.#nextId, symbols, channels, sub: null, place: null, whole: false, replay: null, proves: false,
+    };
     this.#nextId += 1;
     this.#subscriptions.push(subscription);
     if (this.connection === "new") this.#connect();
@@ -281,7 +283,10 @@ export class BulkheadClient {
   get hello() { return this.#hello; }
   get input() { return this.#input; }
   /** The venue's sequence number up to which everything that was asked for has come. */
-  get sequence() { return this.#place === null ? 0 : this.#place.sequence; }
+  get sequence() {
+    const places = this.#subscriptions.map((each) => each.place?.sequence ?? 0);
+    return places.length === 0 ? 0 : Math.min(...places);
+  }
   get ended() { return this.#ended; }
 
   /**
@@ -356,10 +361,8 @@ export class BulkheadClient {
     this.#socket = null;
     clearInterval(this.#watch);
     if (socket !== null && socket.readyState < 2) socket.close();
-    // What is known up to here stays; the place in the stream is where to go on.
-    if (this.#hello !== null && this.#place !== null) {
-      this.#lostAt = { ...this.#place, epoch: this.#hello.epoch, session: this.#hello.session, at: this.#options.now() };
-    }
+    // What is known up to here stays; the places in the stream are where to go on.
+    if (this.#hello !== null) this.#lostAt = this.#options.now();
     this.#hello = null;
     this.#chain = null;
     this.#input = "unknown";
@@ -386,17 +389,18 @@ export class BulkheadClient {
     this.#input = "live";
     this.#attempts = 0;
     this.statistics.connections += 1;
-    const lost = this.#lostAt;
     for (const subscription of this.#subscriptions) {
+      const { place } = subscription;
       subscription.replay = null;
-      if (lost === null || !subscription.whole) {
+      subscription.proves = place !== null;
+      if (place === null) {
         this.#request(subscription, "snapshot");
-      } else if (hello.session !== undefined) {
+      } else if (hello.session !== undefined && subscription.whole) {
         // A server that names its session takes cursors.
-        const cursor = { epoch: lost.epoch, seq: lost.sequence };
-        if (lost.index !== null) cursor.index = lost.index;
-        if (lost.session) cursor.session = lost.session;
-        subscription.replay = { after: lost.sequence, records: 0, cursor, tries: 0 };
+        const cursor = { epoch: place.epoch, seq: place.sequence };
+        if (place.index !== null) cursor.index = place.index;
+        if (place.session) cursor.session = place.session;
+        subscription.replay = { after: place.sequence, records: 0, cursor, tries: 0 };
         this.#request(subscription, cursor);
       } else {
         this.#restart(subscription);
@@ -418,12 +422,11 @@ export class BulkheadClient {
     setTimeout(() => { if (this.#socket === socket && this.#hello !== null) request(); }, 250);
   }
 
-  #prove(proof) {
-    const lost = this.#lostAt;
-    this.#lostAt = null;
+  #prove(subscription, after, proof) {
+    subscription.proves = false;
     const entry = {
-      nothingMissed: proof.missed === null, epoch: this.#hello.epoch, after: lost.sequence,
-      milliseconds: this.#options.now() - lost.at, ...proof,
+      nothingMissed: proof.missed === null, epoch: this.#hello.epoch, after, subscription: subscription.id,
+      milliseconds: this.#options.now() - this.#lostAt, ...proof,
     };
     this.proofs.push(entry);
     if (this.proofs.length > 100) this.proofs.shift();
@@ -486,10 +489,11 @@ export class BulkheadClient {
     subscription.sub = message.sub;
     if (subscription.start !== "live") return;
     // Live events come from here on; the books start again behind them.
-    if (this.#lostAt !== null) {
-      const first = this.#lostAt.sequence + 1;
+    if (subscription.proves) {
+      const { sequence, index } = subscription.place;
+      const first = index === null ? sequence + 1 : sequence;
       const last = message.first_seq - 1;
-      this.#prove({ missed: last >= first ? { first, last } : null, how: "first number" });
+      this.#prove(subscription, sequence, { missed: last >= first ? { first, last } : null, how: "first number" });
     }
     this.#send({ op: "unsubscribe", id: this.#nextId++, sub: message.sub });
     subscription.sub = null;
@@ -497,13 +501,16 @@ export class BulkheadClient {
   }
 
   #replayed(message, subscription) {
-    const { records, through } = subscription.replay;
+    const { records, cursor } = subscription.replay;
     if (records !== message.records) {
       throw new ProtocolError(`the replay had ${records} entries of ${message.records}`);
     }
     subscription.replay = null;
     this.statistics.replayed += records;
-    if (this.#lostAt !== null) this.#prove({ missed: null, how: "replay", records, through: through ?? message.seq });
+    subscription.place = this.#here(message.seq, null);
+    if (subscription.proves) {
+      this.#prove(subscription, cursor.seq, { missed: null, how: "replay", records, through: message.seq });
+    }
   }
 
   // Frames
@@ -534,11 +541,20 @@ export class BulkheadClient {
     }
   }
 
-  /** Everything up to this number has come, unless the frame ends within a message or a replay is under way. */
+  /** Everything up to this number has come, unless the frame ends within a message. */
   #moved(header) {
-    if (this.#subscriptions.some((each) => each.replay !== null || !each.whole)) return;
-    if ((header.flags & MESSAGE_CONTINUES) !== 0) return;
-    this.#place = { sequence: header.sequence, index: null };
+    if ((header.flags & MESSAGE_CONTINUES) === 0) this.#advance(header.sequence, null);
+  }
+
+  #here(sequence, index) {
+    return { sequence, index, epoch: this.#hello.epoch, session: this.#hello.session };
+  }
+
+  /** The subscriptions that are live have come this far: through a message, or an event of it. */
+  #advance(sequence, index) {
+    for (const each of this.#subscriptions) {
+      if (each.whole && each.replay === null && each.sub !== null) each.place = this.#here(sequence, index);
+    }
   }
 
   #setInput(value) {
@@ -563,23 +579,24 @@ export class BulkheadClient {
       throw new ProtocolError(`the replay goes on behind ${number(view, block + 8)}, not ${replay.after}`);
     }
     replay.after = number(view, block + 16);
-    replay.through = replay.after;
     replay.records += header.count;
-    this.#events(view, entries, header, true);
+    const last = this.#events(view, entries, header, false);
+    // Of the last message more may follow.
+    if (last !== null) subscription.place = this.#here(last.sequence, last.index);
   }
 
   #events(view, offset, header, isLive) {
     const now = this.#options.now();
+    let event = null;
     for (let left = header.count; left > 0; left -= 1) {
       if (offset + 40 > view.byteLength) throw new ProtocolError("an entry lies beyond the frame");
-      const event = decodeEvent(view, offset);
+      event = decodeEvent(view, offset);
       offset += event.bytes;
       this.statistics.events += 1;
-      if (isLive && (header.flags & MESSAGE_CONTINUES) !== 0 && this.#place !== null) {
-        this.#place = { sequence: event.sequence, index: event.index };
-      }
       this.#apply(event, now);
     }
+    if (isLive && event !== null && (header.flags & MESSAGE_CONTINUES) !== 0) this.#advance(event.sequence, event.index);
+    return event;
   }
 
   #apply(event, now) {
