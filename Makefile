@@ -20,6 +20,7 @@ TARGET =
 .PHONY: test-python-client python-wheel man test-view
 .PHONY: test-python-client python-wheel test-systemd man
 .PHONY: test-page install-view-tools page
+.PHONY: test-dissector
 
 help:
 	@echo "make run    build and run the demonstration: a generated day over two lossy lines"
@@ -45,6 +46,7 @@ help:
 	@echo "make test-systemd  the rendered units under a real systemd, in a container (needs root)"
 	@echo "make page   the demonstration at a pace that can be watched, with the operator's page"
 	@echo "make test-page  the page in headless Chromium: screenshots, kills, books"
+	@echo "make test-dissector  the Wireshark dissectors against captures of a running set, and damaged ones"
 	@echo "make python-wheel  build that wheel into .build/python"
 	@echo "make drill-pauses  stop every stage for a sweep of times, judge when the ladder fires"
 	@echo "make man    manual pages of the commands, into .build/man/man1"
@@ -150,6 +152,11 @@ install-view-tools:
 page: build
 	$(BIN)/bulkhead run --generate 5000000 --seed 7 --instruments 1000 --rate 40000 --impair 'A:loss=1%;B:loss=1%' \
 	  --set view.enabled=true
+
+# The Wireshark dissectors under tshark: a captured run, known defects, damaged frames (SEED). Skipped where tshark cannot be had.
+test-dissector: build
+	-@scripts/bootstrap --clients
+	BULKHEAD_BIN=$(CURDIR)/$(BIN) SEED=$(SEED) scripts/test-dissector
 
 # The Python client, from its built wheel in a clean environment, against a mock server and real processes.
 # EXTRAS=--extras also tests pandas, polars and pyarrow, from the network. ARGUMENTS go to unittest.
