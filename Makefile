@@ -20,7 +20,7 @@ TARGET =
 .PHONY: test-python-client python-wheel man test-view
 .PHONY: test-python-client python-wheel test-systemd man
 .PHONY: test-page install-view-tools page
-.PHONY: test-dissector
+.PHONY: test-dissector test-exports
 
 help:
 	@echo "make run    build and run the demonstration: a generated day over two lossy lines"
@@ -47,6 +47,7 @@ help:
 	@echo "make page   the demonstration at a pace that can be watched, with the operator's page"
 	@echo "make test-page  the page in headless Chromium: screenshots, kills, books"
 	@echo "make test-dissector  the Wireshark dissectors against captures of a running set, and damaged ones"
+	@echo "make test-exports  the tape's exports, read by the stock packages of other people"
 	@echo "make python-wheel  build that wheel into .build/python"
 	@echo "make drill-pauses  stop every stage for a sweep of times, judge when the ladder fires"
 	@echo "make man    manual pages of the commands, into .build/man/man1"
@@ -157,6 +158,10 @@ page: build
 test-dissector: build
 	-@scripts/bootstrap --clients
 	BULKHEAD_BIN=$(CURDIR)/$(BIN) SEED=$(SEED) scripts/test-dissector
+
+# The tape's DBN export, read by the package from PyPI that reads DBN. Skipped where that cannot be reached.
+test-exports: build
+	BULKHEAD_BIN=$(CURDIR)/$(BIN) scripts/test-exports
 
 # The Python client, from its built wheel in a clean environment, against a mock server and real processes.
 # EXTRAS=--extras also tests pandas, polars and pyarrow, from the network. ARGUMENTS go to unittest.

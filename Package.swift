@@ -74,6 +74,8 @@ let package = Package(
     // What is done to a running set to prove it, and how that is judged.
     library("Drills", ["FeedSim"]),
     library("Tape", ["CLinux", "CTapeHash", "StageRecords"]),
+    // The tape in other programs' formats.
+    library("TapeExport", ["FeedWire"]),
     library("TapeShadow", ["BookBuilder", "FeedWire", "OrderBook", "StageRecords", "Tape"]),
 
     // What every process needs: its plan, its pages, its loop.
@@ -146,6 +148,8 @@ let package = Package(
         "CLinux", "CWebSockets", "ShmRing", "StageRecords", "FeedWire", "FeedSim", "OrderBook",
         "BookBuilder", "StreamDigest", "PublishWire", "SetInspection", "StageRuntime", "Supervision",
         "Drills", "CJansson", "LatencyHistogram", "ServiceUnits", "Tape", "Topology",
+        "Drills",
+        "CJansson", "LatencyHistogram", "Tape", "TapeExport", "Topology",
       ]),
 
     // Kills, stops and replaces the two ends of tiny rings. No part of what is installed.
@@ -160,6 +164,7 @@ let package = Package(
     tests("ShmRingTests", ["CNuma", "CLinux", "ShmRing"]),
     tests("RingTortureTests", ["ShmRing", "ringtorture"]),
     tests("TapeTests", ["Tape", "StageRecords", "CTapeHash"]),
+    tests("TapeExportTests", ["TapeExport"]),
     tests("TapeLoopTests", ["TapeLoop", "Tape", "StageRecords"]),
     tests(
       "TapeShadowTests",

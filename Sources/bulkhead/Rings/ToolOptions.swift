@@ -55,6 +55,12 @@ final class LineOutput {
     if pending.count >= 1 << 16 { flush() }
   }
 
+  /// Bytes as they are.
+  func bytes(_ bytes: [UInt8]) {
+    pending.append(contentsOf: bytes)
+    if pending.count >= 1 << 16 { flush() }
+  }
+
   func flush() {
     guard !pending.isEmpty else { return }
     if isOpen { isOpen = pending.withUnsafeBytes(sink) }

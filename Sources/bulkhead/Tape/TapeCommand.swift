@@ -10,7 +10,7 @@ struct TapeOptions: Equatable {
   }
 
   enum Format: String, CaseIterable {
-    case jsonl, csv
+    case jsonl, csv, dbn
   }
 
   var action = Action.ls
@@ -26,6 +26,8 @@ struct TapeOptions: Equatable {
   var digest = false
   var pastDamage = false
   var format = Format.jsonl
+  /// The venue's midnight, seconds since 1970.
+  var midnight: UInt64?
   var kinds: [String] = []
 
   init(_ arguments: CommandArguments) throws(ToolUsageError) {
@@ -40,6 +42,7 @@ struct TapeOptions: Equatable {
     digest = arguments.has("--digest")
     pastDamage = arguments.has("--past-damage")
     format = arguments.value("--format").flatMap(Format.init) ?? format
+    midnight = arguments.number("--midnight")
     kinds = arguments.values("--kind")
   }
 
@@ -83,7 +86,11 @@ extension Command {
       Option(
         "--digest", "verify: also play the newest run's session into books: digests of its events and books"),
       Option(
-        "--format", .choice(TapeOptions.Format.allCases.map(\.rawValue)), "export: jsonl (default) or csv"),
+        "--format", .choice(TapeOptions.Format.allCases.map(\.rawValue)),
+        "export: jsonl (default), csv, or dbn: orders and trades in Databento's binary encoding"),
+      Option(
+        "--midnight", .number("SECONDS", 0...4_000_000_000),
+        "export as dbn: the venue's midnight, since 1970 (midnight UTC of the first record's day)"),
       Option(
         "--from", .text("oldest|newest-run|SEQUENCE"),
         "cat, export: where to begin; a sequence number is one of the newest run (oldest)"),
@@ -107,6 +114,7 @@ extension Command {
     examples: [
       .init("tape verify /var/lib/bulkhead --name demo", "is everything there, and whole?"),
       .init("tape export --format csv --from newest-run", "the newest run's messages, for a table"),
+      .init("tape export --format dbn --from newest-run", "the newest run's orders, for what reads DBN"),
     ]
   ) { arguments throws(ToolUsageError) in
     TapeCommand(options: try TapeOptions(arguments), output: .standard()).run()
@@ -130,6 +138,7 @@ struct TapeCommand {
         switch options.action {
         case .ls: return list(files, try TapeIndex(files))
         case .verify: return verify(files)
+        case .export where options.format == .dbn: return try exportDatabento(files)
         case .cat, .export: return try show(files)
         }
       } catch {

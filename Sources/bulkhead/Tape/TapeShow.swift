@@ -107,6 +107,7 @@ enum TapeExport {
         }
       }
       return json.text
+    case .dbn: return nil
     case .csv:
       var first = ""
       var last = ""
