@@ -151,11 +151,14 @@ FRAME = (("magic", "H"), ("block_len", "H"), ("template", "H"), ("schema_ver", "
          ("count", "H"), ("seq", "Q"), ("prev_seq", "Q"))
 EVENT = (("sequence", "Q"), ("venue_time", "Q"), ("receive_time", "Q"), ("instrument", "I"), ("index", "H"),
          ("channel", "B"), ("event_flags", "B"))
-BLOCKS = {
-    2: (("sub", "I"), ("snapshot.instrument", "I"), ("snapshot.orders", "Q")),
+BLOCKS = {  # each as long as its block is
+    2: (("sub", "I"), ("snapshot.instrument", "I"), ("snapshot.orders", "Q"), ("snapshot.last_seq", "Q")),
     4: (("sub", "I"), ("snapshot.instrument", "I"), ("snapshot.orders", "Q"), ("snapshot.entries", "Q")),
     5: (("server_time", "Q"), ("input", "B")),
-    6: (("input", "B"), (None, "7x"), ("server_time", "Q")),
+    6: (("input", "B"), (None, "7x"), ("server_time", "Q"), ("status.scope", "I"), (None, "4x"), ("status.first", "Q"),
+        ("status.last", "Q")),
+    7: (("sub", "I"), (None, "4x"), ("replay.after", "Q"), ("replay.through", "Q")),
+    8: (("sub", "I"), ("checksum.instrument", "I"), ("checksum.crc32c", "I"), ("checksum.bids", "H"), ("checksum.asks", "H")),
 }
 BODIES = {
     1: (("symbol", "8s"), ("round_lot", "I"), ("market_category", "c"), ("financial_status", "c"), ("issue_class", "c"),
@@ -188,10 +191,14 @@ FIELDS = [f"{name}.raw" if name in PRICES else name for name in NAMES] + list(PR
 def unpack(layout, data, at, values):
     for name, code in layout:
         size = struct.calcsize(code)
+        if at + size > len(data):
+            return
         if name:
             value = struct.unpack_from("<" + code, data, at)[0]
             if isinstance(value, bytes):
                 value = value.rstrip(b"\0" if code == "c" else b" \0").decode("ascii")
+                # A letter that cannot be shown is shown as its code.
+                value = "".join(c if c.isprintable() else f"\\x{ord(c):02x}" for c in value)
             if name in PRICES:
                 values[name + ".raw"].append(value)
             values[name].append(value / 10_000 if name in PRICES else value)
@@ -204,7 +211,7 @@ def decode(messages):
     for data in messages:
         unpack(FRAME, data, 0, values)
         block, template, count = (values[name][-1] for name in ("block_len", "template", "count"))
-        unpack(BLOCKS.get(template, ()), data, 32, values)
+        unpack(BLOCKS.get(template, ()), data[: 32 + block], 32, values)
         at = 32 + block
         for _ in range(count):
             length, kind = struct.unpack_from("<HB", data, at)
@@ -260,7 +267,7 @@ def plain_client(port, seconds):
         connection.sendall(
             f"GET /v1/stream HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
             "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n".encode())
-        text = b'{"op":"subscribe","id":1,"symbols":"*","channels":["bbo"],"start":"snapshot"}'
+        text = b'{"op":"subscribe","id":1,"symbols":"*","channels":["levels"],"start":"snapshot","checksum":"heartbeat"}'
         connection.sendall(bytes([0x81, 0x80 | len(text), 0, 0, 0, 0]) + text)
         end = time.monotonic() + seconds
         connection.settimeout(0.2)
@@ -341,7 +348,7 @@ def check_stream(checks, capture, port):
     fields = [f"bulkhead.{name}" for name in FIELDS]
     rows = tshark(capture, STREAM_LUA, ["tcp.dstport", "_ws.lua.error", "json.value.string", *fields, *EXPERTS],
                   ["-Y", f"websocket and tcp.srcport == {port}"])
-    everything, kinds = [], {}
+    everything, kinds, templates = [], {}, set()
     sessions = {client: data for client, data in streams(capture, port).items() if b"\r\n\r\n" in data}
     checks.expect(len(sessions) == 3, "three sessions were captured", sorted(sessions))
     for which, (client, data) in enumerate(sorted(sessions.items(), key=lambda item: len(item[1]), reverse=True)):
@@ -369,10 +376,12 @@ def check_stream(checks, capture, port):
                       f"{len(want['kind'])} events are what struct reads", wrong[:3])
         chain = [0, *want["seq"][:-1]]
         checks.equal(want["prev_seq"], chain, f"client {which}: the sequence numbers are one chain")
+        templates |= set(want["template"])
         for kind in want["kind"]:
             kinds[kind] = kinds.get(kind, 0) + 1
     checks.expect(len(everything) > 100 and all(kinds.get(kind) for kind in (1, 2, 3, 4, 5, 6, 7, 8, 10, 12, 14)),
                   f"{len(everything)} frames with most kinds of events were seen", kinds)
+    checks.expect(templates >= {1, 2, 3, 4, 5, 8}, "snapshots, heartbeats and checksums were seen", templates)
     print(f"        events by kind: {dict(sorted(kinds.items()))}")
     return everything
 
@@ -429,6 +438,33 @@ def entry(kind, body, sequence=5, length=None, reserved=b"\0" * 5, flags=2, pad=
     return data + pad * (-len(data) % 8)
 
 
+def check_golden(checks, folder):
+    """The connection that docs/publish-golden.txt holds: every template, most kinds."""
+    messages = []
+    for line in (ROOT / "docs/publish-golden.txt").read_text().splitlines():
+        kind, _, rest = line.partition(" ")
+        if kind == "text":
+            messages.append((1, rest.strip().encode()))
+        elif kind == "binary":
+            messages.append((2, bytes.fromhex(rest.strip())))
+    binary = [data for opcode, data in messages if opcode == 2]
+    write_capture(folder / "golden.pcap", session(20_000, messages))
+    rows = tshark(folder / "golden.pcap", STREAM_LUA, ["_ws.lua.error", *(f"bulkhead.{name}" for name in FIELDS), *EXPERTS],
+                  ["-Y", "websocket"])
+    want = decode(binary)
+    wrong = []
+    for at, name in enumerate(FIELDS):
+        values = [value for value in want[name] if value != ""]
+        got = shown([cell for row in rows for cell in row[1 + at]], values)
+        if got != values:
+            wrong.append((name, got[:5], values[:5]))
+    checks.expect(len(binary) > 5 and not wrong, f"the golden connection: {len(FIELDS)} fields of {len(binary)} frames, templates "
+                  f"{sorted(set(want['template']))}, kinds {sorted(set(want['kind']))}", wrong[:3])
+    complaints = {name for row in rows for name, cell in zip(EXPERTS, row[1 + len(FIELDS) :]) if cell}
+    legal = {"bulkhead.expert.stale", "bulkhead.expert.gap"}
+    checks.expect(complaints <= legal and not any(row[0] for row in rows), "the golden connection breaks nothing", complaints)
+
+
 def check_defects(checks, folder):
     """Frames with one defect each, and what each must be called."""
     add = struct.pack("<QqQ", 9, -123456, 100)
@@ -439,6 +475,7 @@ def check_defects(checks, folder):
         ("an unknown kind", [frame(entries=entry(99, b"abc"), count=1)], "unknown_kind"),
         ("surplus bytes of a body", [frame(entries=entry(2, add + b"12345678"), count=1)], None),
         ("surplus bytes of a block", [frame(template=5, block=struct.pack("<QB7xQ", 1, 0, 9))], None),
+        ("a block of an older publisher", [frame(template=6, block=struct.pack("<B7xQ", 0, 1))], None),
         ("another schema version", [frame(entries=good, count=1, version=2)], "schema_version"),
         ("a short frame", [frame()[:31]], "short_frame"),
         ("one byte", [b"B"], "short_frame"),
@@ -561,6 +598,7 @@ def main():
     checks = Checks()
     with tempfile.TemporaryDirectory(prefix="bulkhead-dissector-") as name:
         folder = pathlib.Path(os.environ.get("KEEP_CAPTURES") or name)
+        check_golden(checks, folder)
         check_defects(checks, folder)
         capture, publish, line = capture_run(folder)
         if capture is None:

@@ -26,6 +26,7 @@ bulkhead.prefs.chain = Pref.bool(
 
 local templates = {
   [1] = "events", [2] = "snapshotBegin", [3] = "snapshotOrders", [4] = "snapshotEnd", [5] = "heartbeat", [6] = "status",
+  [7] = "replay", [8] = "checksum",
 }
 local inputs = { [0] = "live", [1] = "stale", [2] = "catching up", [3] = "halted" }
 local kinds = {
@@ -42,7 +43,7 @@ local trust_scopes = { [0] = "of its scope", [1] = "quarantine, or the channel's
 local gap_reasons = {
   [1] = "retransmission off", [2] = "retransmission exhausted", [3] = "window exceeded", [4] = "ring overrun",
   [5] = "restart without state", [6] = "retransmission unavailable", [7] = "snapshot unavailable",
-  [8] = "session over", [9] = "replaced by snapshot",
+  [8] = "session over", [9] = "replaced by snapshot", [10] = "poisoned input",
 }
 local continues_names = { "the last message continues in the next frame", "whole messages" }
 local side_names = { "sell", "buy, or no side" }
@@ -72,6 +73,16 @@ field("sub", "uint32", "Subscription", base.DEC)
 field("snapshot.instrument", "uint32", "Instrument", base.DEC)
 field("snapshot.orders", "uint64", "Orders of the snapshot", base.DEC)
 field("snapshot.entries", "uint64", "Entries of the snapshot", base.DEC)
+field("snapshot.last_seq", "uint64", "Sequence of the instrument's newest event", base.DEC)
+field("status.scope", "uint32", "Instrument concerned; 0 = the whole channel", base.DEC)
+field("status.first", "uint64", "Newest message when the state began", base.DEC)
+field("status.last", "uint64", "Newest message when the state ended", base.DEC)
+field("replay.after", "uint64", "Behind message", base.DEC)
+field("replay.through", "uint64", "Through message", base.DEC)
+field("checksum.instrument", "uint32", "Instrument", base.DEC)
+field("checksum.crc32c", "uint32", "CRC-32C of the best levels", base.HEX)
+field("checksum.bids", "uint16", "Bid levels", base.DEC)
+field("checksum.asks", "uint16", "Ask levels", base.DEC)
 field("server_time", "uint64", "Server time (ns since 1970)", base.DEC)
 field("input", "uint8", "Input of the publisher", base.DEC, inputs)
 field("zero", "bytes", "Reserved bytes that should be zero")
@@ -218,14 +229,15 @@ local function letter(range)
 end
 
 local function printable_text(range)
-  local text = range:bytes():raw():gsub("[^\32-\126]", ".")
-  return (text:gsub(" +$", ""))
+  local text = range:bytes():raw():gsub("[ \0]+$", "")
+  return (text:gsub("[^\32-\126]", "."))
 end
 
 -- Each adds one field to the tree and returns what stands for it in the entry's line.
 local add = {}
 
 function add.u8(tree, key, range) tree:add_le(fields[key], range); return tostring(range:uint()) end
+function add.u16(tree, key, range) tree:add_le(fields[key], range); return tostring(range:le_uint()) end
 function add.u32(tree, key, range) tree:add_le(fields[key], range); return tostring(range:le_uint()) end
 function add.u64(tree, key, range) tree:add_le(fields[key], range); return tostring(range:le_uint64()) end
 function add.text(tree, key, range)
@@ -315,17 +327,30 @@ local bodies = {
 }
 local NOTICE = 11
 
--- Blocks: the same.
+-- Blocks: bytes that must be there, the fields, and all bytes that are known (a block may have grown since).
 local blocks = {
   [2] = { 16, {
     { 0, 4, "u32", "sub" }, { 4, 4, "u32", "snapshot.instrument" }, { 8, 8, "u64", "snapshot.orders" },
-  } },
+    { 16, 8, "u64", "snapshot.last_seq" },
+  }, 24 },
   [4] = { 24, {
     { 0, 4, "u32", "sub" }, { 4, 4, "u32", "snapshot.instrument" }, { 8, 8, "u64", "snapshot.orders" },
     { 16, 8, "u64", "snapshot.entries" },
-  } },
-  [5] = { 16, { { 0, 8, "instant", "server_time" }, { 8, 1, "u8", "input" }, { 9, 7, "zero", "zero" } } },
-  [6] = { 16, { { 0, 1, "u8", "input" }, { 1, 7, "zero", "zero" }, { 8, 8, "instant", "server_time" } } },
+  }, 24 },
+  [5] = { 16, { { 0, 8, "instant", "server_time" }, { 8, 1, "u8", "input" }, { 9, 7, "zero", "zero" } }, 16 },
+  [6] = { 16, {
+    { 0, 1, "u8", "input" }, { 1, 7, "zero", "zero" }, { 8, 8, "instant", "server_time" },
+    { 16, 4, "u32", "status.scope" }, { 20, 4, "zero", "zero" }, { 24, 8, "u64", "status.first" },
+    { 32, 8, "u64", "status.last" },
+  }, 40 },
+  [7] = { 24, {
+    { 0, 4, "u32", "sub" }, { 4, 4, "zero", "zero" }, { 8, 8, "u64", "replay.after" },
+    { 16, 8, "u64", "replay.through" },
+  }, 24 },
+  [8] = { 16, {
+    { 0, 4, "u32", "sub" }, { 4, 4, "u32", "checksum.instrument" }, { 8, 4, "u32", "checksum.crc32c" },
+    { 12, 2, "u16", "checksum.bids" }, { 14, 2, "u16", "checksum.asks" },
+  }, 16 },
 }
 
 function add.instant(tree, key, range)
@@ -480,7 +505,7 @@ local function add_block(buffer, template, length, tree)
   if length < layout[1] then item:add_proto_expert_info(experts.short_block) end
   if not range then return end
   add_fields(item, layout, range)
-  if length > layout[1] then item:add(fields["block.surplus"], range(layout[1], length - layout[1])) end
+  if length > layout[3] then item:add(fields["block.surplus"], range(layout[3], length - layout[3])) end
 end
 
 local function add_entries(buffer, at, count, tree, template, prev_seq, seq)
