@@ -6,7 +6,7 @@ import StageRuntime
 enum CommandTable {
   static var commands: [Command] {
     [
-      .ps, .status, .stat, .rings, .gaps, .lat, .clients, .errors, .events, .postmortem, .tap,
+      .ps, .status, .top, .stat, .rings, .gaps, .lat, .clients, .errors, .events, .postmortem, .tap,
       .check, .isLive, .isReady, .wait,
       .run, .stop,
       .config, .units,

@@ -108,7 +108,7 @@ final class SyntheticSet {
 
   func sample(monotonic: UInt64? = nil) throws -> SetSample {
     let set = try XCTUnwrap(SetDirectory(instance: instance, path: directory))
-    return monotonic.map { SetSample(set, monotonic: $0) } ?? SetSample(set)
+    return monotonic.map { SetSample(set, monotonic: $0, realTime: 45_296_789_000_000) } ?? SetSample(set)
   }
 
   var options: SetOptions { SetOptions(name: instance, runDirectory: runDirectory) }

@@ -44,13 +44,16 @@ struct SetSample {
   let monotonic: UInt64
   let realTime: UInt64
 
-  init(_ set: SetDirectory, monotonic: UInt64 = bulkhead_monotonic_nanoseconds()) {
+  init(
+    _ set: SetDirectory, monotonic: UInt64 = bulkhead_monotonic_nanoseconds(),
+    realTime: UInt64 = bulkhead_realtime_nanoseconds()
+  ) {
     instance = set.instance
     directory = set.path
     status = SetStatus(instance: set.instance, directory: set.path)
     rings = RingsReport(set)
     self.monotonic = monotonic
-    realTime = bulkhead_realtime_nanoseconds()
+    self.realTime = realTime
     let present = set.components().map(\.name)
     let known = SetStatus.flowOrder + [InstanceFiles.supervisor]
     let stages = present.filter { !known.contains($0) && $0 != InstanceFiles.auditor }
