@@ -150,6 +150,7 @@ let package = Package(
         "Drills", "CJansson", "LatencyHistogram", "ServiceUnits", "Tape", "Topology",
         "Drills",
         "CJansson", "LatencyHistogram", "Tape", "TapeExport", "Topology",
+        "Drills", "CJansson", "LatencyHistogram", "ServiceUnits", "Tape", "Topology", "ViewPages",
       ]),
 
     // Kills, stops and replaces the two ends of tiny rings. No part of what is installed.
@@ -216,9 +217,9 @@ let package = Package(
     .testTarget(
       name: "OperatorTests",
       dependencies: [
-        "SetInspection", "ShmRing", "StageRecords", "StageRuntime", "Supervision", "bulkhead",
+        "SetInspection", "ShmRing", "StageRecords", "StageRuntime", "Supervision", "ViewPages", "bulkhead",
       ],
-      exclude: ["Golden", "validate_reports.py"],
+      exclude: ["Golden", "terminal_session.py", "validate_reports.py"],
       swiftSettings: strict),
     // Reads include/bulkhead.h, Tests/clients and docs/C_READER.md where they lie.
     tests("CReaderTests", ["ShmRing", "StageRecords"]),

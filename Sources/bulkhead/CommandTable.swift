@@ -7,7 +7,7 @@ enum CommandTable {
   static var commands: [Command] {
     [
       .ps, .status, .top, .stat, .rings, .gaps, .lat, .clients, .errors, .events, .postmortem, .tap,
-      .check, .isLive, .isReady, .wait,
+      .check, .isLive, .isReady, .wait, .metrics,
       .run, .stop,
       .config, .units,
       .tape, .book, .watch,

@@ -6,6 +6,7 @@ import XCTest
 @testable import StageRecords
 @testable import StageRuntime
 @testable import Supervision
+import ViewPages
 @testable import bulkhead
 
 /// The commands that look, on a set that this process wrote: texts, JSON, schemas, exit codes.
@@ -234,6 +235,31 @@ final class ReadingTests: XCTestCase {
     XCTAssertEqual(run("wait", "--gone", "--live"), 64)
     XCTAssertEqual([run("is-live", "--name", "nobody"), run("lat", "--name", "nobody")], [3, 3])
     XCTAssertEqual([run("stat", "--count", "1"), run("ps"), run("clients"), run("errors")], [3, 0, 1, 0])
+  }
+
+  /// The families of viewd, of a set whose processes have ended too; nothing of viewd's own.
+  func testMetrics() throws {
+    let set = try SyntheticSet()
+    set.fill()
+    for name in SyntheticSet.stageNames { try set.end(name) }
+    for format in [MetricsText.Format.prometheus, .openMetrics] {
+      let printed = Printed()
+      XCTAssertEqual(MetricsCommand(options: set.options, format: format, output: printed.output).run(), 0)
+      let lines = printed.text.split(separator: "\n").map(String.init)
+      XCTAssertTrue(
+        lines.contains { $0.hasPrefix("bulkhead_process_up") && $0.hasSuffix(" 0") }, printed.text)
+      XCTAssertTrue(
+        lines.contains {
+          $0.hasPrefix("bulkhead_line_kernel_drops") && $0.contains("line=\"b\"") && $0.hasSuffix(" 7")
+        }, "its drops: \(printed.text)")
+      XCTAssertFalse(printed.text.contains("bulkhead_view_"), "viewd's own")
+      XCTAssertEqual(lines.last == "# EOF", format == .openMetrics)
+      // A sample is a name, labels, and one value.
+      for line in lines where !line.hasPrefix("#") {
+        XCTAssertNotNil(line.wholeMatch(of: /bulkhead_[a-z0-9_]+(\{.*\})? [-+0-9.eEInfNa]+/), line)
+      }
+    }
+    XCTAssertEqual(CommandTable.dispatch(["metrics", "--name", "x", "--run-directory", set.runDirectory]), 3)
   }
 
   /// Two that run: the user is told which there are. One that runs beside a dead one is meant.

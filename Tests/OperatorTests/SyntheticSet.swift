@@ -106,9 +106,9 @@ final class SyntheticSet {
     page(component) { $0.word(0x10).storeRelaxed(UInt64(process.processIdentifier)) }
   }
 
-  func sample(monotonic: UInt64? = nil) throws -> SetSample {
+  func sample(monotonic: UInt64? = nil) throws -> SetReading {
     let set = try XCTUnwrap(SetDirectory(instance: instance, path: directory))
-    return monotonic.map { SetSample(set, monotonic: $0, realTime: 45_296_789_000_000) } ?? SetSample(set)
+    return monotonic.map { SetReading(set, monotonic: $0, realTime: 45_296_789_000_000) } ?? SetReading(set)
   }
 
   var options: SetOptions { SetOptions(name: instance, runDirectory: runDirectory) }

@@ -29,7 +29,7 @@ final class TopScreenTests: XCTestCase {
 
   /// A second between two samples.
   private func samples(_ set: SyntheticSet, _ change: () -> Void = {}) throws -> (
-    now: SetSample, earlier: SetSample
+    now: SetReading, earlier: SetReading
   ) {
     let earlier = try set.sample(monotonic: instant - 1_000_000_000)
     change()
@@ -37,7 +37,8 @@ final class TopScreenTests: XCTestCase {
   }
 
   private func picture(
-    _ screen: inout TopScreen, _ samples: (now: SetSample, earlier: SetSample), _ columns: Int, rows: Int = 24
+    _ screen: inout TopScreen, _ samples: (now: SetReading, earlier: SetReading), _ columns: Int,
+    rows: Int = 24
   ) -> [String] {
     screen.picture(samples.now, since: samples.earlier, columns: columns, rows: rows, show: show)
       .map {

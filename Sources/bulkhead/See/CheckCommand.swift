@@ -67,7 +67,7 @@ struct SetCheck {
   var warn: UInt64?
   var critical: UInt64?
 
-  init(_ area: Area, of set: SetSample, warn: UInt64? = nil, critical: UInt64? = nil) {
+  init(_ area: Area, of set: SetReading, warn: UInt64? = nil, critical: UInt64? = nil) {
     instance = set.instance
     self.area = area
     level = .ok
@@ -91,7 +91,7 @@ struct SetCheck {
     }
   }
 
-  private mutating func judgeProcesses(_ set: SetSample) {
+  private mutating func judgeProcesses(_ set: SetReading) {
     let dead = set.components.filter { !$0.isAlive }
     let unready = set.stages.filter { $0.isAlive && !$0.isReady }
     value = Double(set.components.count - dead.count)
@@ -104,7 +104,7 @@ struct SetCheck {
     }
   }
 
-  private mutating func judgeLines(_ set: SetSample) {
+  private mutating func judgeLines(_ set: SetReading) {
     guard let status = set.status, set.component("merged")?.isAlive == true else {
       (level, text) = (.unknown, "merged does not run")
       return
@@ -115,7 +115,7 @@ struct SetCheck {
     level = down.isEmpty ? .ok : down.count < status.lines.count ? .warning : .critical
   }
 
-  private mutating func judgeRings(_ set: SetSample) {
+  private mutating func judgeRings(_ set: SetReading) {
     value = set.highestLag
     unit = "%"
     text = set.rings.reason
@@ -124,7 +124,7 @@ struct SetCheck {
     if set.rings.verdict == .lapped { level = .critical }
   }
 
-  private mutating func judgeGaps(_ set: SetSample) {
+  private mutating func judgeGaps(_ set: SetReading) {
     let open = set.value("merged", MergeCounter.gapsOpen)
     let lost = set.value("merged", MergeCounter.gapsUnrecoverable)
     let disagreements = set.value("merged", MergeCounter.lineDisagreements)
@@ -137,7 +137,7 @@ struct SetCheck {
     if lost > 0 || disagreements > 0 { level = .critical }
   }
 
-  private mutating func judgeTrust(_ set: SetSample) {
+  private mutating func judgeTrust(_ set: SetReading) {
     guard let status = set.status else {
       (level, text) = (.unknown, "no control page can be read")
       return
@@ -150,7 +150,7 @@ struct SetCheck {
     }
   }
 
-  private mutating func judgeClients(_ set: SetSample) {
+  private mutating func judgeClients(_ set: SetReading) {
     guard let publisher = set.component("pubd") else {
       (level, text) = (.unknown, "the set has no pubd")
       return
@@ -235,7 +235,7 @@ struct CheckCommand {
     return data.isEmpty ? text : text + " | " + data.joined(separator: " ")
   }
 
-  private func json(_ sets: [SetSample], _ checks: [SetCheck], _ level: SetCheck.Level) -> String {
+  private func json(_ sets: [SetReading], _ checks: [SetCheck], _ level: SetCheck.Level) -> String {
     JSONReport(schema: "check").text { json in
       json.field("level", level.name)
       json.array("checks") { json in

@@ -78,7 +78,7 @@ struct ErrorsCommand {
   }
 
   /// The most frequent first, those of the supervisor before those that are only counted.
-  static func entries(of set: SetSample) -> [Entry] {
+  static func entries(of set: SetReading) -> [Entry] {
     var seen: [Entry] = []
     if var reader = try? StatusReader(directory: set.directory) {
       while let found = reader.next() {
@@ -122,7 +122,7 @@ struct ErrorsCommand {
   }
 
   /// Counters of what should not happen.
-  static func counters(of component: SetSample.Component) -> [(meaning: String, count: UInt64)] {
+  static func counters(of component: SetReading.Component) -> [(meaning: String, count: UInt64)] {
     func of<Counter: StageCounter>(_ list: [(Counter, String)]) -> [(meaning: String, count: UInt64)] {
       list.map { ($0.1, component.value($0.0)) }
     }

@@ -45,7 +45,7 @@ struct LatencyCommand {
 
   func run() -> Int32 {
     var sets = options.samples()
-    var earlier: [SetSample] = []
+    var earlier: [SetReading] = []
     if let interval, !sets.isEmpty {
       earlier = sets
       pause(nanoseconds: interval)
@@ -86,8 +86,9 @@ struct LatencyCommand {
     return ExitCode.success
   }
 
-  private func latencies(_ set: SetSample, _ earlier: SetSample?) -> [(name: String, sample: HistogramSample)]
-  {
+  private func latencies(_ set: SetReading, _ earlier: SetReading?) -> [(
+    name: String, sample: HistogramSample
+  )] {
     set.stages.filter { stage == nil || $0.name == stage }.map { component in
       (
         component.name,

@@ -37,7 +37,7 @@ struct ProcessesCommand {
     return ExitCode.success
   }
 
-  func lines(_ sets: [SetSample]) -> [String] {
+  func lines(_ sets: [SetReading]) -> [String] {
     var rows = [
       ["INSTANCE", "PROCESS", "PID", "STATE", "EPOCH", "UPTIME", "BEAT", "RESTARTS", "CONFIGURATION"]
     ]
@@ -57,7 +57,7 @@ struct ProcessesCommand {
     return hasHeadings ? lines : Array(lines.dropFirst())
   }
 
-  private func write(_ set: SetSample, to json: inout JSONText) {
+  private func write(_ set: SetReading, to json: inout JSONText) {
     json.array("processes") { json in
       for component in set.components {
         json.object { json in

@@ -44,14 +44,14 @@ extension Command {
   ]
 
   private static func judge(
-    _ options: SetOptions, _ name: String, _ isSo: (SetSample) -> Bool
+    _ options: SetOptions, _ name: String, _ isSo: (SetReading) -> Bool
   ) -> Int32 {
     switch options.onlySet() {
     case .failure(let failure):
       narrate("bulkhead \(name): \(failure.line)")
       return failure.code
     case .success(let set):
-      let sample = SetSample(set)
+      let sample = SetReading(set)
       if sample.components.isEmpty {
         narrate("bulkhead \(name): no control page of \"\(set.instance)\" can be read")
         return ExitCode.cannotTell
@@ -83,7 +83,7 @@ extension Command {
         if failure.code == ExitCode.usage { throw ToolUsageError(line: failure.line) }
         if goal == "--gone" { return ExitCode.success }
       case .success(let set):
-        let sample = SetSample(set)
+        let sample = SetReading(set)
         let isSo = goal == "--ready" ? sample.isReady : goal == "--live" ? sample.isLive : !sample.isAlive
         if isSo { return ExitCode.success }
         state = "\(set.instance): " + (goal == "--gone" ? "it runs" : sample.whatIsMissing ?? "not so")

@@ -54,7 +54,7 @@ struct SetRates {
   let clients: UInt64
   let evicted: UInt64
 
-  init(_ now: SetSample, since earlier: SetSample) {
+  init(_ now: SetReading, since earlier: SetReading) {
     let nanoseconds = max(1, now.monotonic > earlier.monotonic ? now.monotonic - earlier.monotonic : 1)
     func more<Counter: StageCounter>(_ names: [String], _ counter: Counter) -> UInt64 {
       names.reduce(0) { sum, name in
@@ -105,7 +105,7 @@ struct StatCommand {
       return failure.code
     case .success(let found): set = found
     }
-    var earlier = SetSample(set)
+    var earlier = SetReading(set)
     guard earlier.isAlive else {
       narrate("bulkhead stat: no process of \"\(set.instance)\" runs")
       return ExitCode.notRunning
@@ -119,7 +119,7 @@ struct StatCommand {
         narrate("bulkhead stat: \"\(set.instance)\" has gone")
         return ExitCode.notRunning
       }
-      let now = SetSample(again)
+      let now = SetReading(again)
       let rates = SetRates(now, since: earlier)
       if options.json {
         output.line(JSONReport(schema: "stat", time: now.realTime).text { write(rates, now, to: &$0) })
@@ -160,7 +160,7 @@ struct StatCommand {
       ]
   }
 
-  private func write(_ rates: SetRates, _ now: SetSample, to json: inout JSONText) {
+  private func write(_ rates: SetRates, _ now: SetReading, to json: inout JSONText) {
     json.field("instance", now.instance)
     json.field("configurationHash", now.status?.configuration ?? "")
     json.field("packetsPerSecond", rates.packets)

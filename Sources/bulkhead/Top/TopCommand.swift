@@ -50,7 +50,7 @@ private func topCommand(_ options: SetOptions, interval: UInt64, _ show: Present
   terminal.enter()
   defer { terminal.leave() }
   var screen = TopScreen()
-  var earlier = SetSample(set)
+  var earlier = SetReading(set)
   var now = earlier
   var isFirst = true
   var due: UInt64 = 0
@@ -58,7 +58,7 @@ private func topCommand(_ options: SetOptions, interval: UInt64, _ show: Present
     let instant = bulkhead_monotonic_nanoseconds()
     if instant >= due, !screen.isFrozen {
       // A set that was made anew has new files.
-      let sample = SetSample(SetDirectory(instance: set.instance, path: set.path) ?? set)
+      let sample = SetReading(SetDirectory(instance: set.instance, path: set.path) ?? set)
       (earlier, now) = (isFirst ? sample : now, sample)
       // The first rates come soon.
       due = instant &+ (isFirst ? min(interval, 250_000_000) : interval)

@@ -43,7 +43,7 @@ struct TopPane {
   let columns: [Column]
   var rows: [Row]
 
-  init(_ name: Name, _ now: SetSample, since earlier: SetSample, show: Presentation) {
+  init(_ name: Name, _ now: SetReading, since earlier: SetReading, show: Presentation) {
     switch name {
     case .processes: (columns, rows) = Self.processes(now, earlier, show)
     case .rings: (columns, rows) = Self.rings(now, earlier, show)
@@ -69,7 +69,7 @@ struct TopPane {
   }
 
   private static func processes(
-    _ now: SetSample, _ earlier: SetSample, _ show: Presentation
+    _ now: SetReading, _ earlier: SetReading, _ show: Presentation
   ) -> ([Column], [Row]) {
     let columns = [
       Column("PROCESS", 9), Column("PID", 6, isNumber: true), Column("STATE", 9),
@@ -102,8 +102,9 @@ struct TopPane {
     return (columns, rows)
   }
 
-  private static func rings(_ now: SetSample, _ earlier: SetSample, _ show: Presentation) -> ([Column], [Row])
-  {
+  private static func rings(_ now: SetReading, _ earlier: SetReading, _ show: Presentation) -> (
+    [Column], [Row]
+  ) {
     let columns = [
       Column("RING", 9), Column("WRITER", 6), Column("RECORDS/S", 7, isNumber: true),
       Column("FILL%", 5, isNumber: true), Column("READER", 9), Column("STATE", 4),
@@ -143,7 +144,7 @@ struct TopPane {
     return (columns, rows)
   }
 
-  private static func lines(_ now: SetSample, _ show: Presentation) -> ([Column], [Row]) {
+  private static func lines(_ now: SetReading, _ show: Presentation) -> ([Column], [Row]) {
     let columns = [
       Column("LINE", 9), Column("STATE", 9), Column("PACKETS/S", 8, isNumber: true),
       Column("MESSAGES/S", 7, isNumber: true), Column("LAST", 6, isNumber: true),
@@ -169,7 +170,7 @@ struct TopPane {
     return (columns, rows)
   }
 
-  private static func gaps(_ now: SetSample, _ show: Presentation) -> ([Column], [Row]) {
+  private static func gaps(_ now: SetReading, _ show: Presentation) -> ([Column], [Row]) {
     let columns = [
       Column("STATE", 9), Column("FIRST", 9, isNumber: true), Column("LAST", 6, isNumber: true),
       Column("MESSAGES", 8, isNumber: true), Column("DETECTED", 5), Column("LASTED", 7, isNumber: true),
@@ -191,7 +192,7 @@ struct TopPane {
     return (columns, rows)
   }
 
-  private static func clients(_ now: SetSample, _ earlier: SetSample, _ show: Presentation) -> (
+  private static func clients(_ now: SetReading, _ earlier: SetReading, _ show: Presentation) -> (
     [Column], [Row]
   ) {
     let columns = [
@@ -219,7 +220,7 @@ struct TopPane {
     return (columns, rows)
   }
 
-  private static func events(_ now: SetSample, _ show: Presentation) -> ([Column], [Row]) {
+  private static func events(_ now: SetReading, _ show: Presentation) -> ([Column], [Row]) {
     let columns = [
       Column("TIME", 7), Column("COMPONENT", 9), Column("EVENT", 9), Column("PID", 3, isNumber: true),
       Column("EPOCH", 2, isNumber: true), Column("PARTICULARS", 5),

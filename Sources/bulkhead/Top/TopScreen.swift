@@ -93,7 +93,7 @@ struct TopScreen {
 
   /// The picture: at most `rows` lines of at most `columns` characters, escape sequences apart.
   mutating func picture(
-    _ now: SetSample, since earlier: SetSample, columns: Int, rows: Int, show: Presentation
+    _ now: SetReading, since earlier: SetReading, columns: Int, rows: Int, show: Presentation
   ) -> [String] {
     let width = max(20, columns)
     var lines = [
@@ -112,7 +112,7 @@ struct TopScreen {
     return Array(lines.prefix(rows))
   }
 
-  private func heading(_ now: SetSample, _ width: Int, _ show: Presentation) -> String {
+  private func heading(_ now: SetReading, _ width: Int, _ show: Presentation) -> String {
     let time = (isFrozen ? "FROZEN " : "") + show.time(now.realTime, decimals: 1)
     let verdict =
       now.status.map { "\($0.verdict.rawValue)  \(now.instance): \($0.reason)" } ?? "UNKNOWN  \(now.instance)"
@@ -120,7 +120,7 @@ struct TopScreen {
     return show.verdict(text) + String(repeating: " ", count: max(1, width - text.count - time.count)) + time
   }
 
-  private static func rates(_ now: SetSample, _ earlier: SetSample, _ width: Int, _ show: Presentation)
+  private static func rates(_ now: SetReading, _ earlier: SetReading, _ width: Int, _ show: Presentation)
     -> String
   {
     let rates = SetRates(now, since: earlier)
@@ -156,7 +156,7 @@ struct TopScreen {
   }
 
   private mutating func table(
-    _ now: SetSample, _ earlier: SetSample, _ width: Int, _ room: Int, _ show: Presentation
+    _ now: SetReading, _ earlier: SetReading, _ width: Int, _ room: Int, _ show: Presentation
   ) -> [String] {
     let table = TopPane(pane, now, since: earlier, show: show)
     var rows = table.rows

@@ -6,7 +6,7 @@ import ShmRing
 import StageRuntime
 
 /// Everything that a set's files say at one moment, running or dead: what the commands that look are made from.
-struct SetSample {
+struct SetReading {
   /// What one control page says.
   struct Component {
     let name: String
@@ -109,8 +109,8 @@ struct SetSample {
 
 extension SetOptions {
   /// Samples of every set that is meant.
-  func samples() -> [SetSample] {
-    SetDirectory.discover(runDirectory: runDirectory, name: name).map { SetSample($0) }
+  func samples() -> [SetReading] {
+    SetDirectory.discover(runDirectory: runDirectory, name: name).map { SetReading($0) }
   }
 
   /// The one set that is meant: named, or the only one that runs, or the only one that there is.
@@ -151,7 +151,7 @@ struct JSONReport {
   }
 
   /// A report with one object for each set.
-  func text(_ sets: [SetSample], _ body: (SetSample, inout JSONText) -> Void) -> String {
+  func text(_ sets: [SetReading], _ body: (SetReading, inout JSONText) -> Void) -> String {
     text { json in
       json.array("sets") { json in
         for set in sets {
