@@ -89,3 +89,10 @@ public func universalTime(_ nanoseconds: UInt64) -> String {
   return padded(year, 4) + "-" + padded(month, 2) + "-" + padded(dayOfMonth, 2) + "T"
     + timeOfDay(nanoseconds % 86_400_000_000_000) + "Z"
 }
+
+/// The bytes as text for a terminal: what is not printable ASCII becomes `?`, padding at the end goes.
+public func printable(_ bytes: some Sequence<UInt8>) -> String {
+  var bytes = Array(bytes)
+  while let last = bytes.last, last == 0x20 || last == 0 { bytes.removeLast() }
+  return String(decoding: bytes.map { $0 >= 0x20 && $0 < 0x7F ? $0 : 0x3F }, as: UTF8.self)
+}

@@ -39,6 +39,7 @@ public final class SetView {
   public var supervisorState: StageState { supervisorPage.page.state }
   public var supervisorAlive: Bool { supervisorPage.page.isAlive }
   public var supervisorPid: Int32 { supervisorPage.page.pid }
+  public var supervisorEpoch: UInt64 { supervisorPage.page.epoch }
   public var configurationHash: UInt64 { supervisorPage.page.configurationHash }
 
   public func supervisorValue(_ counter: SupervisorCounter) -> UInt64 { supervisorPage.page.value(counter) }

@@ -32,6 +32,14 @@ extension SupervisionRecord {
     case .session: return value == 1 ? ": logged on" : ": ended"
     case .answered:
       return UInt8(exactly: value).flatMap(ArmedAction.Outcome.init(rawValue:)).map { ": \($0.name)" } ?? ""
+    case .requested:
+      let verb = ControlVerb(rawValue: UInt8(truncatingIfNeeded: value))?.name ?? "something"
+      let outcome =
+        ControlAnswer.Outcome(rawValue: UInt8(truncatingIfNeeded: value >> 8)).map { "\($0)" } ?? "unknown"
+      return ": \(verb), \(outcome), by user \(UInt32(bitPattern: code))"
+        + (remark.isEmpty ? "" : ": \(printable(remark.utf8))")
+    case .maintenance:
+      return (value == 1 ? ": on" : ": off") + (remark.isEmpty ? "" : ": \(printable(remark.utf8))")
     case .cleared: return ": was at \(tier.name)"
     case .fenced: return ": death confirmed after \(value / 1_000) us"
     default: return ""

@@ -38,6 +38,13 @@ public enum SupervisionEvent: UInt8, Sendable, CaseIterable {
   case answered = 16
   /// A message killed the component twice and will be passed over: `value` is its number.
   case quarantined = 17
+  /// An operator asked for something: `value` is the verb and, times 256, what came of it, `code` the user and `pid` the process
+  /// that asked, `epoch` the incarnation that was meant; the remark is the reason.
+  case requested = 20
+  /// A stage stays down because an operator wants it down.
+  case held = 21
+  /// Maintenance began (`value` 1) or ended (`value` 0); the remark is the reason.
+  case maintenance = 22
 
   public var name: String {
     switch self {
@@ -48,6 +55,9 @@ public enum SupervisionEvent: UInt8, Sendable, CaseIterable {
     case .died: "died"
     case .dying: "dying"
     case .quarantined: "input quarantined"
+    case .requested: "requested"
+    case .held: "held"
+    case .maintenance: "maintenance"
     case .leftDown: "left down"
     case .alarm: "alarm"
     case .cleared: "cleared"
@@ -67,11 +77,13 @@ public enum SupervisionEvent: UInt8, Sendable, CaseIterable {
 ///
 /// ```
 /// 0  instant (CLOCK_MONOTONIC, ns) │ 8 epoch │ 16 value │ 24 pid i32 │ 28 code i32 │ 32 event u8 │ 33 tier u8 │ 34 cause u8
-/// 40 component name[24], padded with zeros
+/// 40 component name[24], padded with zeros │ 64 remark: the rest of the record, if it is longer
 /// ```
 public struct SupervisionRecord: Equatable, Sendable {
   public static let bytes = 64
   public static let nameBytes = 24
+  /// A record with the longest remark.
+  public static let bytesWithRemark = bytes + 160
 
   /// When it happened: CLOCK_MONOTONIC, nanoseconds.
   public var instant: UInt64
@@ -89,6 +101,8 @@ public struct SupervisionRecord: Equatable, Sendable {
   public var cause: UInt8 = 0
   /// At most ``nameBytes`` bytes are kept.
   public var component: String
+  /// What a person said about it; mostly nothing. As much as the ring's records have room for is kept.
+  public var remark = ""
 
   public init(_ event: SupervisionEvent, component: String, instant: UInt64) {
     self.event = event
@@ -96,7 +110,20 @@ public struct SupervisionRecord: Equatable, Sendable {
     self.instant = instant
   }
 
-  /// Writes the record to ``bytes`` bytes.
+  /// Bytes that the record fills, in a ring whose records have `limit` at most.
+  public func byteCount(limit: Int) -> Int {
+    max(Self.bytes, min(Self.bytes + remark.utf8.count, limit, Self.bytesWithRemark))
+  }
+
+  /// Writes the record with its remark to so many bytes, as ``byteCount(limit:)`` says.
+  public func write(to base: UnsafeMutableRawPointer, count: Int) {
+    write(to: base)
+    for (index, byte) in remark.utf8.prefix(max(0, count - Self.bytes)).enumerated() {
+      base.storeBytes(of: byte, toByteOffset: Self.bytes + index, as: UInt8.self)
+    }
+  }
+
+  /// Writes the record without its remark to ``bytes`` bytes.
   public func write(to base: UnsafeMutableRawPointer) {
     base.initializeMemory(as: UInt8.self, repeating: 0, count: Self.bytes)
     base.storeBytes(of: instant, as: UInt64.self)
@@ -127,5 +154,6 @@ public struct SupervisionRecord: Equatable, Sendable {
     cause = bytes.load(fromByteOffset: 34, as: UInt8.self)
     component = String(
       decoding: bytes[40..<40 + Self.nameBytes].prefix { $0 != 0 }, as: UTF8.self)
+    remark = String(decoding: bytes[Self.bytes...], as: UTF8.self)
   }
 }

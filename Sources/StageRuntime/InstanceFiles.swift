@@ -16,7 +16,9 @@ public enum InstanceFiles {
   /// The conflated table in which the supervisor says whether the stream may be believed, and which actions are armed: see
   /// ``StageRecords/TrustRecord``.
   public static let trustTable = "trust"
-  /// The supervisor's records fill two cells each.
+  /// Where operators' requests to the supervisor come in.
+  public static let requestSocket = "requests.socket"
+  /// The supervisor's records fill two cells each, four with a remark.
   static let statusCells = 4_096
 
   /// The longest record on each ring: a datagram of any legal size on the receivers', otherwise a venue message.
@@ -61,7 +63,7 @@ public enum InstanceFiles {
     try RecoveryPage.create(directory: directory)
     try RingProducer.create(
       path: statusRingPath(directory: directory), name: statusRing,
-      geometry: RingGeometry(cellCount: statusCells, maximumRecordBytes: SupervisionRecord.bytes),
+      geometry: RingGeometry(cellCount: statusCells, maximumRecordBytes: SupervisionRecord.bytesWithRemark),
       readers: [], configurationHash: configurationHash, placement: placement(topology, hugePages: false))
     for component in topology.stages.map(\.name) + [supervisor, auditor] {
       try ControlPage.create(

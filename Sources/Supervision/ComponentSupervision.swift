@@ -36,6 +36,9 @@ public struct ComponentSupervision: Sendable {
     return .restart(after: backoff.delay(attempt: budget.restarts.count))
   }
 
+  /// An operator has it started again, whatever was decided before.
+  public mutating func returnToService() { isDown = false }
+
   private mutating func halt(_ reason: String) -> DeathDecision {
     isDown = true
     return .halt(reason: reason)

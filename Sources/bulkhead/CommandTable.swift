@@ -8,7 +8,7 @@ enum CommandTable {
     [
       .ps, .status, .top, .stat, .rings, .gaps, .lat, .clients, .errors, .events, .postmortem, .tap,
       .check, .isLive, .isReady, .wait, .metrics,
-      .run, .stop,
+      .run, .stop, .start, .restart, .drain, .maint,
       .config, .units,
       .tape, .book, .watch,
       .drill,

@@ -108,6 +108,8 @@ struct EventsCommand {
         if record.event == .alarm, let missing = record.missing { json.field("missing", missing.name) }
         if let cause = record.causeText { json.field("cause", cause) }
         if record.value != 0 { json.field("value", record.value) }
+        if record.event == .requested { json.field("user", UInt64(UInt32(bitPattern: record.code))) }
+        if !record.remark.isEmpty { json.field("reason", record.remark) }
       }
       output.line(json.text)
       return

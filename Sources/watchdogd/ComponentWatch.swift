@@ -118,6 +118,9 @@ final class ComponentWatch {
     return true
   }
 
+  /// Puts the fence off whatever the cause.
+  func postponeFence() { ladder.postponeFence() }
+
   /// All that the stage's inputs hold at this moment, and how far it is with it: it has caught up once it is there.
   var inputFrontier: UInt64 { inputs.reduce(0) { $0 &+ $1.published } }
   var inputPosition: UInt64 { inputs.reduce(0) { $0 &+ $1.position } }

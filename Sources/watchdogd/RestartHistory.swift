@@ -11,6 +11,9 @@ struct RestartHistory {
   private(set) var leftDown: Set<String> = []
   /// What each component has died of, with a message at hand.
   private(set) var poison: [String: PoisonWatch] = [:]
+  /// Stages that an operator wants down.
+  private(set) var held: Set<String> = []
+  private(set) var isInMaintenance = false
 
   /// An empty one: of a new set.
   init() {}
@@ -25,6 +28,7 @@ struct RestartHistory {
     ring.moveToOldest()
     // Without the beginning, the first start that is found may be a restart: it is counted as one.
     var known: Set<String> = []
+    var asked: Set<String> = []
     let isWhole = ring.nextPosition == 0
     let buffer = UnsafeMutableRawPointer.allocate(byteCount: ring.bufferBytes, alignment: 64)
     defer { buffer.deallocate() }
@@ -34,16 +38,25 @@ struct RestartHistory {
       }
       switch record.event {
       case .started:
-        if !isWhole || known.contains(record.component) {
+        // What an operator asked for is not charged.
+        if asked.remove(record.component) == nil, !isWhole || known.contains(record.component) {
           restarts[record.component, default: []].append(record.instant)
         }
         leftDown.remove(record.component)
+        held.remove(record.component)
         known.insert(record.component)
       case .died:
         guard let cause = ExitCause(code: record.cause, number: record.code) else { break }
         _ = poison[record.component, default: PoisonWatch()].died(
           cause, sequence: record.value)
       case .leftDown: leftDown.insert(record.component)
+      case .adopted: held.remove(record.component)
+      case .requested:
+        let verb = ControlVerb(rawValue: UInt8(truncatingIfNeeded: record.value))
+        let isAccepted = record.value >> 8 == UInt64(ControlAnswer.Outcome.accepted.rawValue)
+        if isAccepted, verb == .start || verb == .restart { asked.insert(record.component) }
+      case .held: held.insert(record.component)
+      case .maintenance: isInMaintenance = record.value == 1
       default: break
       }
     }

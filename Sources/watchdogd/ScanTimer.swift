@@ -10,14 +10,17 @@ struct ScanTimer: ~Copyable {
   /// How many processes are waited for.
   let processCount: Int
 
-  /// - Parameter signals: becomes readable when a signal is pending.
-  init(processCount: Int, signals: Int32) {
+  /// - Parameters:
+  ///   - signals: becomes readable when a signal is pending.
+  ///   - requests: becomes readable when an operator asks for something; -1: nobody can.
+  init(processCount: Int, signals: Int32, requests: Int32) {
     self.processCount = processCount
     timer = bulkhead_open_interval_timer(Self.intervalNanoseconds)
-    descriptors = .allocate(capacity: processCount + 2)
+    descriptors = .allocate(capacity: processCount + 3)
     descriptors.initialize(repeating: pollfd(fd: -1, events: Int16(POLLIN), revents: 0))
     descriptors[processCount].fd = signals
     descriptors[processCount + 1].fd = timer
+    descriptors[processCount + 2].fd = requests
   }
 
   deinit {
@@ -39,4 +42,6 @@ struct ScanTimer: ~Copyable {
   func isDead(_ index: Int) -> Bool { descriptors[index].fd >= 0 && descriptors[index].revents != 0 }
   /// After ``wait()``: whether a signal is pending.
   var hasSignal: Bool { descriptors[processCount].revents != 0 }
+  /// After ``wait()``: whether somebody asks for something.
+  var hasRequest: Bool { descriptors[processCount + 2].revents != 0 }
 }

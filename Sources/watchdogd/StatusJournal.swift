@@ -20,8 +20,10 @@ struct StatusJournal: ~Copyable {
   var epoch: UInt64 { producer.epoch }
 
   mutating func note(_ record: SupervisionRecord) {
-    record.write(to: producer.reserve(bytes: SupervisionRecord.bytes))
-    producer.commit(kind: record.event.rawValue, bytes: SupervisionRecord.bytes)
+    // A ring of an earlier build may have no room for remarks.
+    let bytes = record.byteCount(limit: producer.recordBytesLimit)
+    record.write(to: producer.reserve(bytes: bytes), count: bytes)
+    producer.commit(kind: record.event.rawValue, bytes: bytes)
     producer.publish()
   }
 

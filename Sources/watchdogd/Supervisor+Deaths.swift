@@ -37,6 +37,7 @@ extension Supervisor {
       journal.note(record)
     }
     journal.noteDeath(of: component.name, cause, pid: pid, epoch: epoch, atHand: atHand)
+    if isDeathAsAsked(component, index, cause) { return }
     if launcher.isShared, cause == .requested {
       // A stage ends so only when it is asked to; and that was not this process.
       if launcher.isSetStopping() { setStopSeenAt = now }
@@ -77,6 +78,7 @@ extension Supervisor {
   /// Looks for the process of a start that was asked for, or of one that somebody else asked for.
   func look(for component: SupervisedComponent) {
     if component.lookForStranger() {
+      if let index = components.firstIndex(where: { $0 === component }) { requests.appeared(index) }
       journal.note(.adopted, component.name, pid: component.pid, epoch: component.epoch)
       return narrate("watchdogd: \(component.name) was started from outside as process \(component.pid)")
     }

@@ -34,6 +34,12 @@ extension Supervisor {
   private func fence(_ component: SupervisedComponent, _ change: LadderChange, _ now: UInt64) {
     let cause = component.watch.cause(of: change, pid: component.pid)
     note(change, component, cause, now)
+    if requests.isInMaintenance {
+      component.watch.postponeFence()
+      return narrate(
+        "watchdogd: \(component.name) (process \(component.pid)) \(Self.words(change)): \(cause.name); not ended: maintenance"
+      )
+    }
     if component.watch.mayPostpone(cause) {
       narrate(
         "watchdogd: \(component.name) (process \(component.pid)) \(Self.words(change)): \(cause.name); not ended, a successor would fare no better"

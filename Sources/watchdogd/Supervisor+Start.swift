@@ -33,6 +33,9 @@ extension Supervisor {
 
   /// A stage that is not there when its set is taken over: it died while nobody looked, or was left down.
   private func replaceMissing(_ component: SupervisedComponent) {
+    if let index = components.firstIndex(where: { $0 === component }), requests.held.contains(index) {
+      return narrate("watchdogd: \(component.name) was stopped by an operator, and stays down")
+    }
     if component.supervision.isDown {
       return narrate("watchdogd: \(component.name) was left down by an earlier watchdogd, and stays down")
     }

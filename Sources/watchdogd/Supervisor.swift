@@ -40,6 +40,9 @@ final class Supervisor {
   var poison: PoisonList
   var holds: TrustHolds
   var memory = MemoryKills()
+  /// What operators have asked for.
+  var requests: OperatorRequests
+  let channel: RequestChannel
   private var clock = WatchClock(longestStep: longestStepNanoseconds)
 
   init(topology: Topology, options: DaemonArguments) {
@@ -68,6 +71,9 @@ final class Supervisor {
       poison = try PoisonList(directory: directory, configurationHash: hash)
       holds = Self.holders(of: topology)
       let history = isAdopting ? RestartHistory(directory: directory) : RestartHistory()
+      requests = OperatorRequests(
+        isInMaintenance: history.isInMaintenance,
+        held: Set(topology.stages.indices.filter { history.held.contains(topology.stages[$0].name) }))
       for stage in topology.stages {
         components.append(
           try SupervisedComponent(
@@ -77,6 +83,7 @@ final class Supervisor {
     } catch {
       fail("watchdogd: \(error)", code: ExitCode.unavailable)
     }
+    channel = RequestChannel(directory: directory)
     if isAdopting { writeDownPredecessor() }
     speakToServiceManager(startNanoseconds: topology.stages.map(\.ladder.startNanoseconds).max())
     control.beginIncarnation()
@@ -97,7 +104,7 @@ final class Supervisor {
         journal.note(.adopted, component.name, pid: component.pid, epoch: component.epoch)
         control.flight.note(.adopted, UInt64(place(of: component)), UInt64(component.pid))
         watchMemory(of: component)
-      } else if let pid = component.lastPid {
+      } else if let pid = component.lastPid, !requests.held.contains(index) {
         // It died while nobody was in charge.
         let cause = component.writeDownUnseen()
         journal.noteDeath(of: component.name, cause, pid: pid, epoch: component.epoch)
@@ -154,7 +161,8 @@ final class Supervisor {
 
   /// Returns when the set is to be stopped.
   private func keepRunning() {
-    let timer = ScanTimer(processCount: components.count, signals: signals)
+    let timer = ScanTimer(
+      processCount: components.count, signals: signals, requests: channel.descriptor)
     while true {
       control.beat()
       control.flight.doing(.asleep)
@@ -178,6 +186,7 @@ final class Supervisor {
       }
       keepSessions(now)
       resumeIfStopIsOff(now)
+      serveRequests(now, hasCome: timer.hasRequest)
       if mustStop { return }
       control.set(SupervisorCounter.lateScans, clock.lateScans)
       control.set(SupervisorCounter.longestScanGap, clock.longestGap)

@@ -62,7 +62,8 @@ struct SetEvent: Decodable, CustomStringConvertible {
   let event, component: String
   let pid: pid_t?
   let epoch, value: UInt64?
-  let tier, missing, cause: String?
+  let tier, missing, cause, reason: String?
+  let user: UInt64?
 
   /// Without what differs from run to run.
   var brief: String {

@@ -90,10 +90,3 @@ struct DecodedRecord {
 }
 
 // MARK: - Words for values
-
-/// The bytes as text for a terminal: what is not printable ASCII becomes `?`, padding at the end goes.
-func printable(_ bytes: some Sequence<UInt8>) -> String {
-  var bytes = Array(bytes)
-  while let last = bytes.last, last == 0x20 || last == 0 { bytes.removeLast() }
-  return String(decoding: bytes.map { $0 >= 0x20 && $0 < 0x7F ? $0 : 0x3F }, as: UTF8.self)
-}

@@ -1,0 +1,159 @@
+/// What an operator may ask of a supervisor.
+public enum ControlVerb: UInt8, Sendable, CaseIterable {
+  /// Start a stage that is down.
+  case start = 1
+  /// End a stage in order, by force after a while; it stays down.
+  case stop = 2
+  /// The same, but never by force.
+  case drain = 3
+  /// End a stage in order and start its successor at once.
+  case restart = 4
+  case maintenanceOn = 5
+  case maintenanceOff = 6
+
+  public var name: String {
+    switch self {
+    case .start: "start"
+    case .stop: "stop"
+    case .drain: "drain"
+    case .restart: "restart"
+    case .maintenanceOn: "maintenance on"
+    case .maintenanceOff: "maintenance off"
+    }
+  }
+
+  /// Whether it is asked of a stage; otherwise of the set.
+  public var isOfStage: Bool { self != .maintenanceOn && self != .maintenanceOff }
+}
+
+/// One request, as it goes to a supervisor: a record of fixed length.
+///
+/// ```
+/// 0  magic u32 │ 4 version u16 │ 6 verb u8 │ 7 flags u8: 1 = say only what would be done
+/// 8  epoch u64 │ 16 component[24] │ 40 reason[160]; texts are padded with zeros
+/// ```
+public struct ControlRequest: Equatable, Sendable {
+  public static let bytes = 200
+  static let magic: UInt32 = 0x5145_5242  // "BREQ"
+  static let version: UInt16 = 1
+  static let nameBytes = 24
+  public static let reasonBytes = 160
+
+  public var verb: ControlVerb
+  public var isDryRun = false
+  /// The incarnation that is meant: of the component, or of the supervisor itself.
+  public var epoch: UInt64
+  public var component: String
+  public var reason: String
+
+  public init(_ verb: ControlVerb, component: String = "", epoch: UInt64, reason: String = "") {
+    self.verb = verb
+    self.component = component
+    self.epoch = epoch
+    self.reason = reason
+  }
+
+  public var encoded: [UInt8] {
+    var bytes = [UInt8](repeating: 0, count: Self.bytes)
+    bytes.withUnsafeMutableBytes { base in
+      base.storeBytes(of: Self.magic, as: UInt32.self)
+      base.storeBytes(of: Self.version, toByteOffset: 4, as: UInt16.self)
+      base[6] = verb.rawValue
+      base[7] = isDryRun ? 1 : 0
+      base.storeBytes(of: epoch, toByteOffset: 8, as: UInt64.self)
+      FixedText.store(component, in: base, at: 16, count: Self.nameBytes)
+      FixedText.store(reason, in: base, at: 40, count: Self.reasonBytes)
+    }
+    return bytes
+  }
+
+  /// Nil for bytes that are no request, or one of another version.
+  public init?(_ bytes: UnsafeRawBufferPointer) {
+    guard bytes.count == Self.bytes, bytes.loadUnaligned(as: UInt32.self) == Self.magic,
+      bytes.loadUnaligned(fromByteOffset: 4, as: UInt16.self) == Self.version,
+      let verb = ControlVerb(rawValue: bytes[6]), bytes[7] <= 1
+    else { return nil }
+    self.verb = verb
+    isDryRun = bytes[7] == 1
+    epoch = bytes.loadUnaligned(fromByteOffset: 8, as: UInt64.self)
+    component = FixedText.load(bytes, at: 16, count: Self.nameBytes)
+    reason = FixedText.load(bytes, at: 40, count: Self.reasonBytes)
+  }
+}
+
+/// What the supervisor says to a request.
+///
+/// ```
+/// 0  magic u32 │ 4 version u16 │ 6 outcome u8 │ 8 epoch u64 │ 16 pid i32 │ 24 text[232]
+/// ```
+public struct ControlAnswer: Equatable, Sendable {
+  public enum Outcome: UInt8, Sendable {
+    /// It is being done; or would be.
+    case accepted = 1
+    /// It is so already.
+    case nothingToDo = 2
+    case refused = 3
+    /// The incarnation that was named is not the one that runs.
+    case epochMoved = 4
+    /// The peer may not ask.
+    case notPermitted = 5
+  }
+
+  public static let bytes = 256
+  static let magic: UInt32 = 0x534E_4142  // "BANS"
+  private static let textBytes = 232
+
+  public var outcome: Outcome
+  /// Of the component, as the supervisor knows them.
+  public var epoch: UInt64
+  public var pid: Int32
+  public var text: String
+
+  public init(_ outcome: Outcome, _ text: String, epoch: UInt64 = 0, pid: Int32 = 0) {
+    self.outcome = outcome
+    self.epoch = epoch
+    self.pid = pid
+    self.text = text
+  }
+
+  public var encoded: [UInt8] {
+    var bytes = [UInt8](repeating: 0, count: Self.bytes)
+    bytes.withUnsafeMutableBytes { base in
+      base.storeBytes(of: Self.magic, as: UInt32.self)
+      base.storeBytes(of: ControlRequest.version, toByteOffset: 4, as: UInt16.self)
+      base[6] = outcome.rawValue
+      base.storeBytes(of: epoch, toByteOffset: 8, as: UInt64.self)
+      base.storeBytes(of: pid, toByteOffset: 16, as: Int32.self)
+      FixedText.store(text, in: base, at: 24, count: Self.textBytes)
+    }
+    return bytes
+  }
+
+  public init?(_ bytes: UnsafeRawBufferPointer) {
+    guard bytes.count == Self.bytes, bytes.loadUnaligned(as: UInt32.self) == Self.magic,
+      bytes.loadUnaligned(fromByteOffset: 4, as: UInt16.self) == ControlRequest.version,
+      let outcome = Outcome(rawValue: bytes[6])
+    else { return nil }
+    self.outcome = outcome
+    epoch = bytes.loadUnaligned(fromByteOffset: 8, as: UInt64.self)
+    pid = bytes.loadUnaligned(fromByteOffset: 16, as: Int32.self)
+    text = FixedText.load(bytes, at: 24, count: Self.textBytes)
+  }
+}
+
+/// A text in a field of fixed length, padded with zeros. Control characters become spaces: what an operator types is shown on
+/// others' terminals.
+enum FixedText {
+  static func store(_ text: String, in base: UnsafeMutableRawBufferPointer, at offset: Int, count: Int) {
+    for (index, byte) in text.utf8.prefix(count).enumerated() {
+      base[offset + index] = byte < 0x20 ? 0x20 : byte
+    }
+  }
+
+  static func load(_ bytes: UnsafeRawBufferPointer, at offset: Int, count: Int) -> String {
+    let text = String(decoding: bytes[offset..<offset + count].prefix { $0 != 0 }, as: UTF8.self)
+    return String(
+      String.UnicodeScalarView(
+        text.unicodeScalars.map { $0.value < 0x20 || (0x7F..<0xA0).contains($0.value) ? " " : $0 }))
+  }
+}

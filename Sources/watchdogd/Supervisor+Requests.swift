@@ -1,0 +1,134 @@
+import CLinux
+import Glibc
+import StageRecords
+import StageRuntime
+import Supervision
+
+/// What operators ask for. Decided by ``OperatorRequests``; carried out and written down here.
+extension Supervisor {
+  /// Answers what has come, and ends by force what was to have ended by now.
+  func serveRequests(_ now: UInt64, hasCome: Bool) {
+    if hasCome || channel.isBusy { channel.serve(now: now) { answer($0, $1, now) } }
+    for index in requests.overdue(now) {
+      narrate("watchdogd: \(components[index].name) has not ended in time; ended with SIGKILL")
+      components[index].fence(now)
+    }
+  }
+
+  private func answer(_ request: ControlRequest, _ peer: RequestChannel.Peer, _ now: UInt64) -> ControlAnswer
+  {
+    guard peer.user == 0 || peer.user == geteuid() else {
+      narrate("watchdogd: user \(peer.user) (process \(peer.process)) may not ask for \(request.verb.name)")
+      return ControlAnswer(.notPermitted, "only the owner of the set, or root")
+    }
+    let stages = components.map { RequestedStage(name: $0.name, epoch: $0.epoch, pid: $0.pid) }
+    let result = requests.take(
+      request, stages: stages, supervisorEpoch: control.epoch, isStopping: false, now: now)
+    if request.isDryRun { return result.answer }
+    writeDown(request, result.answer, peer, now)
+    let isHeldNow = result.answer.outcome == .nothingToDo && (request.verb == .stop || request.verb == .drain)
+    if isHeldNow, let index = components.firstIndex(where: { $0.name == request.component }) {
+      noteHeld(index)
+    }
+    if result.answer.outcome == .accepted, !request.verb.isOfStage {
+      note(
+        .maintenance, InstanceFiles.supervisor, value: request.verb == .maintenanceOn ? 1 : 0, request.reason)
+    }
+    carryOut(result.action)
+    return result.answer
+  }
+
+  private func carryOut(_ action: OperatorRequests.Action) {
+    switch action {
+    case .none: break
+    case .start(let index): startAsAsked(index)
+    case .startAll(let indices): for index in indices where components[index].pid == 0 { startAsAsked(index) }
+    case .end(let index):
+      components[index].requestStop()
+    }
+  }
+
+  private func startAsAsked(_ index: Int) {
+    let component = components[index]
+    component.supervision.returnToService()
+    guard !component.isStarting else { return }
+    start(component)
+    if component.pid > 0 {
+      narrate("watchdogd: \(component.name) started as process \(component.pid), as asked")
+    }
+  }
+
+  /// A confirmed death that a request has something to say about.
+  /// - Returns: false when it is the restart policy's.
+  func isDeathAsAsked(_ component: SupervisedComponent, _ index: Int, _ cause: ExitCause) -> Bool {
+    switch requests.died(index) {
+    case .policy: return false
+    case .successor:
+      startAsAsked(index)
+      narrate("watchdogd: \(component.name) \(cause); restarted as process \(component.pid), as asked")
+    case .held:
+      noteHeld(index)
+      narrate("watchdogd: \(component.name) \(cause); stays down, as asked")
+    case .waiting:
+      narrate("watchdogd: \(component.name) \(cause); not restarted: maintenance")
+    }
+    return true
+  }
+
+  private func noteHeld(_ index: Int) {
+    components[index].restartAt = nil
+    note(.held, components[index].name)
+  }
+
+  private func note(_ event: SupervisionEvent, _ component: String, value: UInt64 = 0, _ remark: String = "")
+  {
+    var record = SupervisionRecord(event, component: component, instant: bulkhead_monotonic_nanoseconds())
+    record.value = value
+    record.remark = remark
+    journal.note(record)
+  }
+
+  /// Who asked for what, why, and what came of it: on the status ring, on standard error, and in the system's journal.
+  private func writeDown(
+    _ request: ControlRequest, _ answer: ControlAnswer, _ peer: RequestChannel.Peer, _ now: UInt64
+  ) {
+    let target = request.component.isEmpty ? InstanceFiles.supervisor : request.component
+    var record = SupervisionRecord(.requested, component: target, instant: now)
+    record.pid = peer.process
+    record.epoch = request.epoch
+    record.code = Int32(bitPattern: peer.user)
+    record.value = UInt64(request.verb.rawValue) | UInt64(answer.outcome.rawValue) << 8
+    record.remark = request.reason
+    journal.note(record)
+    let reason = request.reason.isEmpty ? "" : " (\(request.reason))"
+    narrate(
+      "watchdogd: user \(peer.user), process \(peer.process), asks: \(request.verb.name) \(request.component)\(reason): \(answer.text)"
+    )
+    SystemJournal.send([
+      (
+        "MESSAGE",
+        "bulkhead \(topology.host.instance): \(request.verb.name) \(target) asked for\(reason): \(answer.text)"
+      ),
+      ("MESSAGE_ID", SystemJournal.operatorRequest), ("PRIORITY", "5"), ("SYSLOG_IDENTIFIER", "watchdogd"),
+      ("BULKHEAD_INSTANCE", topology.host.instance), ("BULKHEAD_COMPONENT", target),
+      ("BULKHEAD_EPOCH", String(request.epoch)), ("BULKHEAD_VERB", request.verb.name),
+      ("BULKHEAD_REASON", request.reason), ("BULKHEAD_ASKING_USER", String(peer.user)),
+      ("BULKHEAD_ASKING_PROCESS", String(peer.process)),
+    ])
+  }
+}
+
+/// The system's journal, in its own protocol, where there is one.
+enum SystemJournal {
+  /// Of an operator's request.
+  static let operatorRequest = "2f6d0c3a8b5e4d2f9a417c60d3be8151"
+  private static let socketPath = "/run/systemd/journal/socket"
+
+  /// Never waits; a journal that is not there, or full, is not told.
+  static func send(_ fields: [(name: String, value: String)]) {
+    var text = ""
+    // Values hold no line ends: texts of requests come without control characters.
+    for field in fields where !field.value.isEmpty { text += "\(field.name)=\(field.value)\n" }
+    text.withUTF8 { _ = bulkhead_send_datagram_to_path(socketPath, $0.baseAddress, $0.count) }
+  }
+}
