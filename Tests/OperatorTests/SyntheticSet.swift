@@ -76,6 +76,22 @@ final class SyntheticSet {
       $0.setAppliedSequence(2_000_000)
       for nanoseconds in UInt64(1)...1_000 { $0.latency.record(nanoseconds * 1_000) }
     }
+    do {
+      try ConflatedTable.create(
+        path: ClientTable.path(directory: directory), name: ClientTable.name, entries: 4,
+        configurationHash: Self.configurationHash)
+      let table = try TableWriter.attach(
+        path: ClientTable.path(directory: directory), configurationHash: Self.configurationHash)
+      var client = ClientTable.Value()
+      (client.address, client.port, client.state) = (0x0A00_0409, 40_001, .slow)
+      (client.waitingBytes, client.capacityBytes, client.sentBytes) = (60_000, 65_536, 1_234_567)
+      client.subscriptions = 2
+      table.store(client, at: 0)
+      client.address = 0
+      client.state = .subscribed
+      client.waitingBytes = 0
+      table.store(client, at: 1)
+    } catch { XCTFail("\(error)") }
     page("pubd") {
       $0.set(PublishCounter.port, 9_443)
       $0.set(PublishCounter.clients, 12)

@@ -1,12 +1,15 @@
 import SetInspection
+import ShmRing
 import StageRuntime
 
 extension Command {
   static let clients = Command(
-    name: "clients", group: .see, summary: "show what pubd's clients did: connected, refused, evicted",
+    name: "clients", group: .see,
+    summary: "show pubd's clients: who is connected, who is slow, who was thrown out",
     description: [
-      "Counts of the set's life; pubd keeps no page about each of them. Readers of the rings on this host are shown by "
-        + "`bulkhead rings`."
+      "The counts are of the set's life. Then a line for each client, as pubd last saw it: WAITING is what it has not taken "
+        + "yet, ROOM what may wait at most, QUIET how long nothing was taken. Readers of the rings on this host are "
+        + "shown by `bulkhead rings`."
     ],
     options: Option.ofSets + Option.ofNumbers,
     exitCodes: [
@@ -34,6 +37,21 @@ struct ClientsCommand {
           json.field("state", publisher.state.name)
           for (name, _, counter) in Self.counts { json.field(name, publisher.value(counter)) }
         }
+        json.array("clients") { json in
+          for client in set.clients {
+            json.object { json in
+              json.field("address", client.addressText)
+              json.field("port", Int(client.port))
+              json.field("state", client.state.name)
+              json.field("connectedNanoseconds", Self.elapsed(since: client.since, set))
+              json.field("quietNanoseconds", Self.elapsed(since: client.lastTaken, set))
+              json.field("waitingBytes", client.waitingBytes)
+              json.field("capacityBytes", client.capacityBytes)
+              json.field("sentBytes", client.sentBytes)
+              json.field("subscriptions", client.subscriptions)
+            }
+          }
+        }
       }
       output.line(text)
     } else if !sets.isEmpty {
@@ -49,6 +67,7 @@ struct ClientsCommand {
             })
       }
       for line in aligned(rows) { output.line(line) }
+      for line in clientLines(sets) { output.line(line) }
     }
     output.flush()
     guard !sets.isEmpty else {
@@ -58,10 +77,54 @@ struct ClientsCommand {
     return sets.allSatisfy { $0.component("pubd")?.isAlive == true } ? ExitCode.success : ExitCode.failure
   }
 
+  /// A line for each client, under headings; none without clients.
+  func clientLines(_ sets: [SetReading]) -> [String] {
+    var rows = [
+      ["INSTANCE", "CLIENT", "STATE", "CONNECTED", "QUIET", "WAITING", "ROOM", "SENT", "SUBSCRIPTIONS"]
+    ]
+    for set in sets {
+      for client in set.clients {
+        func time(_ since: UInt64) -> String {
+          let nanoseconds = Self.elapsed(since: since, set)
+          return show.isRaw ? String(nanoseconds) : age(nanoseconds)
+        }
+        rows.append([
+          set.instance, "\(client.addressText):\(client.port)", client.state.name, time(client.since),
+          time(client.lastTaken), show.count(client.waitingBytes), show.count(client.capacityBytes),
+          show.count(client.sentBytes), show.count(client.subscriptions),
+        ])
+      }
+    }
+    return rows.count > 1 ? [""] + aligned(rows) : []
+  }
+
+  private static func elapsed(since instant: UInt64, _ set: SetReading) -> UInt64 {
+    instant > 0 && set.monotonic > instant ? set.monotonic - instant : 0
+  }
+
   private static let counts: [(name: String, heading: String, counter: PublishCounter)] = [
     ("port", "PORT", .port), ("connected", "CONNECTED", .clients), ("accepted", "ACCEPTED", .clientsAccepted),
     ("refused", "REFUSED", .clientsRefused), ("evicted", "EVICTED", .clientsEvicted),
     ("framesSent", "FRAMES", .framesSent), ("bytesSent", "BYTES", .bytesSent),
     ("snapshotsServed", "SNAPSHOTS", .snapshotsServed),
   ]
+}
+
+extension SetReading {
+  /// The sessions of a pubd that runs, in the order in which they came.
+  var clients: [ClientTable.Value] {
+    guard component("pubd")?.isAlive == true,
+      let table = try? TableReader.attach(
+        path: ClientTable.path(directory: directory), configurationHash: nil)
+    else { return [] }
+    return table.clients()
+  }
+}
+
+extension ClientTable.Value {
+  /// "10.0.4.9"; "local" for one whose address is not known, as on a local socket.
+  var addressText: String {
+    guard address != 0 else { return "local" }
+    return [24, 16, 8, 0].map { String(address >> UInt32($0) & 255) }.joined(separator: ".")
+  }
 }

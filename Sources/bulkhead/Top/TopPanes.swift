@@ -197,6 +197,7 @@ struct TopPane {
   ) {
     let columns = [
       Column("WHAT", 9), Column("COUNT", 9, isNumber: true), Column("PER-SECOND", 5, isNumber: true),
+      Column("STATE", 6), Column("QUIET", 4, isNumber: true), Column("ROOM", 2, isNumber: true),
     ]
     guard let publisher = now.component("pubd") else { return (columns, []) }
     let seconds = max(
@@ -207,7 +208,7 @@ struct TopPane {
       ("snapshots served", .snapshotsServed, true), ("frames sent", .framesSent, true),
       ("bytes sent", .bytesSent, true), ("events read", .eventsRead, true), ("port", .port, false),
     ]
-    let rows = counts.map { name, counter, isTotal in
+    var rows = counts.map { name, counter, isTotal in
       let value = publisher.value(counter)
       let before = earlier.value("pubd", counter)
       let rate = Double(value > before ? value - before : 0) / seconds
@@ -215,7 +216,19 @@ struct TopPane {
         cells: [
           Cell(name), counter == .port ? Cell(String(value), Double(value)) : number(value, show),
           isTotal ? Cell(short(UInt64(exactly: rate.rounded()) ?? 0), rate) : Cell("-", -1),
+          Cell("-"), Cell("-", -1), Cell("-", -1),
         ], tone: counter == .clientsEvicted && value > before ? .warning : nil)
+    }
+    // Then the clients, those for whom most waits first.
+    for client in now.clients.sorted(by: { $0.waitingBytes > $1.waitingBytes }) {
+      let quiet = now.monotonic > client.lastTaken ? now.monotonic - client.lastTaken : 0
+      rows.append(
+        Row(
+          cells: [
+            Cell("\(client.addressText):\(client.port) waits for"), number(client.waitingBytes, show),
+            Cell("-", -1),
+            Cell(client.state.name), Cell(age(quiet), Double(quiet)), number(client.capacityBytes, show),
+          ], tone: client.state == .slow || client.state == .closing ? .warning : nil))
     }
     return (columns, rows)
   }
