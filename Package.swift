@@ -92,6 +92,8 @@ let package = Package(
     library("ViewPages", ["SetInspection", "ShmRing", "StageRecords", "StageRuntime"]),
     // The set as units of systemd: the topology in, texts out.
     library("ServiceUnits", ["CXXHash", "Topology"]),
+    // What a host is like, judged by what a topology needs.
+    library("HostChecks", ["CLinux", "ShmRing", "Topology"]),
 
     // SoupBinTCP over a socket, for a stage's loop.
     library("SoupTCP", ["CLinux", "SoupBinTCP"]),
@@ -138,8 +140,8 @@ let package = Package(
     stage(
       "watchdogd",
       [
-        "CLinux", "CServiceManager", "FIXSession", "ServiceUnits", "ShmRing", "StageRecords", "Supervision",
-        "StageRuntime", "Topology",
+        "CLinux", "CServiceManager", "FIXSession", "HostChecks", "ServiceUnits", "ShmRing", "StageRecords",
+        "Supervision", "StageRuntime", "Topology",
       ]),
     stage("venue", ["CLinux", "FeedWire", "SoupBinTCP", "Glimpse", "FeedSim", "StageRuntime"]),
     stage(
@@ -151,6 +153,7 @@ let package = Package(
         "Drills",
         "CJansson", "LatencyHistogram", "Tape", "TapeExport", "Topology",
         "Drills", "CJansson", "LatencyHistogram", "ServiceUnits", "Tape", "Topology", "ViewPages",
+        "Drills", "CJansson", "LatencyHistogram", "Tape", "Topology", "ServiceUnits", "HostChecks",
       ]),
 
     // Kills, stops and replaces the two ends of tiny rings. No part of what is installed.
@@ -177,6 +180,7 @@ let package = Package(
     .testTarget(
       name: "ServiceUnitsTests", dependencies: ["ServiceUnits", "Topology", "bulkhead"], exclude: ["Golden"],
       swiftSettings: strict),
+    tests("HostChecksTests", ["HostChecks", "ShmRing", "Topology"]),
     tests("DrillsTests", ["Drills"]),
     // Merging and recovery in virtual time, against an oracle.
     testProgram(

@@ -5,8 +5,11 @@
 #include <errno.h>
 #include <pthread.h>
 #include <fcntl.h>
+#include <linux/ethtool.h>
 #include <linux/futex.h>
 #include <linux/membarrier.h>
+#include <linux/sockios.h>
+#include <net/if.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <poll.h>
@@ -24,6 +27,7 @@
 #include <sys/syscall.h>
 #include <sys/timerfd.h>
 #include <sys/un.h>
+#include <sys/timex.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -508,4 +512,53 @@ int bulkhead_open_notify_socket(const char *address) {
 void bulkhead_notify(int descriptor, const void *bytes, unsigned long count) {
   ssize_t ignored = send(descriptor, bytes, count, MSG_DONTWAIT | MSG_NOSIGNAL);
   (void)ignored;
+}
+
+static int ask_card(const char *name, void *question) {
+  struct ifreq request;
+  memset(&request, 0, sizeof request);
+  if (strlen(name) >= sizeof request.ifr_name) return -ENAMETOOLONG;
+  strcpy(request.ifr_name, name);
+  request.ifr_data = question;
+  int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+  if (fd < 0) return -errno;
+  int result = ioctl(fd, SIOCETHTOOL, &request) != 0 ? -errno : 0;
+  close(fd);
+  return result;
+}
+
+int bulkhead_card_rings(const char *name, uint32_t *descriptors, uint32_t *most) {
+  struct ethtool_ringparam rings = {.cmd = ETHTOOL_GRINGPARAM};
+  int result = ask_card(name, &rings);
+  *descriptors = rings.rx_pending;
+  *most = rings.rx_max_pending;
+  return result;
+}
+
+int bulkhead_card_coalescing(const char *name, uint32_t *microseconds, uint32_t *adaptive) {
+  struct ethtool_coalesce coalescing = {.cmd = ETHTOOL_GCOALESCE};
+  int result = ask_card(name, &coalescing);
+  *microseconds = coalescing.rx_coalesce_usecs;
+  *adaptive = coalescing.use_adaptive_rx_coalesce != 0;
+  return result;
+}
+
+int bulkhead_card_merges(const char *name) {
+  struct ethtool_value value = {.cmd = ETHTOOL_GFLAGS};
+  int result = ask_card(name, &value);
+  return result != 0 ? result : (value.data & ETH_FLAG_LRO) != 0;
+}
+
+int bulkhead_kernel_merges(const char *name) {
+  struct ethtool_value value = {.cmd = ETHTOOL_GGRO};
+  int result = ask_card(name, &value);
+  return result != 0 ? result : value.data != 0;
+}
+
+int bulkhead_clock_state(int64_t *error) {
+  struct timex state;
+  memset(&state, 0, sizeof state);
+  if (adjtimex(&state) < 0) return -errno;
+  *error = (int64_t)state.maxerror * 1000;
+  return (state.status & STA_UNSYNC) == 0;
 }

@@ -54,6 +54,13 @@ public struct LatencyHistogram: @unchecked Sendable {
   /// The longest duration, exact.
   public var maximum: UInt64 { counts[Self.bucketCount + 1] }
 
+  /// Durations of at most `nanoseconds`: exact for one less than a power of two, else up to the end of its bucket.
+  public func count(atMost nanoseconds: UInt64) -> UInt64 {
+    var total: UInt64 = 0
+    for bucket in 0...Self.bucket(of: nanoseconds) { total &+= counts[bucket] }
+    return total
+  }
+
   /// The duration that the fraction `quantile` of all does not exceed (upper bound of its bucket, at most the
   /// maximum); 0 when nothing was counted.
   public func value(at quantile: Double) -> UInt64 { sample().value(at: quantile) }

@@ -103,6 +103,13 @@ public struct StageProcess: ~Copyable {
         "\(component): cannot run on cores \(cores): \(String(cString: strerror(-result)))",
         code: ExitCode.configuration)
     }
+    guard stage.realTimePriority > 0 else { return }
+    let outcome = bulkhead_become_realtime(Int32(stage.realTimePriority))
+    if outcome < 0 {
+      fail(
+        "\(component): no real-time priority \(stage.realTimePriority): \(String(cString: strerror(-outcome))); raise the limit (`bulkhead host check`) or set stage.\(component).realtime_priority = 0",
+        code: ExitCode.configuration)
+    }
   }
 
   public var idleStrategy: IdleStrategy {

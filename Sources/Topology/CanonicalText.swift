@@ -63,6 +63,7 @@ struct CanonicalText {
     add("\(path).memory_limit", bytes: host.memoryLimitBytes)
     add("\(path).lock_memory", host.lockMemory)
     add("\(path).numa_node", host.numaNode ?? -1)
+    add("\(path).preflight", host.preflight.rawValue)
   }
 
   private mutating func add(_ path: String, _ tape: Topology.Tape) {
@@ -155,6 +156,7 @@ struct CanonicalText {
   private mutating func add(_ path: String, _ stage: Topology.Stage) {
     if let core = stage.core { add("\(path).core", core) }
     add("\(path).idle", stage.idle.rawValue)
+    add("\(path).realtime_priority", stage.realTimePriority)
     add("\(path).restart", stage.restart.rawValue)
     add("\(path).restart_limit", stage.restartLimit)
     add("\(path).restart_window", stage.restartWindowNanoseconds)

@@ -45,6 +45,11 @@ extension Topology {
     # error. -1 leaves it to the kernel. -1...1023. Default -1.
     numa_node = -1
 
+    # What `bulkhead host check` finds before a set starts: "off", the host is not looked at; "recommended", what is
+    # required and missing is said, and only what cannot work refuses to start; "required", whatever is required and missing
+    # refuses to start (exit 78). Default "recommended".
+    preflight = "recommended"
+
     # One sequenced stream of a venue. This version runs exactly one.
     [[channel]]
     # a-z, 0-9, - and _, 1...32 characters. Required.
@@ -291,6 +296,10 @@ extension Topology {
     # While there is no input: "spin" polls and needs a core that no other stage uses, "yield" polls and
     # gives up the core between polls, "park" sleeps until it is woken. Default "park".
     idle = "park"
+
+    # The stage's priority under SCHED_FIFO, 1...99: it runs before every ordinary process of its core. 0: it is one
+    # itself. With idle = "spin" it needs kernel.sched_rt_runtime_us = -1. Default 0.
+    realtime_priority = 0
 
     # What follows its death. "restart" (rxd, pubd, taped, viewd): a successor starts afresh, taped where its tape
     # ends. "resync" (merged): it goes on from the tail of its own ring. "rebuild" (bookd): it rebuilds the books first. "halt" (any):

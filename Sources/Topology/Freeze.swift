@@ -35,6 +35,7 @@ extension Topology.Host {
     memoryLimitBytes = settings.memoryLimit.value
     lockMemory = settings.lockMemory.value
     numaNode = settings.numaNode.value < 0 ? nil : settings.numaNode.value
+    preflight = settings.preflight.value
   }
 }
 
@@ -129,6 +130,7 @@ extension Topology.Stage {
     core = settings.core.isGiven ? settings.core.value : nil
     self.allowedCores = allowedCores
     idle = settings.idle.value
+    realTimePriority = settings.realTimePriority.value
     restart = settings.restart.value
     restartLimit = settings.restartLimit.value
     restartWindowNanoseconds = settings.restartWindow.value

@@ -77,6 +77,7 @@ struct HostSettings {
   let memoryLimit: Setting<Int>
   let lockMemory: Setting<Bool>
   let numaNode: Setting<Int>
+  let preflight: Setting<Topology.Host.Preflight>
 
   init(_ table: TableReader) {
     instance = table.string(
@@ -99,6 +100,7 @@ struct HostSettings {
     memoryLimit = table.size("memory_limit", in: (1 << 20)...(16 << 40), default: 4 << 30)
     lockMemory = table.boolean("lock_memory", default: false)
     numaNode = table.integer("numa_node", in: -1...1023, default: -1)
+    preflight = table.word("preflight", default: .recommended)
     table.finish()
   }
 }
@@ -315,6 +317,7 @@ struct StageSettings {
   /// Not given: any of the set's cores.
   let core: Setting<Int>
   let idle: Setting<Topology.Stage.Idle>
+  let realTimePriority: Setting<Int>
   let restart: Setting<Topology.Stage.RestartPolicy>
   let restartLimit: Setting<Int>
   let restartWindow: Setting<UInt64>
@@ -332,6 +335,7 @@ struct StageSettings {
     name = table.anyString("name", example: "bookd")
     core = table.integer("core", in: 0...65535, default: 0)
     idle = table.word("idle", default: .park)
+    realTimePriority = table.integer("realtime_priority", in: 0...99, default: 0)
     restart = table.word("restart", default: StagePlan.named(name.value)?.defaultRestart ?? .restart)
     restartLimit = table.integer("restart_limit", in: 0...1000, default: 3)
     restartWindow = table.duration("restart_window", default: 60_000_000_000)

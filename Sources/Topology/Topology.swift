@@ -90,6 +90,16 @@ extension Topology {
       case isolated
     }
 
+    /// What is done with what the host check finds before a set starts.
+    public enum Preflight: String, Sendable, CaseIterable {
+      /// The host is not looked at.
+      case off
+      /// What is required and missing is said; only what cannot work at all refuses to start.
+      case recommended
+      /// Anything that is required and missing refuses to start.
+      case required
+    }
+
     /// The instance's name: `[a-z0-9-]`, 1...32 characters.
     public let instance: String
     /// An absolute path; the instance's files go to ``directory`` below it.
@@ -104,6 +114,8 @@ extension Topology {
     public let lockMemory: Bool
     /// The NUMA node whose memory the rings and tables lie in; nil leaves it to the kernel.
     public let numaNode: Int?
+    /// What is done with what the host check finds before the set starts.
+    public let preflight: Preflight
 
     /// Where the instance's files are: the run directory, a slash and the instance's name.
     public var directory: String {
@@ -330,6 +342,8 @@ extension Topology {
     public let allowedCores: [Int]
     /// What it does while there is no input.
     public let idle: Idle
+    /// Its priority under SCHED_FIFO, 1...99; 0: an ordinary process.
+    public let realTimePriority: Int
     /// What follows its death.
     public let restart: RestartPolicy
     /// How many restarts within ``restartWindowNanoseconds`` are allowed before the stage is halted, 0...1000.

@@ -9,7 +9,7 @@ enum CommandTable {
       .ps, .status, .top, .stat, .rings, .gaps, .lat, .clients, .errors, .events, .postmortem, .tap,
       .check, .isLive, .isReady, .wait, .metrics,
       .run, .stop, .start, .restart, .drain, .maint,
-      .config, .units,
+      .config, .host, .units,
       .tape, .book, .watch,
       .drill,
       .help, .cheat, .completion, .man, .version, .candidates,

@@ -1,5 +1,6 @@
 import CLinux
 import Glibc
+import HostChecks
 import ServiceUnits
 import ShmRing
 import StageRuntime
@@ -68,6 +69,17 @@ extension Supervisor {
           code: ExitCode.unavailable)
       }
     }
+  }
+
+  /// Looks at the host before anything is made; ends the process when the topology's preflight refuses it.
+  static func checkHost(_ topology: Topology) {
+    guard topology.host.preflight != .off else { return }
+    let decision = HostPreflight.decide(HostPreflight(topology).verdict, mode: topology.host.preflight)
+    for line in decision.lines { narrate("watchdogd: \(line)") }
+    guard decision.refuses else { return }
+    fail(
+      "watchdogd: host.preflight = \"\(topology.host.preflight.rawValue)\" refuses this host; `bulkhead host check` tells more",
+      code: ExitCode.configuration)
   }
 
   static func directoryOfThisProgram() -> String {

@@ -1,5 +1,6 @@
 import CLinux
 import Glibc
+import HostChecks
 import ServiceUnits
 import ShmRing
 import StageRecords
@@ -54,6 +55,8 @@ final class Supervisor {
     let hash = UInt64(topology.hash, radix: 16) ?? 0
     lockDescriptor = Self.lock(topology.host)
     isAdopting = Self.isInherited(topology: topology, directory: directory, hash: hash)
+    // What runs already is not ended because of its host.
+    if !isAdopting { Self.checkHost(topology) }
     let names = UnitNames(instance: topology.host.instance)
     launcher =
       options.usesSystemd

@@ -41,7 +41,8 @@ final class TopologyTests: XCTestCase {
       plan.host,
       Topology.Host(
         instance: "demo", runDirectory: "/dev/shm/bulkhead", cores: [0, 1], profile: .shared,
-        memoryLimitBytes: 4 << 30, lockMemory: false, numaNode: nil))
+        memoryLimitBytes: 4 << 30, lockMemory: false, numaNode: nil,
+        preflight: .recommended))
     XCTAssertEqual(plan.host.directory, "/dev/shm/bulkhead/demo")
     let loopback = IPv4Address(value: 0x7F00_0001)
     func line(_ name: String, _ group: UInt32, _ port: UInt16) -> Topology.Line {
@@ -80,7 +81,8 @@ final class TopologyTests: XCTestCase {
       _ name: String, _ core: Int?, _ restart: Topology.Stage.RestartPolicy
     ) -> Topology.Stage {
       Topology.Stage(
-        name: name, core: core, allowedCores: core.map { [$0] } ?? [0, 1], idle: .park, restart: restart,
+        name: name, core: core, allowedCores: core.map { [$0] } ?? [0, 1], idle: .park,
+        realTimePriority: 0, restart: restart,
         restartLimit: 3, restartWindowNanoseconds: 60_000_000_000, restartBackoffNanoseconds: 0,
         ladder: Topology.Stage.Ladder(
           markNanoseconds: 250_000_000, alarmNanoseconds: 2_000_000_000, fenceNanoseconds: 10_000_000_000,
@@ -124,12 +126,14 @@ final class TopologyTests: XCTestCase {
     // Without the lines of optional keys the shipped file must resolve to the same plan: what its values
     // and comments call defaults are the defaults.
     let optional: Set<Substring> = [
-      "run_directory", "profile", "memory_limit", "lock_memory", "numa_node", "protocol", "receive_buffer",
+      "run_directory", "profile", "memory_limit", "lock_memory", "numa_node", "preflight", "protocol",
+      "receive_buffer",
       "receive_buffer_required", "window_messages", "hold", "line_wait", "silence", "lag", "objective",
       "far_ahead_messages", "compare_lines", "history_messages", "unrecoverable", "enabled", "timeout",
       "budget", "budget_period", "breaker_percent", "breaker_window", "breaker_open", "breaker_probes",
       "attempts", "backoff", "minimum_interval", "maximum_messages", "kind", "policy", "cells", "huge_pages",
-      "idle", "restart", "restart_limit", "restart_window", "ladder", "on_alarm", "on_down", "instruments",
+      "idle", "realtime_priority", "restart", "restart_limit", "restart_window", "ladder", "on_alarm",
+      "on_down", "instruments",
       "orders", "levels",
       "on_error", "listen", "clients", "client_queue", "heartbeat", "tls_certificate", "tls_key", "tokens",
       "socket", "username", "password", "end",
@@ -151,7 +155,7 @@ final class TopologyTests: XCTestCase {
 
   func testTheHashIsThatOfTheCanonicalText() throws {
     let plan = try parse()
-    XCTAssertEqual(plan.hash, "5cd520d15e1f31b2")
+    XCTAssertEqual(plan.hash, "01bec21d3137a18e")
     XCTAssertEqual(CanonicalText.hash(""), "ef46db3751d8e999")  // XXH64's published value
     let lines = plan.canonicalText.split(separator: "\n")
     XCTAssertEqual(lines, lines.sorted { Array($0.utf8).lexicographicallyPrecedes(Array($1.utf8)) })
@@ -193,6 +197,7 @@ final class TopologyTests: XCTestCase {
     let changes: [(keyPath: String, value: String)] = [
       ("host.instance", "other"), ("host.run_directory", "/dev/shm/x"), ("host.cores", "[0]"),
       ("host.memory_limit", "5GiB"), ("host.lock_memory", "true"), ("host.numa_node", "0"),
+      ("host.preflight", "off"),
       ("channel.name", "x"),
       ("channel.number", "2"), ("channel.line.a.group", "239.255.7.3"), ("channel.line.b.port", "1"),
       ("channel.line.a.interface", "127.0.0.2"), ("channel.line.b.source", "127.0.0.1"),
@@ -211,7 +216,8 @@ final class TopologyTests: XCTestCase {
       ("channel.retransmission.attempts", "1"), ("channel.retransmission.backoff", "1s"),
       ("channel.retransmission.minimum_interval", "1s"), ("channel.retransmission.maximum_messages", "1"),
       ("ring.book.cells", "1024"), ("ring.rx_a.huge_pages", "true"), ("stage.pubd.core", "1"),
-      ("stage.pubd.idle", "yield"), ("stage.bookd.restart", "halt"), ("stage.rxd@a.restart_limit", "0"),
+      ("stage.pubd.idle", "yield"), ("stage.pubd.realtime_priority", "7"), ("stage.bookd.restart", "halt"),
+      ("stage.rxd@a.restart_limit", "0"),
       ("stage.rxd@a.restart_window", "1h"), ("stage.merged.ladder.mark", "1ms"),
       ("stage.merged.ladder.alarm", "1s"), ("stage.merged.ladder.fence", "1m"),
       ("stage.merged.ladder.start", "2m"), ("stage.merged.restart_backoff", "5ms"),

@@ -133,6 +133,14 @@ int bulkhead_reserve_blocks(int descriptor, int64_t bytes);
 int bulkhead_open_notify_socket(const char *address);
 // Sends without waiting; what the manager has no room for is lost.
 void bulkhead_notify(int descriptor, const void *bytes, unsigned long count);
+// What a network card's driver says of itself (ethtool). Return 0, or -errno where it does not say.
+int bulkhead_card_rings(const char *name, uint32_t *descriptors, uint32_t *most);
+int bulkhead_card_coalescing(const char *name, uint32_t *microseconds, uint32_t *adaptive);
+// Whether the card, or the kernel, merges segments that it receives: 1 or 0, or -errno.
+int bulkhead_card_merges(const char *name);
+int bulkhead_kernel_merges(const char *name);
+// 1 when somebody disciplines the clock, 0 when nobody does, or -errno. `error`: the estimated maximum error, ns.
+int bulkhead_clock_state(int64_t *error);
 
 // CPU time and memory of this process.
 BULKHEAD_NO_LOCKS uint64_t bulkhead_monotonic_nanoseconds(void);

@@ -2,13 +2,21 @@ import Glibc
 
 /// What the memory control groups of this process still allow. A file that goes beyond is not refused by the kernel:
 /// it kills a process of the group instead, so the size is compared before anything is allocated (FM-603, D-19).
-struct MemoryAllowance: Equatable {
-  let bytes: UInt64
+public struct MemoryAllowance: Equatable, Sendable {
+  public let bytes: UInt64
   /// The file that sets the limit.
-  let limit: String
+  public let limit: String
+
+  public init(bytes: UInt64, limit: String) {
+    self.bytes = bytes
+    self.limit = limit
+  }
 
   /// The tightest of all groups above this process; nil when none sets a limit, or none can be read.
-  static func tightest(read: (String) -> String? = text(of:)) -> MemoryAllowance? {
+  public static func tightest() -> MemoryAllowance? { tightest(read: text(of:)) }
+
+  /// The same by files that `read` gives; nil of it for one that cannot be read.
+  public static func tightest(read: (String) -> String?) -> MemoryAllowance? {
     var found: MemoryAllowance?
     for group in groups(read("/proc/self/cgroup") ?? "") {
       var path = Substring(group.path)
