@@ -71,6 +71,8 @@ let package = Package(
     library("PublishWire", ["StageRecords", "StreamDigest", "CJansson"]),
     library("Supervision"),
     library("FIXSession"),
+    // How available a structure of parts is, exactly.
+    library("Reliability"),
     // What is done to a running set to prove it, and how that is judged.
     library("Drills", ["FeedSim"]),
     library("Tape", ["CLinux", "CTapeHash", "StageRecords"]),
@@ -154,6 +156,7 @@ let package = Package(
         "CJansson", "LatencyHistogram", "Tape", "TapeExport", "Topology",
         "Drills", "CJansson", "LatencyHistogram", "ServiceUnits", "Tape", "Topology", "ViewPages",
         "Drills", "CJansson", "LatencyHistogram", "Tape", "Topology", "ServiceUnits", "HostChecks",
+        "Reliability",
       ]),
 
     // Kills, stops and replaces the two ends of tiny rings. No part of what is installed.
@@ -180,6 +183,7 @@ let package = Package(
     .testTarget(
       name: "ServiceUnitsTests", dependencies: ["ServiceUnits", "Topology", "bulkhead"], exclude: ["Golden"],
       swiftSettings: strict),
+    tests("ReliabilityTests", ["Reliability"]),
     tests("HostChecksTests", ["HostChecks", "ShmRing", "Topology"]),
     tests("DrillsTests", ["Drills"]),
     // Merging and recovery in virtual time, against an oracle.

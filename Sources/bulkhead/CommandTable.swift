@@ -11,7 +11,7 @@ enum CommandTable {
       .run, .stop, .start, .restart, .drain, .maint,
       .config, .host, .units,
       .tape, .book, .watch,
-      .drill,
+      .drill, .reliability,
       .help, .cheat, .completion, .man, .version, .candidates,
     ]
   }
