@@ -68,6 +68,7 @@ check:
 	scripts/check-imports
 	scripts/embed-topology --check
 	scripts/embed-page --check
+	scripts/embed-runbooks --check
 
 # The ring's loops as the compiler made them: no call but to the named slow paths, and so many instructions a record.
 check-loops: build

@@ -71,6 +71,8 @@ let package = Package(
     library("PublishWire", ["StageRecords", "StreamDigest", "CJansson"]),
     library("Supervision"),
     library("FIXSession"),
+    // docs/runbooks, compiled in.
+    library("Runbooks"),
     // How available a structure of parts is, exactly.
     library("Reliability"),
     // What is done to a running set to prove it, and how that is judged.
@@ -156,7 +158,7 @@ let package = Package(
         "CJansson", "LatencyHistogram", "Tape", "TapeExport", "Topology",
         "Drills", "CJansson", "LatencyHistogram", "ServiceUnits", "Tape", "Topology", "ViewPages",
         "Drills", "CJansson", "LatencyHistogram", "Tape", "Topology", "ServiceUnits", "HostChecks",
-        "Reliability",
+        "Reliability", "Runbooks",
       ]),
 
     // Kills, stops and replaces the two ends of tiny rings. No part of what is installed.
@@ -183,6 +185,9 @@ let package = Package(
     .testTarget(
       name: "ServiceUnitsTests", dependencies: ["ServiceUnits", "Topology", "bulkhead"], exclude: ["Golden"],
       swiftSettings: strict),
+    tests(
+      "ExplainTests",
+      ["Runbooks", "bulkhead"]),
     tests("ReliabilityTests", ["Reliability"]),
     tests("HostChecksTests", ["HostChecks", "ShmRing", "Topology"]),
     tests("DrillsTests", ["Drills"]),

@@ -8,6 +8,9 @@ public struct TopologyDiagnostic: Sendable, Equatable {
     case warning
   }
 
+  /// Every code that there is.
+  public static var codes: [String] { DiagnosticCode.allCases.map(\.rawValue) }
+
   /// The code, for instance `E017`; listed in `docs/TOPOLOGY.md`.
   public let code: String
   /// Whether the configuration is refused because of it.

@@ -12,7 +12,7 @@ enum CommandTable {
       .config, .host, .units,
       .tape, .book, .watch,
       .drill, .reliability,
-      .help, .cheat, .completion, .man, .version, .candidates,
+      .help, .explain, .cheat, .completion, .man, .version, .candidates,
     ]
   }
 
