@@ -158,6 +158,7 @@ let package = Package(
         "CJansson", "LatencyHistogram", "Tape", "TapeExport", "Topology",
         "Drills", "CJansson", "LatencyHistogram", "ServiceUnits", "Tape", "Topology", "ViewPages",
         "Drills", "CJansson", "LatencyHistogram", "Tape", "Topology", "ServiceUnits", "HostChecks",
+        "Drills", "CJansson", "LatencyHistogram", "ServiceUnits", "Tape", "Topology", "HostChecks",
         "Reliability", "Runbooks",
       ]),
 
@@ -185,6 +186,7 @@ let package = Package(
     .testTarget(
       name: "ServiceUnitsTests", dependencies: ["ServiceUnits", "Topology", "bulkhead"], exclude: ["Golden"],
       swiftSettings: strict),
+    tests("DoctorTests", ["Runbooks", "StageRecords", "Supervision", "bulkhead"]),
     tests(
       "ExplainTests",
       ["Runbooks", "bulkhead"]),

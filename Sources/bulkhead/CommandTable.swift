@@ -12,7 +12,7 @@ enum CommandTable {
       .config, .host, .units,
       .tape, .book, .watch,
       .drill, .reliability,
-      .help, .explain, .cheat, .completion, .man, .version, .candidates,
+      .help, .doctor, .explain, .bundle, .cheat, .completion, .man, .version, .candidates,
     ]
   }
 
@@ -51,7 +51,14 @@ enum CommandTable {
       return ExitCode.success
     }
     do throws(ToolUsageError) {
-      return try command.run(CommandArguments(arguments, of: command))
+      let arguments = try CommandArguments(arguments, of: command)
+      // `--from` of tap is a place in a ring.
+      if command.option("--from")?.meaning == Command.Option.from.meaning,
+        let file = arguments.value("--from")
+      {
+        return try showFromBundle(file, arguments)
+      }
+      return try command.run(arguments)
     } catch {
       narrate("bulkhead \(command.name): \(error.line)\ntry `bulkhead \(command.name) --help`")
       return ExitCode.usage

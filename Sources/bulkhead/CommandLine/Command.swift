@@ -219,6 +219,9 @@ extension Command.Option {
     "--set", .text("KEY=VALUE"), "override a key of the topology, for instance host.instance=test",
     isRepeatable: true)
 
+  static let from = Command.Option(
+    "--from", .file("BUNDLE"), "what a support bundle shows (`bulkhead bundle`), in the place of a set")
+
   /// What every command on sets takes.
   static let ofSets: [Command.Option] = [.name, .runDirectory, .json]
   /// What shows numbers takes.

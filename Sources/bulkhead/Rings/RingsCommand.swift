@@ -31,7 +31,7 @@ extension Command {
         + "70, 85, 95 %; LAPPED: a reader lost records between the samples, or is about to find out; UNKNOWN: a file "
         + "cannot be read. HIGH-WATER: the most cells that a reader was behind at the end of a turn, to a segment.",
     ],
-    options: Option.ofSets + [
+    options: Option.ofSets + [.from] + [
       Option(
         "--watch", .seconds("SECONDS", 0.01...86_400), "show again and again; with --json one object a line"),
       .color,
