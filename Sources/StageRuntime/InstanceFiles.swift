@@ -88,6 +88,7 @@ public enum InstanceFiles {
     }
     for stage in topology.stages {
       owners.append((ControlPage.path(directory: directory, component: stage.name), stage.name))
+      owners.append((FlightPage.path(directory: directory, component: stage.name), stage.name))
       switch stage.program {
       case "merged": owners.append((RecoveryPage.path(directory: directory), stage.name))
       case "bookd":

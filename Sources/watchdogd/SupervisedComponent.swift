@@ -131,6 +131,7 @@ final class SupervisedComponent {
       }
       pid = result
       pidDescriptor = descriptor
+      memoryKillsFile = ProcessProbe.memoryKillsFile(result)
     }
     return launch
   }

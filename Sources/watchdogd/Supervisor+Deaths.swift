@@ -80,6 +80,7 @@ extension Supervisor {
     if component.lookForStranger() {
       if let index = components.firstIndex(where: { $0 === component }) { requests.appeared(index) }
       journal.note(.adopted, component.name, pid: component.pid, epoch: component.epoch)
+      watchMemory(of: component)
       return narrate("watchdogd: \(component.name) was started from outside as process \(component.pid)")
     }
     switch component.lookForStart() {
