@@ -82,10 +82,14 @@ let package = Package(
     library("TapeExport", ["FeedWire"]),
     library("TapeShadow", ["BookBuilder", "FeedWire", "OrderBook", "StageRecords", "Tape"]),
 
+    // What a process may ask the kernel for: rules in, the kernel's instructions out.
+    library("SystemCallFilter"),
+
     // What every process needs: its plan, its pages, its loop.
     library("Topology", ["CTomlParser", "CXXHash", "FIXSession"]),
     library(
-      "StageRuntime", ["CLinux", "ShmRing", "StageRecords", "Topology", "LatencyHistogram"]),
+      "StageRuntime",
+      ["CLinux", "ShmRing", "StageRecords", "SystemCallFilter", "Topology", "LatencyHistogram"]),
 
     // A set seen from outside, read-only: what the tools and viewd show.
     library(
@@ -170,6 +174,7 @@ let package = Package(
     // The books beside a naive reference, message by message.
     testProgram("bookoracle", ["FeedSim", "OrderBook", "BookBuilder", "StageRecords"]),
     testProgram("poisonedbookd", ["BookLoop", "StageRuntime"]),
+    testProgram("sandboxed", ["CLinux", "ShmRing", "StageRuntime", "Topology"]),
     testProgram("standin", ["CLinux", "ShmRing", "StageRuntime"]),
     tests("ShmRingTests", ["CNuma", "CLinux", "ShmRing"]),
     tests("RingTortureTests", ["ShmRing", "ringtorture"]),
@@ -182,6 +187,8 @@ let package = Package(
     tests("LatencyHistogramTests", ["LatencyHistogram"]),
     tests("SupervisionTests", ["Supervision"]),
     tests("FIXSessionTests", ["FIXSession"]),
+    // Runs `sandboxed`, which lies beside it.
+    tests("SystemCallFilterTests", ["SystemCallFilter", "CLinux", "sandboxed"]),
     // Its expected texts are read where they lie, so that they can be written anew.
     .testTarget(
       name: "ServiceUnitsTests", dependencies: ["ServiceUnits", "Topology", "bulkhead"], exclude: ["Golden"],

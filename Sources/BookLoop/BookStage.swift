@@ -152,6 +152,7 @@ public struct BookStage: ~Copyable {
     control.setState(hasCaughtUp ? .ready : .catchingUp)
     control.beat()
     readTape()
+    Sandbox.enter("bookd")
     while true {
       if turn() {
         wait.reset()

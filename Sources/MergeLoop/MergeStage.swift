@@ -135,6 +135,7 @@ public struct MergeStage: ~Copyable {
     var wait = strategy
     control.setState(isHalted ? .halted : .ready)
     control.beat()
+    Sandbox.enter("merged")
     while true {
       if !isHalted, turn() {
         wait.reset()

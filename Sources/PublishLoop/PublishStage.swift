@@ -156,6 +156,7 @@ public final class PublishStage {
     while turn() > 0 {}
     source.isCaughtUp = isReplicaWhole
     control.setState(.ready)
+    Sandbox.enter("pubd")
     while true {
       let events = turn()
       control.flight.doing(.servingClients)

@@ -42,7 +42,8 @@ struct Hardening {
     unit.set("RemoveIPC", "no")
     unit.set("KeyringMode", "private")
     unit.set("SystemCallArchitectures", "native")
-    unit.set("SystemCallFilter", "@system-service")
+    // And what it takes to give up most of these (docs/SANDBOX.md).
+    unit.set("SystemCallFilter", "@system-service seccomp")
     unit.set("SystemCallErrorNumber", "EPERM")
   }
 }

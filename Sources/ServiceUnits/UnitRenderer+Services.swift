@@ -121,6 +121,18 @@ extension UnitRenderer {
       // Whether bookd lives.
       hardening.seesOtherProcesses = true
       if (1..<1024).contains(topology.publish.port) { hardening.capabilities.append("CAP_NET_BIND_SERVICE") }
+      // The folder of its local socket, which is the operator's.
+      if let path = topology.publish.socketPath, let slash = path.lastIndex(of: "/") {
+        hardening.writablePaths.append(String(path[..<slash]))
+      }
+    case "viewd":
+      hardening.addressFamilies = ["AF_UNIX", "AF_INET", "AF_INET6", "AF_NETLINK"]
+      hardening.isWithoutNetwork = false
+      // It shows how the others do.
+      hardening.seesOtherProcesses = true
+      if let view = topology.view, (1..<1024).contains(view.port) {
+        hardening.capabilities.append("CAP_NET_BIND_SERVICE")
+      }
     case "taped":
       if let directory = topology.tapeDirectory { hardening.writablePaths.append(directory) }
     default: break
@@ -131,6 +143,7 @@ extension UnitRenderer {
   /// Who is missed least when memory runs out: clients come back, a recorder catches up, a line has a twin.
   private static func oomScore(_ program: String) -> Int {
     switch program {
+    case "viewd": 500
     case "pubd": 300
     case "taped": 100
     case "rxd": -500

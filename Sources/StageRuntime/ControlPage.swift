@@ -41,6 +41,7 @@ public enum StageState: UInt64, Sendable {
 /// 0x0E0  when this incarnation began │ 0xE8 when it was READY first │ 0xF0 its longest time between two beats (ns)
 /// 0x100  256 counters of 8 bytes, named by the component's counter enumeration
 /// 0x940  life: a mutex that the process holds until it dies (see ``holdLife()``)
+/// 0x980  system calls that this incarnation's sandbox refused │ 0x988 number of the newest │ 0x990 of the first
 /// 0x1000 latency histogram: kernel receive stamp → this stage's output, ns
 /// ```
 public struct ControlPage: ~Copyable {
@@ -54,6 +55,7 @@ public struct ControlPage: ~Copyable {
   public static let counterOffset = 0x100
   public static let counterCount = 256
   public static let lifeOffset = 0x940
+  public static let refusalsOffset = 0x980
   public static let histogramOffset = 0x1000
 
   let file: SharedFile
@@ -120,6 +122,9 @@ public struct ControlPage: ~Copyable {
   public var readyTime: UInt64 { word(0xE8).loadRelaxed() }
   /// The longest time between two beats of this incarnation since it was READY, in nanoseconds.
   public var longestBeatGap: UInt64 { word(0xF0).loadRelaxed() }
+  /// System calls that the sandbox refused since this incarnation entered it, and the number of the newest one.
+  public var refusals: UInt64 { word(Self.refusalsOffset).loadRelaxed() }
+  public var newestRefusal: UInt64 { word(Self.refusalsOffset + 8).loadRelaxed() }
   public var latency: LatencyHistogram { LatencyHistogram(memory: file.base + Self.histogramOffset) }
 
   /// True when the process that wrote the page is still alive.

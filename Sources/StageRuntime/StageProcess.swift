@@ -85,6 +85,8 @@ public struct StageProcess: ~Copyable {
           "\(component): cannot lock memory: \(String(cString: strerror(errno))); raise the locked-memory limit or set host.lock_memory = false",
           code: ExitCode.configuration)
       }
+      Sandbox.prepare(
+        topology.host.sandbox, locksMemory: topology.host.lockMemory, component: component, control: control)
       return StageProcess(
         topology: topology, component: component, directory: directory, configurationHash: hash,
         control: control)

@@ -120,6 +120,8 @@ public struct TapeStage: ~Copyable {
           poisonPath: PoisonTable.path(directory: process.directory),
           configurationHash: process.configurationHash, flight: control.flight), files: files) : nil
     seek(to: opening.tail, component: process.component)
+    // A thread keeps what it began with.
+    Sandbox.dropCapabilities()
     var result = writer.start()
     if result == 0, let shadow { result = shadow.start() }
     if result != 0 {
@@ -182,6 +184,7 @@ public struct TapeStage: ~Copyable {
     var wait = strategy
     control.setState(.ready)
     control.beat()
+    Sandbox.enter("taped")
     while true {
       if turn() {
         wait.reset()

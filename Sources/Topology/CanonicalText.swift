@@ -64,6 +64,7 @@ struct CanonicalText {
     add("\(path).lock_memory", host.lockMemory)
     add("\(path).numa_node", host.numaNode ?? -1)
     add("\(path).preflight", host.preflight.rawValue)
+    add("\(path).sandbox", host.sandbox.rawValue)
   }
 
   private mutating func add(_ path: String, _ tape: Topology.Tape) {

@@ -50,6 +50,11 @@ extension Topology {
     # refuses to start (exit 78). Default "recommended".
     preflight = "recommended"
 
+    # Once it is READY, a process needs few system calls and no privilege; it gives the rest up. What becomes of another call:
+    # "refuse": it fails, counted and named, and the process goes on. "kill": the process ends (and is replaced as after any
+    # death). "off": there is no sandbox. Default "refuse".
+    sandbox = "refuse"
+
     # One sequenced stream of a venue. This version runs exactly one.
     [[channel]]
     # a-z, 0-9, - and _, 1...32 characters. Required.

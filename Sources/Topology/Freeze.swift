@@ -36,6 +36,7 @@ extension Topology.Host {
     lockMemory = settings.lockMemory.value
     numaNode = settings.numaNode.value < 0 ? nil : settings.numaNode.value
     preflight = settings.preflight.value
+    sandbox = settings.sandbox.value
   }
 }
 

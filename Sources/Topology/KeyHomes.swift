@@ -2,7 +2,11 @@
 enum KeyHomes {
   private static let homes: [(table: String, keys: [String])] = [
     (
-      "[host]", ["instance", "run_directory", "cores", "profile", "memory_limit", "lock_memory", "numa_node"]
+      "[host]",
+      [
+        "instance", "run_directory", "cores", "profile", "memory_limit", "lock_memory", "numa_node",
+        "sandbox",
+      ]
     ),
     ("[[channel]]", ["number", "protocol", "line", "arbitration", "retransmission", "snapshot"]),
     ("[[channel.line]]", ["group", "interface", "source", "receive_buffer", "receive_buffer_required"]),

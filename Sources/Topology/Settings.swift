@@ -78,6 +78,7 @@ struct HostSettings {
   let lockMemory: Setting<Bool>
   let numaNode: Setting<Int>
   let preflight: Setting<Topology.Host.Preflight>
+  let sandbox: Setting<Topology.Host.Sandbox>
 
   init(_ table: TableReader) {
     instance = table.string(
@@ -101,6 +102,7 @@ struct HostSettings {
     lockMemory = table.boolean("lock_memory", default: false)
     numaNode = table.integer("numa_node", in: -1...1023, default: -1)
     preflight = table.word("preflight", default: .recommended)
+    sandbox = table.word("sandbox", default: .refuse)
     table.finish()
   }
 }

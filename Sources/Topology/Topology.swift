@@ -100,6 +100,16 @@ extension Topology {
       case required
     }
 
+    /// What becomes of a system call that a process has no need of.
+    public enum Sandbox: String, Sendable, CaseIterable {
+      /// There is no sandbox.
+      case off
+      /// It fails with EPERM, counted and named.
+      case refuse
+      /// The process ends with SIGSYS.
+      case kill
+    }
+
     /// The instance's name: `[a-z0-9-]`, 1...32 characters.
     public let instance: String
     /// An absolute path; the instance's files go to ``directory`` below it.
@@ -116,6 +126,8 @@ extension Topology {
     public let numaNode: Int?
     /// What is done with what the host check finds before the set starts.
     public let preflight: Preflight
+    /// What becomes of a system call that a process has no need of.
+    public let sandbox: Sandbox
 
     /// Where the instance's files are: the run directory, a slash and the instance's name.
     public var directory: String {

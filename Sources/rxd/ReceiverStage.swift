@@ -82,6 +82,7 @@ struct ReceiverStage: ~Copyable {
   private mutating func run(_ strategy: some RingWait) {
     var wait = strategy
     control.setState(.ready)
+    Sandbox.enter("rxd")
     while true {
       let received = takeBatch()
       if received > 0 {

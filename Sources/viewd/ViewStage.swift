@@ -75,6 +75,7 @@ final class ViewStage: ViewContent {
   func run() {
     guard let server else { return }
     control.setState(.ready)
+    Sandbox.enter("viewd")
     while !bulkhead_stop_requested() {
       let now = bulkhead_monotonic_nanoseconds()
       if now >= nextFrame {

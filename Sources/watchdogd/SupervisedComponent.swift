@@ -70,6 +70,14 @@ final class SupervisedComponent {
     watch = try ComponentWatch(stage: stage, of: topology)
   }
 
+  /// A cause of death in words: with the system call, where the sandbox ended the process for it.
+  func words(for cause: ExitCause) -> String {
+    guard cause == .trap(signal: SIGSYS), control.refusals > 0 else { return cause.description }
+    let call = Int32(truncatingIfNeeded: control.newestRefusal)
+    return
+      "\(cause.description): its sandbox does not allow \(String(cString: bulkhead_system_call_name(call))) (\(call))"
+  }
+
   /// READY or further, said by the current incarnation.
   var isReady: Bool {
     guard control.epoch > epochBeforeStart else { return false }

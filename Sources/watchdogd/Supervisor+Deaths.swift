@@ -118,11 +118,13 @@ extension Supervisor {
       let delay = max(delay, wait)
       guard delay == 0 else {
         component.restartAt = now + delay
-        return narrate("watchdogd: \(component.name) \(cause); a successor starts in \(delay / 1_000_000) ms")
+        return narrate(
+          "watchdogd: \(component.name) \(component.words(for: cause)); a successor starts in \(delay / 1_000_000) ms"
+        )
       }
       restart(component)
       narrate(
-        "watchdogd: \(component.name) \(cause); \(component.isStarting ? "a successor is asked for" : "restarted as process \(component.pid)")"
+        "watchdogd: \(component.name) \(component.words(for: cause)); \(component.isStarting ? "a successor is asked for" : "restarted as process \(component.pid)")"
       )
     case .halt(let reason):
       // A set that is not looked at lacks nothing.
@@ -130,7 +132,7 @@ extension Supervisor {
       control.flight.note(.leftDown, UInt64(place(of: component)))
       giveUpOn(component)
       journal.note(.leftDown, component.name)
-      narrate("watchdogd: \(component.name) \(cause); left down: \(reason)")
+      narrate("watchdogd: \(component.name) \(component.words(for: cause)); left down: \(reason)")
     }
   }
 

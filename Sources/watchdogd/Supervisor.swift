@@ -91,6 +91,9 @@ final class Supervisor {
     speakToServiceManager(startNanoseconds: topology.stages.map(\.ladder.startNanoseconds).max())
     control.beginIncarnation()
     control.recordSignals()
+    Sandbox.prepare(
+      topology.host.sandbox, locksMemory: topology.host.lockMemory, component: InstanceFiles.supervisor,
+      control: control)
     journal.note(.supervisorStarted, InstanceFiles.supervisor, pid: getpid(), epoch: control.epoch)
     if isAdopting {
       takeSockets()
@@ -166,6 +169,7 @@ final class Supervisor {
   private func keepRunning() {
     let timer = ScanTimer(
       processCount: components.count, signals: signals, requests: channel.descriptor)
+    if launcher.isShared { Sandbox.enter("watchdogd") } else { Sandbox.enterAsParent() }
     while true {
       control.beat()
       control.flight.doing(.asleep)

@@ -28,6 +28,8 @@ final class RenderTests: XCTestCase {
     ("stage.pubd.core", "6"), ("stage.taped.core", "7"), ("stage.rxd@a.idle", "spin"),
     ("stage.merged.ladder.mark", "10ms"), ("stage.merged.ladder.alarm", "100ms"),
     ("stage.merged.ladder.fence", "1s"), ("tape.enabled", "true"), ("publish.port", "443"),
+    ("view.enabled", "true"),
+    ("stage.viewd.core", "1"),
   ]
 
   private func check(_ files: [RenderedFile], _ name: String) throws {
@@ -59,7 +61,7 @@ final class RenderTests: XCTestCase {
   func testEveryServiceKeepsTheRules() throws {
     for overrides in [[], Self.everything] {
       let services = try Self.render(overrides).filter { $0.name.hasSuffix(".service") }
-      XCTAssertEqual(services.count, overrides.isEmpty ? 6 : 7)
+      XCTAssertEqual(services.count, overrides.isEmpty ? 6 : 8)
       for service in services {
         let lines = Set(service.text.split(separator: "\n").map(String.init))
         func value(_ key: String) -> String? {

@@ -8,7 +8,7 @@ final class UnitsCommandTests: XCTestCase {
   override func setUpWithError() throws {
     folder = FileManager.default.temporaryDirectory.appendingPathComponent("units-\(UUID().uuidString)")
     try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
-    for program in ["rxd", "merged", "bookd", "pubd", "taped", "watchdogd"] {
+    for program in ["rxd", "merged", "bookd", "pubd", "taped", "viewd", "watchdogd"] {
       try FileManager.default.createSymbolicLink(
         atPath: folder.appendingPathComponent(program).path, withDestinationPath: "/bin/true")
     }

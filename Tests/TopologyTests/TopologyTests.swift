@@ -42,7 +42,7 @@ final class TopologyTests: XCTestCase {
       Topology.Host(
         instance: "demo", runDirectory: "/dev/shm/bulkhead", cores: [0, 1], profile: .shared,
         memoryLimitBytes: 4 << 30, lockMemory: false, numaNode: nil,
-        preflight: .recommended))
+        preflight: .recommended, sandbox: .refuse))
     XCTAssertEqual(plan.host.directory, "/dev/shm/bulkhead/demo")
     let loopback = IPv4Address(value: 0x7F00_0001)
     func line(_ name: String, _ group: UInt32, _ port: UInt16) -> Topology.Line {
@@ -126,7 +126,7 @@ final class TopologyTests: XCTestCase {
     // Without the lines of optional keys the shipped file must resolve to the same plan: what its values
     // and comments call defaults are the defaults.
     let optional: Set<Substring> = [
-      "run_directory", "profile", "memory_limit", "lock_memory", "numa_node", "preflight", "protocol",
+      "run_directory", "profile", "memory_limit", "lock_memory", "numa_node", "preflight", "sandbox", "protocol",
       "receive_buffer",
       "receive_buffer_required", "window_messages", "hold", "line_wait", "silence", "lag", "objective",
       "far_ahead_messages", "compare_lines", "history_messages", "unrecoverable", "enabled", "timeout",
@@ -155,7 +155,7 @@ final class TopologyTests: XCTestCase {
 
   func testTheHashIsThatOfTheCanonicalText() throws {
     let plan = try parse()
-    XCTAssertEqual(plan.hash, "01bec21d3137a18e")
+    XCTAssertEqual(plan.hash, "905f2e48eab6d3d8")
     XCTAssertEqual(CanonicalText.hash(""), "ef46db3751d8e999")  // XXH64's published value
     let lines = plan.canonicalText.split(separator: "\n")
     XCTAssertEqual(lines, lines.sorted { Array($0.utf8).lexicographicallyPrecedes(Array($1.utf8)) })
@@ -197,7 +197,7 @@ final class TopologyTests: XCTestCase {
     let changes: [(keyPath: String, value: String)] = [
       ("host.instance", "other"), ("host.run_directory", "/dev/shm/x"), ("host.cores", "[0]"),
       ("host.memory_limit", "5GiB"), ("host.lock_memory", "true"), ("host.numa_node", "0"),
-      ("host.preflight", "off"),
+      ("host.preflight", "off"), ("host.sandbox", "kill"),
       ("channel.name", "x"),
       ("channel.number", "2"), ("channel.line.a.group", "239.255.7.3"), ("channel.line.b.port", "1"),
       ("channel.line.a.interface", "127.0.0.2"), ("channel.line.b.source", "127.0.0.1"),

@@ -8,6 +8,7 @@
 #include <sys/types.h>
 
 #include "request_sockets.h"
+#include "sandbox.h"
 #include "venue_sockets.h"
 
 // What neither allocates nor locks in user space: Swift's @_noLocks takes the function's word for it.

@@ -25,6 +25,8 @@ enum Failing {
   case trap
   /// READY, and never comes round again.
   case stuck
+  /// READY, in bookd's sandbox, and asks for what that does not allow: a socket.
+  case forbidden
 
   init?(_ text: Substring) {
     switch text {
@@ -34,6 +36,7 @@ enum Failing {
     case "barren": self = .barren
     case "trap": self = .trap
     case "stuck": self = .stuck
+    case "forbidden": self = .forbidden
     default:
       guard text.hasPrefix("exit="), let code = Int32(text.dropFirst(5)) else { return nil }
       self = .exit(code)
@@ -69,6 +72,11 @@ func fail(as failing: Failing) {
     process.control.setState(.ready)
   }
   if case .stuck = failing { while !bulkhead_stop_requested() { pause() } }
+  if case .forbidden = failing {
+    Sandbox.enter("bookd")
+    let result = socket(AF_INET, Int32(SOCK_DGRAM.rawValue), 0)
+    narrate("standin: \(result), errno \(errno)")
+  }
   while !bulkhead_stop_requested() {
     if case .trap = failing {
       process.control.flight.doing(.applying, 4_242)
