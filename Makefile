@@ -198,11 +198,12 @@ torture: build
 DRILLS = D-00 D-01 D-02 D-03 D-04 D-05 D-06
 drills-short: build
 	$(BIN)/bulkhead drill run $(DRILLS) --kills 6 --messages 800000 --no-times
+	$(BIN)/bulkhead drill run D-34K D-07 --kills 2 --messages 600000 --no-times
 	$(BIN)/bulkhead drill run D-45 --seconds 10 --messages 600000 --no-times
 
 KILLS ?= 200
 drills: build
-	$(BIN)/bulkhead drill run $(DRILLS) D-45 --kills $(KILLS) --seconds 1800 --seed $(SEED) --record .build/drills.json
+	$(BIN)/bulkhead drill run $(DRILLS) D-07 D-34K D-45 --kills $(KILLS) --seconds 1800 --seed $(SEED) --record .build/drills.json
 
 # The ring's tests under ThreadSanitizer and AddressSanitizer. Two builds of the ring, so it is no part of `make test`.
 sanitize:

@@ -5,11 +5,23 @@ public struct Drill: Sendable {
     case baseline
     /// SIGKILL for all of `victims` within a millisecond, again and again, each time after the set has recovered.
     case kill(victims: [String])
+    /// SIGKILL for everybody at once, and the set's memory is removed; then it is brought up again, with its tape.
+    case wholeSet
+    /// SIGSTOP for each of the stages and times, one after the other; SIGCONT when it is over.
+    case pauses(stages: [String], milliseconds: [UInt32], times: Int)
     /// SIGKILL and short stops for whoever comes, also while others recover.
     case chaos
     /// Writers and readers of tiny rings, killed at full rate by a program of their own.
     case tornRecords
+
+    var isOfPauses: Bool {
+      if case .pauses = self { return true }
+      return false
+    }
   }
+
+  /// Whether processes are stopped by plan, and the supervisor's ladder is judged.
+  public var stopsByPlan: Bool { method.isOfPauses }
 
   /// An upper limit for the 99th percentile of a duration.
   public struct Limit: Sendable, Equatable {
@@ -61,8 +73,28 @@ public struct Drill: Sendable {
       method: .kill(victims: ["watchdogd", "bookd"]),
       limits: [Limit(metric: .recover, milliseconds: 1_500)], impairment: nil),
     Drill(
+      id: "D-07", title: "Kill everything, lose the memory",
+      failureModes: ["FM-101", "FM-109", "FM-324", "FM-482"],
+      method: .wholeSet, limits: [Limit(metric: .recover, milliseconds: 5_000)],
+      impairment: "A:loss=1%;B:loss=1%"),
+    Drill(
+      id: "D-08", title: "Stop each stage for 5 to 1,500 ms", failureModes: ["FM-020", "FM-021", "FM-309"],
+      method: .pauses(
+        stages: ["rxd@a", "rxd@b", "merged", "bookd", "pubd"],
+        milliseconds: [5, 9, 15, 150, 195, 300, 900, 1_500],
+        times: 1), limits: [], impairment: nil),
+    Drill(
+      id: "D-09", title: "A writer that is stopped past its fence, and wakes up",
+      failureModes: ["FM-020", "FM-602"],
+      method: .pauses(stages: ["merged"], milliseconds: [1_500], times: 20), limits: [], impairment: nil),
+    Drill(
       id: "D-13", title: "Torn-record storm on tiny rings", failureModes: ["FM-023", "FM-024", "FM-602"],
       method: .tornRecords, limits: [], impairment: nil),
+    Drill(
+      id: "D-34K", title: "Kill the recorder", failureModes: ["FM-106", "FM-602"],
+      method: .kill(victims: ["taped"]),
+      limits: [Limit(metric: .detect, milliseconds: 5), Limit(metric: .recover, milliseconds: 1_000)],
+      impairment: nil),
     Drill(
       id: "D-45", title: "Seeded chaos: kills and stops of everything",
       failureModes: ["FM-020", "FM-135", "FM-602", "FM-609"],
@@ -76,16 +108,26 @@ public struct Drill: Sendable {
     switch method {
     case .baseline, .tornRecords: []
     case .kill(let victims): victims
-    case .chaos: nil
+    case .chaos, .wholeSet, .pauses: nil
+    }
+  }
+
+  /// Whether the set records a tape, which is compared with the stream.
+  public var hasTape: Bool {
+    switch method {
+    case .wholeSet: true
+    case .kill(let victims): victims.contains("taped")
+    case .baseline, .chaos, .tornRecords, .pauses: false
     }
   }
 
   /// Kills that a round of one day leaves room for.
   public var killsPerRound: Int {
     switch method {
-    case .baseline, .tornRecords: 0
+    case .baseline, .tornRecords, .pauses: 0
     // Whoever runs the set replaces a dead supervisor.
     case .kill(let victims): victims.contains("watchdogd") ? 10 : 20
+    case .wholeSet: 1
     case .chaos: 40
     }
   }

@@ -39,6 +39,8 @@ public struct DrillRound: Sendable, Equatable {
     public var digestsEqual = false
     public var restarts: [String: UInt64] = [:]
     public var kernelDrops: UInt64 = 0
+    /// The tape is whole, and has each message once; nil without a tape.
+    public var tapeIsExact: Bool?
 
     public init() {}
   }
@@ -46,6 +48,8 @@ public struct DrillRound: Sendable, Equatable {
   public let number: Int
   public var kills: [KillMeasurement] = []
   public var pauses = 0
+  /// Of a drill of pauses: each of them.
+  public var stops: [PauseMeasurement] = []
   public var before: [ProcessFootprint] = []
   public var after: [ProcessFootprint] = []
   public var outcome = Outcome()
@@ -89,9 +93,14 @@ public struct DrillJudgement: Sendable {
 
     let problems = rounds.compactMap(\.problem)
     judge("run", "every round runs to its end", problems.first ?? "\(rounds.count) rounds", problems.isEmpty)
-    if killsWanted > 0 {
+    if killsWanted > 0, !drill.method.isOfPauses {
       judge(
         "kills", "as many as were asked for", "\(kills.count) of \(killsWanted)", kills.count >= killsWanted)
+    }
+    if case .pauses(let stages, let milliseconds, let times) = drill.method {
+      criteria += Self.judgePauses(
+        rounds.flatMap(\.stops), wanted: min(killsWanted, stages.count * milliseconds.count * times),
+        judgesTimes: judgesTimes)
     }
     let lost = sum(\.messagesLost)
     judge(
@@ -104,6 +113,10 @@ public struct DrillJudgement: Sendable {
     judge("C5", "stream and book digests equal the reference", "\(unequal) rounds differ", unequal == 0)
     let gaps = rounds.reduce(0) { $0 + $1.outcome.gaps + $1.outcome.restartGaps }
     judge("C6", "declared gaps are what is truly missing: nothing", "\(gaps) gaps", gaps == 0)
+    if drill.hasTape {
+      let inexact = rounds.filter { $0.outcome.tapeIsExact != true }.count
+      judge("tape", "the tape is whole and has each message once", "\(inexact) rounds differ", inexact == 0)
+    }
     Self.judgeBystanders(drill, rounds, judge)
     if let gap = Self.longestBystanderGap(drill, rounds) {
       let holds = gap < Self.alarmNanoseconds

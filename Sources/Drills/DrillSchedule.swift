@@ -25,7 +25,7 @@ public struct DrillSchedule: Sendable {
   /// How long to wait, in microseconds, and what to do then.
   public mutating func next() -> (waitMicroseconds: UInt32, blow: Blow) {
     switch drill.method {
-    case .baseline, .tornRecords: return (1_000_000, .kill([]))
+    case .baseline, .tornRecords, .wholeSet, .pauses: return (1_000_000, .kill([]))
     case .kill(let victims): return (UInt32(1_000 + random(below: 40_000)), .kill(victims))
     case .chaos:
       let everybody = ["rxd@a", "rxd@b", "merged", "bookd", "pubd", "watchdogd"]
@@ -43,6 +43,20 @@ public struct DrillSchedule: Sendable {
       }
     }
   }
+
+  /// Whom a drill of pauses stops, for how long and in which order.
+  public mutating func pauses() -> [(stage: String, microseconds: UInt32)] {
+    guard case .pauses(let stages, let milliseconds, let times) = drill.method else { return [] }
+    var plan: [(stage: String, microseconds: UInt32)] = []
+    for _ in 0..<times {
+      for stage in stages { for time in milliseconds { plan.append((stage, time * 1_000)) } }
+    }
+    for last in plan.indices.reversed() { plan.swapAt(last, Int(random(below: UInt64(last) + 1))) }
+    return plan
+  }
+
+  /// How much of the day is over when everything is lost, in per cent.
+  public mutating func shareBeforeLoss() -> UInt64 { 15 + random(below: 50) }
 
   private mutating func random(below bound: UInt64) -> UInt64 { generator.next() % bound }
 }

@@ -65,6 +65,70 @@ final class DrillsTests: XCTestCase {
       ]), "\(judged)")
   }
 
+  // MARK: Pauses
+
+  private func stop(
+    _ milliseconds: UInt64, _ fired: [String: UInt64] = [:], causes: [String] = [], follows: Bool? = nil
+  ) -> PauseMeasurement {
+    var stop = PauseMeasurement(component: "merged", round: 0, heldFor: milliseconds * 1_000_000)
+    stop.fired = fired.mapValues { $0 * 1_000_000 }
+    stop.causes = causes
+    stop.successorFollowedDeath = follows
+    return stop
+  }
+
+  /// Each way in which the supervisor can be wrong about a stop fails the criterion that is made for it, and no other.
+  func testPausesAreJudged() {
+    let drill = Drill.named("D-09")!
+    let stopped = ["stopped", "stopped"]
+    let all: [String: UInt64] = ["mark": 61, "alarm": 201, "fence": 1_001]
+    let cases: [(String, Set<String>, PauseMeasurement)] = [
+      ("short", [], stop(5)), ("marked", [], stop(150, ["mark": 62])),
+      ("fenced", [], stop(1_500, all, causes: stopped, follows: true)),
+      ("an idle beat before the stop", [], stop(20, ["mark": 15])),
+      ("a mark out of nothing", ["tiers", "instant"], stop(5, ["mark": 5])),
+      ("no alarm", ["tiers"], stop(300, ["mark": 61])),
+      ("late", ["instant"], stop(150, ["mark": 66])),
+      ("early", ["instant"], stop(900, ["mark": 61, "alarm": 148], causes: ["stopped"])),
+      ("another cause", ["C11"], stop(300, ["mark": 61, "alarm": 201], causes: ["livelocked"])),
+      ("not replaced", ["fence"], stop(1_500, all, causes: stopped)),
+      ("replaced too soon", ["fence"], stop(1_500, all, causes: stopped, follows: false)),
+      ("replaced for nothing", ["fence"], stop(150, ["mark": 62], follows: true)),
+    ]
+    for (name, codes, stop) in cases {
+      let judgement = judge(drill, wanted: 1) {
+        $0.kills = []
+        $0.stops = [stop]
+      }
+      XCTAssertEqual(failed(judgement), codes, name)
+    }
+    XCTAssertEqual(
+      failed(
+        judge(drill, wanted: 2) {
+          $0.kills = []
+          $0.stops = [self.stop(5)]
+        }), ["stops"])
+    // Another order for another seed, and each pair as often as the plan says.
+    var first = DrillSchedule(drill: Drill.named("D-08")!, seed: 1, round: 0)
+    var second = DrillSchedule(drill: Drill.named("D-08")!, seed: 2, round: 0)
+    let plans = [first.pauses(), second.pauses()].map { $0.map { "\($0.stage) \($0.microseconds)" } }
+    XCTAssertNotEqual(plans[0], plans[1])
+    XCTAssertEqual(plans[0].sorted(), plans[1].sorted())
+    XCTAssertEqual(Set(plans[0]).count, 40)
+  }
+
+  /// A drill with a tape judges it, and one without does not.
+  func testTheTapeIsJudged() {
+    let loss = Drill.named("D-07")!
+    func tape(_ exact: Bool?) -> Set<String> {
+      failed(judge(loss, wanted: 1, times: false) { $0.outcome.tapeIsExact = exact })
+    }
+    XCTAssertEqual(tape(true), [])
+    XCTAssertEqual(tape(false), ["tape"])
+    XCTAssertEqual(tape(nil), ["tape"])
+    XCTAssertFalse(judge().criteria.contains { $0.code == "tape" })
+  }
+
   // MARK: Each failure fails its criterion
 
   func testEachFailureIsSeen() {

@@ -7,10 +7,10 @@ import Supervision
 
 /// Runs one drill: rounds of a set under load, blows at the moments of the schedule, and what they did.
 struct DrillRunner {
-  private static let recoveryNanoseconds: UInt64 = 30_000_000_000
+  static let recoveryNanoseconds: UInt64 = 30_000_000_000
   /// Blows begin when the day is under way and end before its end, so that each meets full load.
-  private static let firstShare: UInt64 = 3
-  private static let lastShare: UInt64 = 85
+  static let firstShare: UInt64 = 3
+  static let lastShare: UInt64 = 85
 
   let drill: Drill
   let options: DrillOptions
@@ -20,15 +20,26 @@ struct DrillRunner {
   init(drill: Drill, options: DrillOptions) {
     self.drill = drill
     self.options = options
-    if case .kill = drill.method { killsWanted = options.kills ?? 200 } else { killsWanted = 0 }
+    switch drill.method {
+    case .kill: killsWanted = options.kills ?? 200
+    // A round each.
+    case .wholeSet: killsWanted = min(options.kills ?? 20, 50)
+    // Stops that are wanted: all that are planned.
+    case .pauses: killsWanted = options.kills ?? .max
+    case .baseline, .chaos, .tornRecords: killsWanted = 0
+    }
   }
 
   func run() -> [DrillRound] {
+    if drill.stopsByPlan { return runPauses() }
     var rounds: [DrillRound] = []
     let deadline = bulkhead_monotonic_nanoseconds() + options.seconds * 1_000_000_000
     var kills = 0
     while !bulkhead_stop_requested() {
-      let round = perform(number: rounds.count, killsWanted: min(drill.killsPerRound, wanted(after: kills)))
+      let round =
+        drill.method == .wholeSet
+        ? performLoss(number: rounds.count)
+        : perform(number: rounds.count, killsWanted: min(drill.killsPerRound, wanted(after: kills)))
       rounds.append(round)
       kills += round.kills.count
       narrate(
@@ -53,7 +64,9 @@ struct DrillRunner {
   private func perform(number: Int, killsWanted: Int) -> DrillRound {
     var round = DrillRound(number: number)
     do throws(DrillFailure) {
-      let set = try DrilledSet(round: number, options: options, drill: drill)
+      let tape = drill.hasTape ? DrillTape(round: number) : nil
+      let set = try DrilledSet(
+        place: DrillPlace(round: number), round: number, options: options, drill: drill, tape: tape)
       while set.messagesApplied < options.messages * Self.firstShare / 100, !set.hasEnded { usleep(500) }
       round.before = set.footprints()
       var schedule = DrillSchedule(drill: drill, seed: options.seed, round: number)
@@ -169,12 +182,12 @@ struct DrillRunner {
   }
 
   /// After the last blow: everybody READY, in whatever incarnation.
-  private func awaitEverybody(in set: DrilledSet) throws(DrillFailure) {
+  func awaitEverybody(in set: DrilledSet) throws(DrillFailure) {
     let deadline = bulkhead_monotonic_nanoseconds() + Self.recoveryNanoseconds
-    while !DrilledSet.everybody.allSatisfy({ set.isReady($0, after: 0) }) {
+    while !set.everybody.allSatisfy({ set.isReady($0, after: 0) }) {
       if set.hasEnded { return }
       guard bulkhead_monotonic_nanoseconds() < deadline else {
-        let down = DrilledSet.everybody.filter { !set.isReady($0, after: 0) }
+        let down = set.everybody.filter { !set.isReady($0, after: 0) }
         throw DrillFailure("not READY again after 30 s: \(down.joined(separator: ", "))")
       }
       usleep(1_000)

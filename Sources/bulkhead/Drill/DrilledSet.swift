@@ -9,8 +9,8 @@ import StageRuntime
 /// A set that a drill runs: `bulkhead run` as a process of its own, seen from outside through the files that everybody
 /// can map.
 final class DrilledSet {
-  static let stages = ["rxd@a", "rxd@b", "merged", "bookd", "pubd"]
-  static let everybody = stages + [InstanceFiles.supervisor]
+  private let stages: [String]
+  var everybody: [String] { stages + [InstanceFiles.supervisor] }
   private static let startNanoseconds: UInt64 = 60_000_000_000
 
   let place: DrillPlace
@@ -19,6 +19,9 @@ final class DrilledSet {
   private var pages: [String: SetView.PageBox] = [:]
   private var status: StatusBox?
   private var rings: [String: RingBox] = [:]
+  private let tape: DrillTape?
+  /// Its files are another's by now.
+  private var isLost = false
   /// Events of the status ring in the order in which they were read.
   private(set) var events: [SupervisionRecord] = []
 
@@ -36,8 +39,13 @@ final class DrilledSet {
   private static let outputs = ["rxd@a": "rx_a", "rxd@b": "rx_b", "merged": "merged", "bookd": "book"]
 
   /// Starts it and waits until every stage is READY.
-  init(round: Int, options: DrillOptions, drill: Drill) throws(DrillFailure) {
-    let place = DrillPlace(round: round)
+  /// - Parameter linesFrom: the first message that the lines carry, when the day is not sent from its beginning.
+  init(
+    place: DrillPlace, round: Int, options: DrillOptions, drill: Drill, tape: DrillTape? = nil,
+    linesFrom: UInt64 = 1
+  ) throws(DrillFailure) {
+    self.tape = tape
+    stages = ["rxd@a", "rxd@b", "merged", "bookd", "pubd"] + (tape == nil ? [] : ["taped"])
     outputPath = "\(SetDirectory.defaultRunDirectory)-\(place.instance).out"
     var arguments = [
       "run", "--generate", String(options.messages), "--seed",
@@ -46,9 +54,20 @@ final class DrilledSet {
       "300", "--supervisor-restarts", "1000000",
     ]
     // A drill wants to see every recovery: budgets are drilled on their own.
-    let budgets = Self.stages.map { "stage.\($0).restart_limit=1000" }
-    for setting in place.overrides + budgets + options.overrides { arguments += ["--set", setting] }
-    if let impairment = drill.impairment { arguments += ["--impair", impairment] }
+    let budgets = stages.map { "stage.\($0).restart_limit=1000" }
+    let ladders =
+      drill.stopsByPlan
+      ? stages.flatMap { stage in
+        PauseMeasurement.tiers.map { "stage.\(stage).ladder.\($0.name)=\($0.nanoseconds / 1_000_000)ms" }
+      } : []
+    for setting in place.overrides + budgets + ladders + (tape?.overrides ?? []) + options.overrides {
+      arguments += ["--set", setting]
+    }
+    if linesFrom > 1 {
+      arguments += ["--impair", "A:hole=1x\(linesFrom - 1);B:hole=1x\(linesFrom - 1)"]
+    } else if let impairment = drill.impairment {
+      arguments += ["--impair", impairment]
+    }
     self.place = place
     run = ChildProcess(program: "bulkhead", arguments: arguments, outputPath: outputPath)
     unlink(outputPath)
@@ -63,6 +82,7 @@ final class DrilledSet {
 
   /// Whatever is left of it goes.
   deinit {
+    if isLost { return }
     if run.endedWith() == nil, run.pid > 0 {
       run.signal(SIGTERM)
       _ = run.waitForEnd(seconds: 60)
@@ -79,8 +99,8 @@ final class DrilledSet {
 
   private func attach() -> Bool {
     do {
-      if pages.count < Self.everybody.count {
-        for name in Self.everybody where pages[name] == nil {
+      if pages.count < everybody.count {
+        for name in everybody where pages[name] == nil {
           pages[name] = try SetView.PageBox(directory: place.directory, component: name)
         }
       }
@@ -89,7 +109,7 @@ final class DrilledSet {
       }
       if status == nil { status = try StatusBox(directory: place.directory) }
     } catch { return false }
-    return Self.everybody.allSatisfy { page($0)?.page.state == .ready }
+    return everybody.allSatisfy { page($0)?.page.state == .ready }
   }
 
   func page(_ name: String) -> SetView.PageBox? { pages[name] }
@@ -118,8 +138,43 @@ final class DrilledSet {
     return words.published
   }
 
+  /// Kills every process of the set and removes its memory. Returns the newest message on the tape.
+  func loseEverything() -> UInt64 {
+    isLost = true
+    // It is to see nothing of what happens to its children.
+    run.signal(SIGSTOP)
+    while true {
+      let pids = Self.processes(naming: place.instance)
+      for pid in pids { Glibc.kill(pid, SIGKILL) }
+      _ = run.endedWith()
+      if pids.isEmpty { break }
+      usleep(500)
+    }
+    let recorded = page("taped")?.page.value(TapeCounter.writtenSequence) ?? 0
+    InstanceFiles.remove(directory: place.directory, runDirectory: SetDirectory.defaultRunDirectory)
+    unlink(outputPath)
+    return recorded
+  }
+
+  /// Those whose arguments name the instance, which no other set of this host has.
+  private static func processes(naming instance: String) -> [pid_t] {
+    guard let handle = opendir("/proc") else { return [] }
+    defer { closedir(handle) }
+    var found: [pid_t] = []
+    while let entry = readdir(handle) {
+      let name = withUnsafePointer(to: &entry.pointee.d_name) {
+        $0.withMemoryRebound(to: CChar.self, capacity: 256) { String(cString: $0) }
+      }
+      guard let pid = pid_t(name), pid != getpid(), let text = readText("/proc/\(name)/cmdline"),
+        text.contains("host.instance=\(instance)\0") || text.contains("/\(instance)/")
+      else { continue }
+      found.append(pid)
+    }
+    return found
+  }
+
   func footprints() -> [ProcessFootprint] {
-    Self.everybody.map { name in
+    everybody.map { name in
       let pid = pid(name)
       return ProcessFootprint(
         name: name, pid: pid, epoch: epoch(name), descriptors: Self.entries("/proc/\(pid)/fd"),
@@ -162,6 +217,7 @@ final class DrilledSet {
       && expected?["bookDigest"]?.string == json["bookDigest"]?.string
       && expected?["bookDigest"]?.string == json["publishBookDigest"]?.string
     for (name, value) in json["restarts"]?.members ?? [] { outcome.restarts[name] = value.unsigned ?? 0 }
+    outcome.tapeIsExact = tape?.isExact(instance: place.instance, messages: outcome.messagesSent)
     for line in json["lines"]?.elements ?? [] { outcome.kernelDrops += line["kernelDrops"]?.unsigned ?? 0 }
     return outcome
   }
