@@ -32,6 +32,9 @@ public struct PublishConfiguration {
   /// What the hello says.
   public var hello: HelloFields
 
+  /// Of the stream, while these rings live: its first epoch and its first message.
+  public var beginning: (epoch: UInt32, sequence: UInt64) = (0, 1)
+
   public init(hello: HelloFields) { self.hello = hello }
 }
 

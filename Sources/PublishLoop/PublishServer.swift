@@ -183,6 +183,9 @@ public final class PublishServer {
     disconnectAll(.supersededEpoch)
   }
 
+  /// The stream begins with another message than the session.
+  func setFirstSequence(_ sequence: UInt64) { configuration.beginning.sequence = sequence }
+
   /// The venue's session, once it is known.
   func setSession(_ session: String) { configuration.hello.session = session }
 
@@ -375,7 +378,9 @@ public final class PublishServer {
     guard client.budget.take(at: bulkhead_monotonic_nanoseconds()) else {
       return close(client, .tooManyRequests)
     }
-    let state = StreamState(sequence: sequence, session: configuration.hello.session, history: history)
+    let state = StreamState(
+      sequence: sequence, session: configuration.hello.session, history: history,
+      beginning: configuration.beginning)
     client.request.withUnsafeBytes { client.stream.request($0, source: snapshotSource, state) }
     client.request.removeAll(keepingCapacity: true)
     updateSubscribers()

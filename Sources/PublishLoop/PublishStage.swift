@@ -88,6 +88,8 @@ public final class PublishStage {
         epoch: StreamOrigin.epoch(
           life: input.producerWord(StreamOrigin.lifeWord), producerEpoch: input.producerEpoch),
         configurationHash: topology.hash))
+    configuration.beginning.epoch = StreamOrigin.epoch(
+      life: input.producerWord(StreamOrigin.lifeWord), producerEpoch: 0)
     configuration.listen = topology.publish.listen.description
     configuration.port = Int(topology.publish.port)
     configuration.maximumClients = topology.publish.clients
@@ -256,6 +258,7 @@ public final class PublishStage {
     let first = input.producerWord(StreamOrigin.firstSequenceWord)
     guard first > 1, origin == 0, isReplicaWhole else { return }
     origin = first
+    server.setFirstSequence(first)
     let state = control.state
     control.setState(.catchingUp)
     server.disconnectAll(.continuityLost)
@@ -288,7 +291,8 @@ public final class PublishStage {
   private func followEpoch() {
     if let epoch = input.takeEpochChange() { newEpoch = epoch }
     guard stateWasLost || newEpoch != nil else { return }
-    let epoch = UInt32(truncatingIfNeeded: newEpoch ?? input.producerEpoch)
+    let epoch = StreamOrigin.epoch(
+      life: input.producerWord(StreamOrigin.lifeWord), producerEpoch: newEpoch ?? input.producerEpoch)
     if stateWasLost { server.beginEpoch(epoch) } else { server.continueEpoch(epoch) }
     newEpoch = nil
     stateWasLost = false

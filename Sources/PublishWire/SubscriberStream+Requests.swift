@@ -8,11 +8,18 @@ public struct StreamState {
   public var session: String
   /// What was published before; nil when nothing of it can be had.
   public var history: (any HistorySource)?
+  /// Where these rings' stream begins: its first epoch and its first message. What a reader of an earlier life of the rings
+  /// has seen from that message on may have been lost here since, and was declared in front of its cursor.
+  public var beginning: (epoch: UInt32, sequence: UInt64)
 
-  public init(sequence: UInt64, session: String = "", history: (any HistorySource)? = nil) {
+  public init(
+    sequence: UInt64, session: String = "", history: (any HistorySource)? = nil,
+    beginning: (epoch: UInt32, sequence: UInt64) = (0, 1)
+  ) {
     self.sequence = sequence
     self.session = session
     self.history = history
+    self.beginning = beginning
   }
 }
 
@@ -90,6 +97,12 @@ extension SubscriberStream {
         .futureCursor, "the cursor is of epoch \(cursor.epoch), this is \(epoch)", id: id,
         field: "start.epoch",
         bound: newest)
+    }
+    guard cursor.epoch >= state.beginning.epoch || cursor.place.sequence < state.beginning.sequence else {
+      throw ControlError(
+        .outdatedCursor,
+        "the cursor is of an earlier life of the stream, which was taken up again at message \(state.beginning.sequence)",
+        id: id, field: "start.epoch", bound: .oldest(epoch: epoch, sequence: state.beginning.sequence &- 1))
     }
     guard cursor.place.sequence <= state.sequence else {
       throw ControlError(

@@ -70,12 +70,40 @@ final class ReplayTests: XCTestCase {
 
   private func request(
     _ stream: SubscriberStream, _ market: FakeMarket, _ history: FakeHistory?, _ start: String,
-    symbols: String = "\"*\"", channels: String = #""orders","defs""#
+    symbols: String = "\"*\"", channels: String = #""orders","defs""#,
+    beginning: (epoch: UInt32, sequence: UInt64) = (0, 1)
   ) {
     let text = #"{"op":"subscribe","id":1,"symbols":\#(symbols),"channels":[\#(channels)],"start":\#(start)}"#
     Array(text.utf8).withUnsafeBytes {
       stream.request(
-        $0, source: market, StreamState(sequence: market.sequence, session: "S1", history: history))
+        $0, source: market,
+        StreamState(sequence: market.sequence, session: "S1", history: history, beginning: beginning))
+    }
+  }
+
+  /// A cursor of an earlier life of the rings is taken up to the place where the stream was taken up again, and not beyond: what
+  /// it has seen there may have been lost since, and that is told in front of it.
+  func testACursorOfAnEarlierLife() {
+    let market = FakeMarket(seed: 5)
+    let history = FakeHistory()
+    for instrument in UInt32(1)...30 { history.append(market.define(instrument)) }
+    history.drop(through: 8)
+    for (epoch, sequence, isTaken) in [
+      (40, 9, true), (40, 10, true), (40, 11, false), (40, 30, false), (41, 10, true), (41, 11, true),
+    ] {
+      let stream = SubscriberStream(limits: limits, epoch: 43)
+      var reader = StreamReader()
+      request(
+        stream, market, history, #"{"epoch":\#(epoch),"seq":\#(sequence)}"#, beginning: (41, 11))
+      reader.read(stream)
+      let answer = reader.texts.last ?? ""
+      XCTAssertEqual(stream.subscriptionCount, isTaken ? 1 : 0, answer)
+      guard !isTaken else { continue }
+      for part in [
+        #""code":"outdated_cursor""#, #""field":"start.epoch""#, #""oldest":{"epoch":"43","seq":10}"#,
+      ] {
+        XCTAssertTrue(answer.contains(part), "\(part) in \(answer)")
+      }
     }
   }
 
