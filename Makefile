@@ -15,6 +15,7 @@ TARGET =
 .PHONY: check check-loops check-models models unit-test pipeline-test
 .PHONY: fuzz fuzz-short simulate simulate-one seeded-defects test-interleavings explore-interleavings
 .PHONY: torture torture-short sanitize drills drills-short drills-merge fuzz-ci
+.PHONY: drill-failpoints drill-failpoints-short
 .PHONY: drill-pauses bench bench-ring bench-book bench-merge
 .PHONY: book-oracle book-oracle-short
 .PHONY: test-python-client python-wheel man test-view
@@ -29,6 +30,7 @@ help:
 	@echo "make torture  kill writers and readers of tiny rings a thousand times each, read 10^9 records"
 	@echo "make drills-merge  cut lines, holes, bad services: ROUNDS=1 TIMES= (TIMES=--no-times on a busy machine)"
 	@echo "make drills  kill every process of a set 200 times under load, and 30 minutes of chaos"
+	@echo "make drill-failpoints  kill every program at every numbered step that it comes to, 20 times (DEATHS=n)"
 	@echo "make sanitize  the ring's tests under ThreadSanitizer and AddressSanitizer"
 	@echo "make bench  throughput of the whole set on this machine"
 	@echo "make bench-ring  the ring beside a C ring and a C++ queue"
@@ -200,6 +202,16 @@ drills-short: build
 	$(BIN)/bulkhead drill run $(DRILLS) --kills 6 --messages 800000 --no-times
 	$(BIN)/bulkhead drill run D-34K D-07 --kills 2 --messages 600000 --no-times
 	$(BIN)/bulkhead drill run D-45 --seconds 10 --messages 600000 --no-times
+
+# Every program dies at every numbered step that it comes to (D-12, docs/DRILLS.md), in a build of its own: the product has
+# no such steps. DEATHS of each; the short form takes one.
+DEATHS ?= 20
+drill-failpoints:
+	BULKHEAD_WITH_FAILPOINTS=1 $(RELEASE) --scratch-path .build/failpoints
+	.build/failpoints/release/bulkhead drill run D-12 --kills $(DEATHS) --seed $(SEED)
+
+drill-failpoints-short: DEATHS = 1
+drill-failpoints-short: drill-failpoints
 
 KILLS ?= 200
 drills: build

@@ -4,10 +4,12 @@ import PackageDescription
 // Targets are listed in the order in which the data flows. The imports that each may use are
 // checked by scripts/check-imports (table: scripts/allowed-imports.txt).
 
-let strict: [SwiftSetting] = [
-  .swiftLanguageMode(.v6),
-  .treatAllWarnings(as: .error),
-]
+/// `make drill-failpoints` builds with places at which a process can be made to die; the product has none.
+let hasFailpoints = Context.environment["BULKHEAD_WITH_FAILPOINTS"] != nil
+
+let strict: [SwiftSetting] =
+  [.swiftLanguageMode(.v6), .treatAllWarnings(as: .error)]
+  + (hasFailpoints ? [.define("BULKHEAD_FAILPOINTS")] : [])
 
 func library(_ name: String, _ dependencies: [Target.Dependency] = []) -> Target {
   .target(name: name, dependencies: dependencies, swiftSettings: strict)
@@ -44,6 +46,8 @@ let package = Package(
     // What Swift cannot import, and the C libraries from the distribution.
     .target(name: "CLinux"),
     .target(name: "CProcessor"),
+    .target(name: "CFailpoints", cSettings: hasFailpoints ? [.define("BULKHEAD_FAILPOINTS")] : []),
+    library("Failpoints", ["CFailpoints"]),
     .target(name: "CTapeHash"),
     .target(name: "CTomlParser", cxxSettings: [.unsafeFlags(["-std=c++17"])]),
     .systemLibrary(name: "CXXHash", pkgConfig: "libxxhash", providers: [.apt(["libxxhash-dev"])]),
@@ -55,7 +59,7 @@ let package = Package(
     .systemLibrary(name: "CJansson", pkgConfig: "jansson", providers: [.apt(["libjansson-dev"])]),
 
     // The ring that joins the stages, and what travels on it.
-    library("ShmRing", ["CLinux", "CNuma", "CProcessor"]),
+    library("ShmRing", ["CLinux", "CNuma", "CProcessor", "Failpoints"]),
     library("StageRecords"),
     library("StreamDigest", ["CXXHash", "StageRecords"]),
     library("LatencyHistogram"),
@@ -80,6 +84,7 @@ let package = Package(
     library("Tape", ["CLinux", "CTapeHash", "StageRecords"]),
     // The tape in other programs' formats.
     library("TapeExport", ["FeedWire"]),
+    library("Tape", ["CLinux", "CTapeHash", "Failpoints", "StageRecords"]),
     library("TapeShadow", ["BookBuilder", "FeedWire", "OrderBook", "StageRecords", "Tape"]),
 
     // What a process may ask the kernel for: rules in, the kernel's instructions out.
@@ -90,6 +95,7 @@ let package = Package(
     library(
       "StageRuntime",
       ["CLinux", "ShmRing", "StageRecords", "SystemCallFilter", "Topology", "LatencyHistogram"]),
+      "StageRuntime", ["CLinux", "Failpoints", "ShmRing", "StageRecords", "Topology", "LatencyHistogram"]),
 
     // A set seen from outside, read-only: what the tools and viewd show.
     library(
@@ -109,7 +115,7 @@ let package = Package(
     library(
       "MergeLoop",
       [
-        "CLinux", "ShmRing", "StageRecords", "FeedWire", "SoupBinTCP", "Glimpse", "LineArbiter",
+        "CLinux", "Failpoints", "ShmRing", "StageRecords", "FeedWire", "SoupBinTCP", "Glimpse", "LineArbiter",
         "StageRuntime", "SoupTCP", "Tape", "Topology",
       ]),
 
@@ -125,14 +131,16 @@ let package = Package(
     library(
       "BookLoop",
       [
-        "BookBuilder", "CLinux", "FeedWire", "OrderBook", "ShmRing", "StageRecords", "StageRuntime",
+        "BookBuilder", "CLinux", "Failpoints", "FeedWire", "OrderBook", "ShmRing", "StageRecords",
+        "StageRuntime",
         "Supervision", "Tape", "TapeShadow", "Topology",
       ]),
     // The publish stage's loop and its server; a library, so that its benchmark drives what the process runs.
     library(
       "PublishLoop",
       [
-        "BookBuilder", "CLinux", "CWebSockets", "OrderBook", "PublishWire", "ShmRing", "StageRecords",
+        "BookBuilder", "CLinux", "Failpoints", "CWebSockets", "OrderBook", "PublishWire",
+        "ShmRing", "StageRecords",
         "StageRuntime", "Tape", "TapeShadow", "Topology",
       ]),
 
@@ -150,12 +158,15 @@ let package = Package(
       [
         "CLinux", "CServiceManager", "FIXSession", "HostChecks", "ServiceUnits", "ShmRing", "StageRecords",
         "Supervision", "StageRuntime", "Topology",
+        "CLinux", "Failpoints", "CServiceManager", "FIXSession", "ServiceUnits", "ShmRing", "StageRecords",
+        "Supervision",
+        "StageRuntime", "Topology",
       ]),
     stage("venue", ["CLinux", "FeedWire", "SoupBinTCP", "Glimpse", "FeedSim", "StageRuntime"]),
     stage(
       "bulkhead",
       [
-        "CLinux", "CWebSockets", "ShmRing", "StageRecords", "FeedWire", "FeedSim", "OrderBook",
+        "CFailpoints", "CLinux", "CWebSockets", "ShmRing", "StageRecords", "FeedWire", "FeedSim", "OrderBook",
         "BookBuilder", "StreamDigest", "PublishWire", "SetInspection", "StageRuntime", "Supervision",
         "Drills", "CJansson", "LatencyHistogram", "ServiceUnits", "Tape", "Topology",
         "Drills",
@@ -250,7 +261,10 @@ let package = Package(
 
 // `make sanitize` builds the ring and its tests alone.
 if Context.environment["BULKHEAD_RING_ONLY"] != nil {
-  let ring = ["CLinux", "CNuma", "CProcessor", "ShmRing", "ShmRingTests", "ringtorture", "RingTortureTests"]
+  let ring = [
+    "CFailpoints", "Failpoints", "CLinux", "CNuma", "CProcessor", "ShmRing", "ShmRingTests", "ringtorture",
+    "RingTortureTests",
+  ]
   package.targets.removeAll { !ring.contains($0.name) }
   package.products.removeAll { $0.name != "ShmRing" }
 }

@@ -1,5 +1,6 @@
 import BookBuilder
 import CLinux
+import Failpoints
 import OrderBook
 import StageRecords
 import StageRuntime
@@ -92,6 +93,7 @@ extension BookStage {
       count += 1
       if count % Self.recordsPerBeat == 0 {
         control.flight.doing(.readingTape, nextExpected)
+        failpoint(82)  // in the midst of the tape
         control.setAppliedSequence(nextExpected &- 1)
         control.beat()
       }

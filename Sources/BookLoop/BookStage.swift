@@ -1,5 +1,6 @@
 import BookBuilder
 import CLinux
+import Failpoints
 import Glibc
 import OrderBook
 import ShmRing
@@ -109,6 +110,7 @@ public struct BookStage: ~Copyable {
     storage = StoredState.Source(process, capacity: capacity)
     if let stored = storage?.find(publishedThrough: publishedThrough, passingOver: poison.sequences) {
       control.flight.note(.restored, stored.nextSequence)
+      failpoint(81)  // restored from a snapshot
       nextExpected = stored.nextSequence
       knownBefore = stored.nextSequence
       tape = stored.files
@@ -224,6 +226,7 @@ public struct BookStage: ~Copyable {
   }
 
   private mutating func finishTurn(_ count: Int) {
+    if !hasCaughtUp { failpoint(83) }  // a turn of a rebuild
     output.publish()
     input.reportPosition()
     patrolRings()
@@ -445,6 +448,7 @@ public struct BookStage: ~Copyable {
   private mutating func finishCatchingUp() {
     hasCaughtUp = true
     control.flight.note(.caughtUp, nextExpected, stateLost)
+    failpoint(84)  // caught up, not READY
     if stateLost > 0 {
       output.putRestartNotice(channel: builder.channel, lostThrough: stateLost)
       output.publish()
@@ -453,12 +457,14 @@ public struct BookStage: ~Copyable {
     control.setTotal(BookCounter.messagesReplayed, replayed, since: base)
     control.set(BookCounter.stateLostMessages, stateLost)
     control.setState(.ready)
+    failpoint(85)  // READY, the first new event is not out
   }
 
   /// The session is over: the digest of the final books goes to the control page.
   private mutating func endSession() {
     output.publish()
     control.flight.note(.sessionEnded, nextExpected)
+    failpoint(86)  // the session's last event is out, its digest is not
     nextReport = 0
     housekeep()
     control.set(BookCounter.bookDigest, builder.books.contentDigest())

@@ -13,6 +13,8 @@ public struct Drill: Sendable {
     case chaos
     /// Writers and readers of tiny rings, killed at full rate by a program of their own.
     case tornRecords
+    /// Every program kills itself at every numbered place that it comes to: in a test build only.
+    case failpoints
 
     var isOfPauses: Bool {
       if case .pauses = self { return true }
@@ -88,6 +90,9 @@ public struct Drill: Sendable {
       failureModes: ["FM-020", "FM-602"],
       method: .pauses(stages: ["merged"], milliseconds: [1_500], times: 20), limits: [], impairment: nil),
     Drill(
+      id: "D-12", title: "Kill at every step", failureModes: ["FM-020", "FM-023", "FM-602", "FM-609"],
+      method: .failpoints, limits: [], impairment: nil),
+    Drill(
       id: "D-13", title: "Torn-record storm on tiny rings", failureModes: ["FM-023", "FM-024", "FM-602"],
       method: .tornRecords, limits: [], impairment: nil),
     Drill(
@@ -108,7 +113,7 @@ public struct Drill: Sendable {
     switch method {
     case .baseline, .tornRecords: []
     case .kill(let victims): victims
-    case .chaos, .wholeSet, .pauses: nil
+    case .chaos, .wholeSet, .pauses, .failpoints: nil
     }
   }
 
@@ -117,14 +122,14 @@ public struct Drill: Sendable {
     switch method {
     case .wholeSet: true
     case .kill(let victims): victims.contains("taped")
-    case .baseline, .chaos, .tornRecords, .pauses: false
+    case .baseline, .chaos, .tornRecords, .pauses, .failpoints: false
     }
   }
 
   /// Kills that a round of one day leaves room for.
   public var killsPerRound: Int {
     switch method {
-    case .baseline, .tornRecords, .pauses: 0
+    case .baseline, .tornRecords, .pauses, .failpoints: 0
     // Whoever runs the set replaces a dead supervisor.
     case .kill(let victims): victims.contains("watchdogd") ? 10 : 20
     case .wholeSet: 1

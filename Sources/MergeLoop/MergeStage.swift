@@ -1,4 +1,5 @@
 import CLinux
+import Failpoints
 import FeedWire
 import Glibc
 import LineArbiter
@@ -98,7 +99,9 @@ public struct MergeStage: ~Copyable {
     if let problem = configuration.problem() {
       fail("\(process.component): arbitration settings: \(problem)", code: ExitCode.configuration)
     }
+    failpoint(71)  // attached everywhere, before the own ring's end is looked for
     let resumed = output.resume()
+    failpoint(72)  // it is found
     arbiter = LineArbiter(configuration: configuration, firstSequence: resumed.next)
     resumedAt = resumed.next
     isHalted = configuration.unrecoverable == .halt && output.endsWithGap
@@ -224,6 +227,7 @@ public struct MergeStage: ~Copyable {
 
   /// A line's retention is read once its ring is read up to where it stood at the start.
   private mutating func leaveRetention() {
+    failpoint(73)  // a turn in the receivers' retention
     if isReadingA, lineA.nextPosition >= retainedA {
       isReadingA = false
       arbiter.setReadingRetention(.lineA, false)
@@ -529,6 +533,7 @@ public struct MergeStage: ~Copyable {
   private mutating func publishEndIfComplete() {
     guard arbiter.isComplete, !isHalted, !output.hasEnded else { return }
     control.flight.note(.sessionEnded, arbiter.nextSequence)
+    failpoint(75)  // about to end the session
     output.publishEndOfSession(next: arbiter.nextSequence)
   }
 

@@ -1,3 +1,4 @@
+import Failpoints
 import LineArbiter
 import ShmRing
 import StageRecords
@@ -158,6 +159,7 @@ struct MergedOutput: ~Copyable {
       producer.setInputPosition(0, words.load(as: UInt64.self))
       producer.setInputPosition(1, words.load(fromByteOffset: 8, as: UInt64.self))
     }
+    failpoint(74)  // the session stands beside the ring and not on it
     session = identifier
     hasEnded = false
     next = first

@@ -1,4 +1,5 @@
 import CLinux
+import Failpoints
 import Glibc
 import OrderBook
 import PublishWire
@@ -154,11 +155,14 @@ public final class PublishStage {
   private func run(_ strategy: some RingWait) {
     var wait = strategy
     control.setState(.catchingUp)
+    failpoint(91)  // attached, nothing read
     lookForOrigin()
-    while turn() > 0 {}
+    while turn() > 0 { failpoint(92) }  // a turn of catching up
     source.isCaughtUp = isReplicaWhole
+    failpoint(93)  // caught up, not READY
     control.setState(.ready)
     Sandbox.enter("pubd")
+    failpoint(94)  // READY, nobody served
     while true {
       let events = turn()
       control.flight.doing(.servingClients)

@@ -1,3 +1,4 @@
+public import Failpoints
 import Glibc
 import Synchronization
 
@@ -68,6 +69,7 @@ public struct TableWriter: ~Copyable {
     version.storeRelaxed(writing)
     atomicMemoryFence(ordering: .releasing)
     SharedPayload.copyIn(to: entry + 8, from: value, byteCount: ConflatedTable.valueBytes)
+    failpoint(41)  // the value is there, its version is odd
     version.storeReleasing(writing &+ 1)
     return true
   }

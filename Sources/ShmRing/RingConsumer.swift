@@ -1,4 +1,5 @@
 import CLinux
+public import Failpoints
 import Glibc
 import Synchronization
 
@@ -240,7 +241,9 @@ public struct RingConsumer: ~Copyable {
   #endif
   @inlinable @inline(__always)
   public func reportPosition() {
+    failpoint(21)  // read, and the cursor does not say so
     cursor.position.storeReleasing(state.position)
+    failpoint(22)  // the cursor says so, the high water does not
     // To the end of the producer's segment: a word that is at hand, where the published one would have to be fetched.
     let behind = min(cells.claimedWord.loadRelaxed() &- state.position, cells.cellMask &+ 1)
     if behind > cursor.highWater.loadRelaxed() { cursor.highWater.storeRelaxed(behind) }

@@ -1,4 +1,5 @@
 import CLinux
+import Failpoints
 import Glibc
 import Synchronization
 
@@ -102,6 +103,7 @@ extension RingProducer {
     // The epoch first, so that whoever retires the file behind this raises it beyond this one.
     let raised = header.epoch.loadRelaxed() &+ 1
     header.epoch.storeReleasing(raised)
+    failpoint(31)  // the epoch is raised, the producer is the old one
     let published = header.published.loadAcquiring()
     let frontier = Self.findFrontier(from: published, cells: cells)
     let claimed = max(cells.segmentEnd(frontier), header.claimed.loadRelaxed())
@@ -143,7 +145,9 @@ extension RingProducer {
     header.producerStartTime.storeRelaxed(bulkhead_process_start_time(getpid()))
     header.claimed.storeReleasing(claimed)
     atomicMemoryFence(ordering: .releasing)
+    failpoint(32)  // the producer is new, the frontier is not clear
     cells.stamp(frontier).storeReleasing(0)
+    failpoint(33)  // the frontier is clear, the position may be behind it
     // Not the same value again: a take-over may have changed the word meanwhile, for those who are about to sleep on it.
     if frontier != published { header.published.storeReleasing(frontier) }
     self.file = file

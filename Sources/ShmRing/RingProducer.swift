@@ -1,4 +1,5 @@
 import CLinux
+public import Failpoints
 import Glibc
 import Synchronization
 
@@ -162,10 +163,14 @@ public struct RingProducer: ~Copyable {
   @inlinable @inline(__always)
   public mutating func publish() {
     guard state.batchStart != state.position else { return }
+    failpoint(11)  // payloads are there, no stamp
     if state.position <= state.lookUntil { clearFrontier() }
+    failpoint(12)  // the frontier is clear, no stamp
     cells.stamp(state.batchStart).storeReleasing(state.batchStamp)
+    failpoint(13)  // visible, and the position does not say so
     state.batchStart = state.position
     header.published.storeReleasing(state.position)
+    failpoint(14)  // published, and nobody is woken
     // Counts of this producer's own, so that no publication waits for the load of the one before.
     state.batches &+= 1
     header.records.storeRelaxed(state.records)
@@ -376,12 +381,14 @@ struct WriteState {
       let slowest = gate.pointee.slowest(published: batchStart, oldest: cells.oldest(claimed: claimed))
       if cells.oldest(claimed: next) > slowest { return .refused }
     }
+    failpoint(15)  // about to claim
     claimed = next
     // With release order, because a lapped reader goes where the claim sends it: into the midst of a batch whose
     // first stamp it never acquires (sync point with `RingCells.oldestRetained`).
     cells.claimedWord.storeReleasing(next)
     // Whoever sees a byte that is stored after this fence also sees the claim (sync point with `isRetained`).
     atomicMemoryFence(ordering: .releasing)
+    failpoint(16)  // claimed, nothing overwritten
     return .ready
   }
 

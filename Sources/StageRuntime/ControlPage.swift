@@ -1,4 +1,5 @@
 import CLinux
+import Failpoints
 import Glibc
 public import LatencyHistogram
 public import ShmRing
@@ -148,7 +149,9 @@ public struct ControlPage: ~Copyable {
     word(0xF0).storeRelaxed(0)
     word(Self.inputAtHandOffset).storeRelaxed(0)
     flight.begin(epoch: epoch &+ 1)
+    failpoint(34)  // the page is this process's, its epoch the predecessor's
     word(0x20).storeReleasing(epoch &+ 1)
+    failpoint(35)  // the epoch is raised, no beat
     beat()
     flight.note(.began, UInt64(getpid()), epoch)
     if flight.isRecording { FlightRecorder.ofThisProcess = flight }

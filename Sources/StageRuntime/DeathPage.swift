@@ -1,4 +1,5 @@
 import CLinux
+import Failpoints
 public import ShmRing
 
 /// Where a process stood on a ring when it died.
@@ -132,6 +133,7 @@ public struct DeathPage: ~Copyable {
     let slot = slot(number)
     func put(_ offset: Int, _ value: UInt64) { SharedWord(slot + offset).storeRelaxed(value) }
     SharedWord(slot).storeReleasing(0)
+    failpoint(106)  // a death is half written
     put(0x08, record.epoch)
     put(0x10, UInt64(UInt32(bitPattern: record.pid)))
     put(0x18, record.instant)

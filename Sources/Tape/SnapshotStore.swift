@@ -1,3 +1,5 @@
+import Failpoints
+
 /// A snapshot in a tape's directory.
 public struct SnapshotName: Equatable, Sendable {
   public let run: UInt64
@@ -62,14 +64,18 @@ public struct SnapshotStore<Files: TapeFiles>: Sendable {
     _ name: SnapshotName, _ bytes: UnsafeRawBufferPointer, keep: Int,
     check: (UnsafeRawBufferPointer) -> String?
   ) throws(SnapshotFailure) {
+    failpoint(61)  // about to write a snapshot
     do throws(TapeFileError) { try put(bytes) } catch { throw .file(error) }
+    failpoint(62)  // written, not verified
     let found = try readBack(Self.temporaryName)
     if let problem = found.withUnsafeBytes({ check($0) }) {
       try? files.remove(Self.temporaryName)
       throw .readBack(problem)
     }
+    failpoint(63)  // verified, without a name
     do throws(TapeFileError) {
       try files.rename(Self.temporaryName, to: name.fileName)
+      failpoint(64)  // it has its name, the directory is not synchronised
       try files.synchronizeDirectory()
     } catch {
       throw .file(error)

@@ -1,3 +1,4 @@
+import Failpoints
 import Glibc
 
 /// How long segments are kept.
@@ -61,14 +62,17 @@ public struct TapeAppender<Files: TapeFiles>: ~Copyable {
     }
     if file < 0 || ordinal != chunk.ordinal { try reopen(chunk.ordinal) }
     while chunk.done < chunk.count {
+      failpoint(51)  // about to write records
       let rest = UnsafeRawBufferPointer(rebasing: chunk.bytes.dropFirst(chunk.done))
       let count = try files.write(file, name, rest, at: chunk.offset &+ UInt64(chunk.done))
       chunk.done += count
       unsynchronizedBytes &+= UInt64(count)
     }
+    failpoint(52)  // written, and nobody knows
     written = chunk.tail
     if chunk.endsSegment {
       try synchronize()
+      failpoint(56)  // a segment is whole and not closed
       // What was reserved and not used goes back.
       try? files.truncate(file, name, to: written?.offset ?? segmentBytes)
       files.protect(file)
@@ -87,6 +91,7 @@ public struct TapeAppender<Files: TapeFiles>: ~Copyable {
       isRemoved = true
       throw TapeFileError(operation: "find", name: "\(files.directory)/\(name)", code: ENOENT)
     }
+    failpoint(53)  // about to synchronise
     do {
       try files.synchronize(file, name)
     } catch {
@@ -94,6 +99,7 @@ public struct TapeAppender<Files: TapeFiles>: ~Copyable {
       isGroundLost = true
       throw error
     }
+    failpoint(54)  // durable, and nobody knows
     durable = written
     unsynchronizedBytes = 0
   }
@@ -139,7 +145,9 @@ public struct TapeAppender<Files: TapeFiles>: ~Copyable {
           at: UInt64(done))
       }
       try files.synchronize(new, temporary)
+      failpoint(57)  // a segment is made and has no name
       try files.rename(temporary, to: final)
+      failpoint(58)  // it has its name, the directory is not synchronised
     } catch {
       try? files.remove(temporary)
       throw error
@@ -172,6 +180,7 @@ public struct TapeAppender<Files: TapeFiles>: ~Copyable {
       do throws(TapeFileError) { try files.remove(TapeLayout.fileName(ordinal: oldest.ordinal)) } catch {
         guard error.code == ENOENT else { return }
       }
+      failpoint(59)  // retention has removed a segment
       closed.removeFirst()
       removed &+= 1
     }

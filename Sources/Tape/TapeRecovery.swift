@@ -1,3 +1,5 @@
+import Failpoints
+
 /// What a recorder finds when it comes back to its tape.
 public struct TapeOpening: Sendable {
   /// Where the tape ends; nil when there is none. All of it is on the disk.
@@ -88,8 +90,10 @@ public enum TapeRecovery {
         opening.findings.append("\(damage); cut there, the rest is kept as \(name).damaged")
         try keep(files, file, name, from: tail.offset, to: bytes)
       }
+      failpoint(66)  // the tape's end is found, the rest not cut off
       try files.truncate(file, name, to: tail.offset)
     }
+    failpoint(67)  // cut off, not synchronised
     // What is there may be in the memory of this machine only.
     try files.synchronize(file, name)
     return tail

@@ -1,4 +1,5 @@
 import CLinux
+import Failpoints
 import Glibc
 import ShmRing
 import StageRuntime
@@ -130,6 +131,7 @@ final class SupervisedComponent {
     case .failed: break
     case .requested: isStarting = true
     case .running(let result):
+      failpoint(103)  // a process runs and nobody knows
       let descriptor = bulkhead_pidfd_open(result)
       guard descriptor >= 0 else {
         // Without a pidfd its death would go unseen: rather not run it.

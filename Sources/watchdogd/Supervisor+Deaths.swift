@@ -1,4 +1,5 @@
 import CLinux
+import Failpoints
 import Glibc
 import StageRecords
 import StageRuntime
@@ -36,6 +37,7 @@ extension Supervisor {
       record.value = record.instant &- fencedAt
       journal.note(record)
     }
+    failpoint(104)  // a death is written down on its page, not on the ring
     journal.noteDeath(of: component.name, cause, pid: pid, epoch: epoch, atHand: atHand)
     if isDeathAsAsked(component, index, cause) { return }
     if launcher.isShared, cause == .requested {
@@ -50,6 +52,7 @@ extension Supervisor {
     if let causes = component.poison.died(cause, sequence: atHand) {
       quarantine(atHand, of: component, causes)
     }
+    failpoint(105)  // a death is told, no successor started
     respond(to: cause, of: component)
   }
 

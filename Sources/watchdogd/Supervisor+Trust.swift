@@ -1,4 +1,5 @@
 import CLinux
+import Failpoints
 import StageRecords
 import StageRuntime
 import Supervision
@@ -22,6 +23,7 @@ extension Supervisor {
   /// A stage reached the alarm or died: `now` is when that was decided. Before anything else is read or written about it.
   func distrust(_ index: Int, now: UInt64) {
     fire(index, .alarm, now)
+    failpoint(107)  // readers are told, nothing is written down
     control.flight.note(.distrusted, UInt64(index))
     if actions.marksStale(index) { _ = holds.fail(index) }
   }
@@ -89,6 +91,7 @@ extension Supervisor {
     guard holds.look(index, isWell: isWell, position: position, frontier: watch.inputFrontier),
       actions.state == .stale
     else { return }
+    failpoint(108)  // about to lift the mark
     actions.lift(now)
     control.flight.note(.trusted, UInt64(index))
     journal.note(.trusted, component.name, pid: component.pid, epoch: component.epoch)

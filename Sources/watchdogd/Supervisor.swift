@@ -1,4 +1,5 @@
 import CLinux
+import Failpoints
 import Glibc
 import HostChecks
 import ServiceUnits
@@ -103,8 +104,10 @@ final class Supervisor {
   }
 
   private func adopt() {
+    failpoint(101)  // in charge, nothing taken over
     for (index, component) in components.enumerated() {
       component.adopt()
+      failpoint(102)  // one process taken over
       actions.rejoin(stage: index, socket: component.sockets.first ?? -1)
       if component.pid > 0 {
         journal.note(.adopted, component.name, pid: component.pid, epoch: component.epoch)

@@ -48,6 +48,10 @@ private func runDrills(_ ids: [String], _ options: DrillOptions) -> Int32 {
       passed = runTornRecords(drill, options) && passed
       continue
     }
+    if case .failpoints = drill.method {
+      passed = runFailpoints(drill, options) && passed
+      continue
+    }
     let runner = DrillRunner(drill: drill, options: options)
     let startedAt = bulkhead_monotonic_nanoseconds()
     let rounds = runner.run()
@@ -74,6 +78,27 @@ private func runDrills(_ ids: [String], _ options: DrillOptions) -> Int32 {
     return ExitCode.unavailable
   }
   return passed && !bulkhead_stop_requested() ? ExitCode.success : ExitCode.failure
+}
+
+/// Every program at every place that it comes to, in a test build.
+private func runFailpoints(_ drill: Drill, _ options: DrillOptions) -> Bool {
+  #if BULKHEAD_FAILPOINTS
+    let runner = FailpointDrill(drill, options)
+    let startedAt = bulkhead_monotonic_nanoseconds()
+    let rounds = runner.run()
+    let report = DrillReport(
+      drill: drill, options: options, rounds: rounds,
+      judgement: DrillJudgement(drill, rounds, killsWanted: runner.deathsWanted, judgesTimes: false),
+      startedAt: startedAt, endedAt: bulkhead_monotonic_nanoseconds())
+    for line in runner.coverage + report.lines { print(line) }
+    fflush(nil)
+    return report.judgement.passed
+  #else
+    narrate(
+      "bulkhead drill: \(drill.id) takes programs that can be made to die at every step: a test build of the package"
+    )
+    return false
+  #endif
 }
 
 /// The storm has a program of its own, which judges itself.

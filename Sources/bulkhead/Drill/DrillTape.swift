@@ -7,10 +7,18 @@ final class DrillTape {
   /// On a disk: what is left when the memory is gone.
   let path: String
   var overrides: [String] {
-    ["tape.enabled=true", "tape.directory=\(path)", "tape.snapshot_interval=1s"]
+    ["tape.enabled=true", "tape.directory=\(path)"]
+      + (isBusy
+        ? ["tape.segment=2MiB", "tape.retention_segments=8", "tape.snapshot_interval=300ms"]
+        : ["tape.snapshot_interval=1s"])
   }
+  /// So small that every step of it is taken again and again; it does not keep the whole day.
+  private let isBusy: Bool
 
-  init(round: Int) { path = "/var/tmp/bulkhead-drill-\(getpid())-\(round)" }
+  init(round: Int, isBusy: Bool = false) {
+    path = "/var/tmp/bulkhead-drill-\(getpid())-\(round)"
+    self.isBusy = isBusy
+  }
 
   deinit {
     if let handle = opendir(path) {

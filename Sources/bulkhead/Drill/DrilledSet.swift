@@ -44,8 +44,10 @@ final class DrilledSet {
     place: DrillPlace, round: Int, options: DrillOptions, drill: Drill, tape: DrillTape? = nil,
     linesFrom: UInt64 = 1
   ) throws(DrillFailure) {
+    let tape = tape ?? (drill.method == .failpoints ? DrillTape(round: round, isBusy: true) : nil)
     self.tape = tape
-    stages = ["rxd@a", "rxd@b", "merged", "bookd", "pubd"] + (tape == nil ? [] : ["taped"])
+    let hasTape = tape != nil || options.overrides.contains("tape.enabled=true")
+    stages = ["rxd@a", "rxd@b", "merged", "bookd", "pubd"] + (hasTape ? ["taped"] : [])
     outputPath = "\(SetDirectory.defaultRunDirectory)-\(place.instance).out"
     var arguments = [
       "run", "--generate", String(options.messages), "--seed",
