@@ -154,8 +154,14 @@ public struct SystemTapeFiles: TapeFiles {
   public func write(
     _ file: Int32, _ name: String, _ bytes: UnsafeRawBufferPointer, at offset: UInt64
   ) throws(TapeFileError) -> Int {
+    #if BULKHEAD_FAILPOINTS
+      // In pieces, as a disk may take them: so that a process can die between two halves of a record.
+      let wanted = max(1, bytes.count / 2)
+    #else
+      let wanted = bytes.count
+    #endif
     while true {
-      let count = pwrite(file, bytes.baseAddress, bytes.count, off_t(clamping: offset))
+      let count = pwrite(file, bytes.baseAddress, wanted, off_t(clamping: offset))
       if count < 0, errno == EINTR { continue }
       // Nothing written without an error is a full disk that does not say so.
       guard count > 0 else {

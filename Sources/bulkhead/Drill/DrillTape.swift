@@ -9,7 +9,7 @@ final class DrillTape {
   var overrides: [String] {
     ["tape.enabled=true", "tape.directory=\(path)"]
       + (isBusy
-        ? ["tape.segment=2MiB", "tape.retention_segments=8", "tape.snapshot_interval=300ms"]
+        ? ["tape.segment=2MiB", "tape.retention_segments=24", "tape.snapshot_interval=300ms"]
         : ["tape.snapshot_interval=1s"])
   }
   /// So small that every step of it is taken again and again; it does not keep the whole day.

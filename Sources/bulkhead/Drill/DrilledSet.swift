@@ -39,10 +39,13 @@ final class DrilledSet {
   private static let outputs = ["rxd@a": "rx_a", "rxd@b": "rx_b", "merged": "merged", "bookd": "book"]
 
   /// Starts it and waits until every stage is READY.
-  /// - Parameter linesFrom: the first message that the lines carry, when the day is not sent from its beginning.
+  /// - Parameters:
+  ///   - linesFrom: the first message that the lines carry, when the day is not sent from its beginning.
+  ///   - settings: overrides of this round alone.
+  ///   - arguments: of `bulkhead run`, for this round alone.
   init(
     place: DrillPlace, round: Int, options: DrillOptions, drill: Drill, tape: DrillTape? = nil,
-    linesFrom: UInt64 = 1
+    linesFrom: UInt64 = 1, settings: [String] = [], arguments extra: [String] = []
   ) throws(DrillFailure) {
     let tape = tape ?? (drill.method == .failpoints ? DrillTape(round: round, isBusy: true) : nil)
     self.tape = tape
@@ -56,13 +59,15 @@ final class DrilledSet {
       "300", "--supervisor-restarts", "1000000",
     ]
     // A drill wants to see every recovery: budgets are drilled on their own.
+    arguments += extra
     let budgets = stages.map { "stage.\($0).restart_limit=1000" }
     let ladders =
       drill.stopsByPlan
       ? stages.flatMap { stage in
         PauseMeasurement.tiers.map { "stage.\(stage).ladder.\($0.name)=\($0.nanoseconds / 1_000_000)ms" }
       } : []
-    for setting in place.overrides + budgets + ladders + (tape?.overrides ?? []) + options.overrides {
+    let ownTape = tape?.overrides ?? []
+    for setting in place.overrides + budgets + ladders + ownTape + settings + options.overrides {
       arguments += ["--set", setting]
     }
     if linesFrom > 1 {

@@ -16,7 +16,18 @@
       case after(component: String)
       /// At the session's first message, or behind its last one.
       case begin, end
+      /// When bookd has been killed, late in a day that is longer than the merged ring.
+      case beyondTheRing
+      /// When bookd has been killed, and there is a snapshot.
+      case afterASnapshot
+      /// When the recorder has died with half of a record on the tape.
+      case halfARecord
+      /// It does now and then while the stream flows: the first time is taken.
+      case seldom
     }
+
+    /// Where the recorder is about to write the next piece of its records.
+    static let betweenPieces: Int32 = 51
 
     /// Every place in every program that comes there, in the order of the numbers.
     static let all: [FailpointCase] = places.flatMap { place in
@@ -61,25 +72,25 @@
       (42, "flight page: a step is written and not counted", readers + [("rxd", .flow)]),
       (51, "tape: about to write records", [("taped", .flow)]),
       (52, "tape: written, nobody knows", [("taped", .flow)]),
-      (53, "tape: about to synchronise", [("taped", .flow)]),
-      (54, "tape: durable, nobody knows", [("taped", .flow)]),
-      (56, "tape: a segment is whole and not closed", [("taped", .flow)]),
-      (57, "tape: a segment is made, without a name", [("taped", .flow)]),
-      (58, "tape: it has its name, the directory is not synchronised", [("taped", .flow)]),
-      (59, "tape: retention has removed a segment", [("taped", .flow)]),
-      (61, "snapshot: about to be written", [("taped", .flow)]),
-      (62, "snapshot: written, not verified", [("taped", .flow)]),
-      (63, "snapshot: verified, without a name", [("taped", .flow)]),
-      (64, "snapshot: it has its name, the directory is not synchronised", [("taped", .flow)]),
-      (66, "tape resumed: the end is found, the rest not cut off", start("taped")),
+      (53, "tape: about to synchronise", [("taped", .seldom)]),
+      (54, "tape: durable, nobody knows", [("taped", .seldom)]),
+      (56, "tape: a segment is whole and not closed", [("taped", .seldom)]),
+      (57, "tape: a segment is made, without a name", [("taped", .seldom)]),
+      (58, "tape: it has its name, the directory is not synchronised", [("taped", .seldom)]),
+      (59, "tape: retention has removed a segment", [("taped", .seldom)]),
+      (61, "snapshot: about to be written", [("taped", .seldom)]),
+      (62, "snapshot: written, not verified", [("taped", .seldom)]),
+      (63, "snapshot: verified, without a name", [("taped", .seldom)]),
+      (64, "snapshot: it has its name, the directory is not synchronised", [("taped", .seldom)]),
+      (66, "tape resumed: the end is found, the rest not cut off", [("taped", .halfARecord)]),
       (67, "tape resumed: cut off, not synchronised", start("taped")),
       (71, "merged resumes: attached, the end not looked for", start("merged")),
       (72, "merged resumes: the own ring's end is found", start("merged")),
       (73, "merged resumes: a turn in the receivers' retention", start("merged")),
       (74, "session: beside the ring, not on it", [("merged", .begin)]),
       (75, "session: about to be ended", [("merged", .end)]),
-      (81, "bookd rebuilds: restored from a snapshot", start("bookd")),
-      (82, "bookd rebuilds: in the midst of the tape", start("bookd")),
+      (81, "bookd rebuilds: restored from a snapshot", [("bookd", .afterASnapshot)]),
+      (82, "bookd rebuilds: in the midst of the tape", [("bookd", .beyondTheRing)]),
       (83, "bookd rebuilds: a turn in the merged ring", start("bookd")),
       (84, "bookd rebuilds: caught up, not READY", start("bookd")),
       (85, "bookd rebuilds: READY, the first new event is not out", start("bookd")),

@@ -60,7 +60,11 @@
 
   /// Kills every program at every place that it comes to, again and again, while a day flows (D-12).
   final class FailpointDrill {
-    private static let fireNanoseconds: UInt64 = 3_000_000_000
+    private static let fireNanoseconds: UInt64 = 10_000_000_000
+    /// Slow enough that a day has room for a dozen deaths.
+    private static let pace = ["--rate", "100000"]
+    /// Cells of the merged ring of a day that is longer than that.
+    private static let fewCells: UInt64 = 131_072
     private static let recoveryNanoseconds: UInt64 = 30_000_000_000
     /// Rounds without a death after which the rest counts as not to be reached.
     private static let vainRounds = 3
@@ -131,13 +135,21 @@
         unsetenv("BULKHEAD_FAILPOINTS")
         for each in Set(cases.map(\.number)) { hits[each, default: 0] += file.hits(each) }
       }
+      // Every other round's day is longer than the merged ring, as long as anything is to be reached there.
+      let late = cases.filter { $0.way == .beyondTheRing && (wanted[$0] ?? 0) > 0 }
+      let isAnythingElse = cases.contains { $0.way != .beyondTheRing && (wanted[$0] ?? 0) > 0 }
+      if let case82 = late.first, number % 2 == 1 || !isAnythingElse {
+        return performBeyondTheRing(case82, file, round)
+      }
       let first = cases.first { $0.way == .begin && (wanted[$0] ?? 0) > 0 }
       if let first { file.arm(first.number, program: first.program, hits: 1) }
       do throws(DrillFailure) {
-        let set = try DrilledSet(round: number, options: options, drill: drill)
+        let set = try DrilledSet(
+          place: DrillPlace(round: number), round: number, options: options, drill: drill,
+          arguments: Self.pace)
         if let first { try conclude(first, file, set, &round, triggered: 0) }
         // Each round in another order, so that what comes after what differs.
-        var order = cases.filter { ($0.way != .begin && $0.way != .end) }
+        var order = cases.filter { ![.begin, .end, .beyondTheRing].contains($0.way) }
         for index in order.indices.reversed() {
           order.swapAt(index, Int(generator.next() % UInt64(index + 1)))
         }
@@ -148,10 +160,18 @@
           let hits = each.way == .flow ? 1 + generator.next() % 20 : 1
           file.arm(each.number, program: each.program, hits: hits)
           var killed: pid_t = 0
-          if case .after(let component) = each.way {
-            killed = set.pid(component)
-            if killed > 0 { kill(killed, SIGKILL) }
+          if each.way == .halfARecord {
+            // Behind the first piece of some chunk.
+            file.arm(FailpointCase.betweenPieces, program: each.program, hits: 2 + generator.next() % 8)
           }
+          switch each.way {
+          case .after(let component): killed = set.pid(component)
+          case .afterASnapshot:
+            while flows(set), set.page("taped")?.page.value(TapeCounter.snapshotSequence) == 0 { usleep(500) }
+            killed = set.pid("bookd")
+          default: break
+          }
+          if killed > 0 { kill(killed, SIGKILL) }
           try conclude(each, file, set, &round, triggered: killed)
         }
         for each in cases where each.way == .end && (wanted[each] ?? 0) > 0 {
@@ -168,6 +188,41 @@
         round.problem = error.words
       }
       return round
+    }
+
+    /// A rebuild that takes snapshot, tape and ring: bookd is killed when snapshots are there and the ring does not reach back
+    /// to the newest.
+    private func performBeyondTheRing(
+      _ each: FailpointCase, _ file: FailpointFile, _ begun: DrillRound
+    ) -> DrillRound {
+      var round = begun
+      do throws(DrillFailure) {
+        let set = try DrilledSet(
+          place: DrillPlace(round: round.number), round: round.number, options: options, drill: drill,
+          settings: [
+            "ring.merged.cells=\(Self.fewCells)", "tape.snapshot_interval=4s", "tape.retention_segments=0",
+          ], arguments: Self.pace)
+        while flows(set), !needsTheTape(set) { usleep(500) }
+        let killed = set.pid("bookd")
+        if flows(set), killed > 0 {
+          file.arm(each.number, program: each.program, hits: 1)
+          kill(killed, SIGKILL)
+          try conclude(each, file, set, &round, triggered: killed)
+        }
+        round.outcome = try set.outcome()
+      } catch {
+        round.problem = error.words
+      }
+      return round
+    }
+
+    /// Whether the newest snapshot lies so far back that the merged ring does not reach to it, and the tape does.
+    private func needsTheTape(_ set: DrilledSet) -> Bool {
+      guard let box = set.page("taped"), box.page.value(TapeCounter.shadowWhole) == 1,
+        box.page.value(TapeCounter.holes) == 0
+      else { return false }
+      let snapshot = box.page.value(TapeCounter.snapshotSequence)
+      return snapshot > 0 && set.messagesApplied > snapshot + Self.fewCells + 20_000
     }
 
     private func flows(_ set: DrilledSet) -> Bool {
