@@ -15,7 +15,7 @@ TARGET =
 .PHONY: check check-loops check-models models unit-test pipeline-test
 .PHONY: fuzz fuzz-short simulate simulate-one seeded-defects test-interleavings explore-interleavings
 .PHONY: torture torture-short sanitize drills drills-short drills-merge fuzz-ci
-.PHONY: drill-failpoints drill-failpoints-short
+.PHONY: drill-failpoints drill-failpoints-short seeded-recovery-defects
 .PHONY: drill-pauses bench bench-ring bench-book bench-merge
 .PHONY: book-oracle book-oracle-short
 .PHONY: test-python-client python-wheel man test-view
@@ -212,6 +212,11 @@ drill-failpoints:
 
 drill-failpoints-short: DEATHS = 1
 drill-failpoints-short: drill-failpoints
+
+# Known defects of the recovery code, one at a time: each must be found by its drill or test (docs/DRILLS.md).
+seeded-recovery-defects:
+	swift build --build-tests
+	scripts/seed-recovery-defects
 
 KILLS ?= 200
 drills: build
