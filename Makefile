@@ -22,6 +22,7 @@ TARGET =
 .PHONY: test-python-client python-wheel test-systemd man
 .PHONY: test-page install-view-tools page
 .PHONY: test-dissector test-exports
+.PHONY: test-clients drills-publish bench-publish
 
 help:
 	@echo "make run    build and run the demonstration: a generated day over two lossy lines"
@@ -53,6 +54,9 @@ help:
 	@echo "make python-wheel  build that wheel into .build/python"
 	@echo "make drill-pauses  stop every stage for a sweep of times, judge when the ladder fires"
 	@echo "make man    manual pages of the commands, into .build/man/man1"
+	@echo "make test-clients  stock clients against real processes: books, TLS, tokens, the local socket"
+	@echo "make drills-publish [DRILL='D-15 D-40']  slow clients, storms, no descriptors, a dead publisher, the tape"
+	@echo "make bench-publish  pubd's server beside a bare broadcast of the same bytes"
 	@echo "make format format the sources"
 
 build:
@@ -231,6 +235,18 @@ ROUNDS ?= 1
 TIMES ?=
 drills-merge: build
 	scripts/drills-merge --rounds $(ROUNDS) $(TIMES)
+
+# Clients of other people's making: the last line is `N passed, M failed`.
+test-clients: build
+	BULKHEAD_BIN=$(CURDIR)/$(BIN) scripts/test-clients
+
+# What clients do to the publisher, with real processes and up to a thousand clients: some four minutes.
+DRILL =
+drills-publish: build
+	scripts/drills-publish --bin $(CURDIR)/$(BIN) $(DRILL)
+
+bench-publish:
+	scripts/bench-publish
 
 bench: build
 	scripts/bench-pipeline

@@ -142,6 +142,8 @@ let package = Package(
         "BookBuilder", "CLinux", "Failpoints", "CWebSockets", "OrderBook", "PublishWire",
         "ShmRing", "StageRecords",
         "StageRuntime", "Tape", "TapeShadow", "Topology",
+        "BookBuilder", "CLinux", "CWebSockets", "FeedWire", "OrderBook", "PublishWire", "ShmRing",
+        "StageRecords", "StageRuntime", "Tape", "TapeShadow", "Topology",
       ]),
 
     // The processes.

@@ -102,6 +102,7 @@ final class PublishLibrary {
     info.ka_interval = 5
     info.ka_probes = 3
     if let certificate {
+      info.options |= UInt64(LWS_SERVER_OPTION_DO_SSL_GLOBAL_INIT)
       info.ssl_cert_filepath = UnsafePointer(certificate.chain)
       info.ssl_private_key_filepath = UnsafePointer(certificate.key)
     }

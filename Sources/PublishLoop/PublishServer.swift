@@ -298,7 +298,7 @@ public final class PublishServer {
   }
 
   /// Announces the end, waits up to `milliseconds` for the queues to drain, closes every session.
-  public func shutdown(milliseconds: Int = 500) {
+  public func shutdown(milliseconds: Int = 2000) {
     guard context != nil else { return }
     let deadline = bulkhead_monotonic_nanoseconds() &+ UInt64(max(milliseconds, 0)) &* 1_000_000
     for client in clients where client.closing == nil { client.stream.send(.shutdown) }

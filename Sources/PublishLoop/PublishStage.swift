@@ -105,6 +105,7 @@ public final class PublishStage {
       fail("\(process.component): \(Self.describe(error, configuration))", code: Self.exitCode(error))
     }
     server.history = history
+    history.tape = Self.tape(process)
     if server.clientsMax < configuration.maximumClients {
       narrate(
         "\(process.component): RLIMIT_NOFILE leaves descriptors for \(server.clientsMax) of "
@@ -117,6 +118,22 @@ public final class PublishStage {
     if !isReplicaWhole {
       narrate("\(process.component): the book ring no longer holds the first event; snapshots are refused")
     }
+  }
+
+  /// The recorder's tape, where books made from it are those that bookd makes.
+  private static func tape(_ process: borrowing StageProcess) -> TapeHistory? {
+    let topology = process.topology
+    guard let directory = topology.tapeDirectory, let recorder = topology.tapeStage,
+      topology.capacity.onError == .alarm, topology.channel.arbitration.unrecoverable != .snapshot,
+      let page = try? ControlPage.attach(
+        directory: process.directory, component: recorder, access: .readOnly)
+    else { return nil }
+    return TapeHistory(
+      directory: directory,
+      capacity: BookCapacity(
+        orders: topology.capacity.orders, levels: topology.capacity.levels,
+        instruments: topology.capacity.instruments),
+      channel: topology.channel.number, run: { [page = PageBox(page)] in page.page.value(TapeCounter.run) })
   }
 
   private static func describe(_ error: PublishServerError, _ configuration: PublishConfiguration) -> String {
@@ -157,6 +174,7 @@ public final class PublishStage {
     control.setState(.catchingUp)
     failpoint(91)  // attached, nothing read
     lookForOrigin()
+    history.origin = origin
     while turn() > 0 { failpoint(92) }  // a turn of catching up
     source.isCaughtUp = isReplicaWhole
     failpoint(93)  // caught up, not READY
@@ -392,4 +410,10 @@ private func sessionText(_ leading: UInt64, _ trailing: UInt64) -> String {
   bytes += (0..<2).map { UInt8(truncatingIfNeeded: trailing &>> (UInt64($0) &* 8)) }
   let text = bytes.drop { $0 == 0x20 }.filter { (0x21...0x7E).contains($0) }
   return String(decoding: text, as: UTF8.self)
+}
+
+/// A page that a closure can hold.
+private final class PageBox {
+  let page: ControlPage
+  init(_ page: consuming ControlPage) { self.page = page }
 }

@@ -1,3 +1,4 @@
+import CLinux
 import PublishWire
 import ShmRing
 import StageRecords
@@ -22,6 +23,10 @@ final class RingHistory: HistorySource {
   private var count = 0
   private let spacing: UInt64
   private var nextNote: UInt64 = 0
+  /// The number with which the ring's stream begins; 0 or 1: with the session.
+  var origin: UInt64 = 0
+  /// What reaches back further; nil without a recorder.
+  var tape: TapeHistory?
   /// Where the stage stands: everything in front of it has been published.
   var presentPosition: UInt64 = 0
 
@@ -80,20 +85,27 @@ final class RingHistory: HistorySource {
   }
 
   var oldest: UInt64? {
+    let onRing = oldestOnRing
+    guard let onTape = tape?.oldest(now: bulkhead_monotonic_nanoseconds()) else { return onRing }
+    return min(onTape, onRing ?? onTape)
+  }
+
+  private var oldestOnRing: UInt64? {
     dropOld()
     guard count > 0 else { return nil }
     let note = notes[head]
-    if note.position == 0 { return 0 }
+    if note.position == 0 { return origin > 0 ? origin - 1 : 0 }
     return note.first.index == 0 ? note.first.sequence &- 1 : note.first.sequence
   }
 
   func reader(after place: StreamPlace) -> (any HistoryReader)? {
-    position(for: place).map { RingHistoryReader(self, position: $0, after: place) }
+    if let tape { return DeepHistoryReader(ring: self, tape: tape, after: place) }
+    return position(for: place).map { RingHistoryReader(self, position: $0, after: place) }
   }
 
   /// Where to begin to read what comes behind a place; nil when the ring does not hold all of it.
   func position(for place: StreamPlace) -> UInt64? {
-    guard let oldest, place.sequence >= oldest else { return nil }
+    guard let oldest = oldestOnRing, place.sequence >= oldest else { return nil }
     // The last note whose message is not behind the place.
     var low = 0
     var high = count
@@ -105,7 +117,7 @@ final class RingHistory: HistorySource {
   }
 
   /// Hands out events from a position on, those up to `after` left out.
-  fileprivate func read(
+  func read(
     from position: inout UInt64, after: inout StreamPlace, bytes: Int,
     _ body: (UInt8, UnsafeRawBufferPointer) -> Void
   ) -> HistoryStep {

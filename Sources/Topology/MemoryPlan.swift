@@ -14,8 +14,8 @@ enum MemoryPlan {
   /// Beside its queue: which instruments it asked for (64 KiB and a list for each of 16 subscriptions), a request being
   /// received (64 KiB), the session of the library and of TLS.
   static let bytesPerClient = 512 << 10
-  /// bookd and pubd, and a recorder that keeps books.
-  static func bookSets(_ tape: TapeSettings) -> Int { tape.isOn && tape.shadow.value ? 3 : 2 }
+  /// bookd and pubd; with a recorder one that pubd fills from the tape for a client's past, and the recorder's own.
+  static func bookSets(_ tape: TapeSettings) -> Int { tape.isOn ? (tape.shadow.value ? 4 : 3) : 2 }
 
   /// Every part, largest first. The ranges of the settings keep the products far below overflow.
   static func items(

@@ -1,0 +1,321 @@
+import BookBuilder
+import FeedWire
+import Glibc
+import OrderBook
+import PublishWire
+import StageRecords
+import Tape
+
+/// What the book ring holds no more, made again from the recorder's tape. The tape is the merged stream: books are filled
+/// from the newest snapshot in front of the place, or from the run's beginning, and the events behind the place are those
+/// that bookd made. A thread of lower priority does it, one replay at a time; the others wait for their turn.
+final class TapeHistory {
+  let files: SystemTapeFiles
+  let capacity: BookCapacity
+  let channel: UInt8
+  /// Which run of the recorder is this set's.
+  private let run: () -> UInt64
+  fileprivate var feed: TapeFeed?
+  private var oldestFound: UInt64?
+  private var nextLook: UInt64 = 0
+  private static let lookNanoseconds: UInt64 = 2_000_000_000
+
+  init(directory: String, capacity: BookCapacity, channel: UInt8, run: @escaping () -> UInt64) {
+    files = SystemTapeFiles(directory: directory)
+    self.capacity = capacity
+    self.channel = channel
+    self.run = run
+  }
+
+  /// The oldest message behind which the tape has everything; nil when it has nothing. Looked up every few seconds.
+  func oldest(now: UInt64) -> UInt64? {
+    guard now >= nextLook else { return oldestFound }
+    nextLook = now &+ Self.lookNanoseconds
+    oldestFound = find()
+    return oldestFound
+  }
+
+  private func find() -> UInt64? {
+    do throws(TapeFileError) {
+      let number = run()
+      let first = try TapeIndex(files).segments.first { $0.header?.run == number }?.header?.firstSequence
+      guard let first else { return nil }
+      if first <= 1 { return 0 }
+      return try SnapshotStore(files: files).list().first { $0.run == number && $0.nextSequence >= first }
+        .map { $0.nextSequence - 1 }
+    } catch {
+      return nil
+    }
+  }
+
+  /// Begins to make the events behind a place, unless another replay is under way.
+  fileprivate func begin(after place: StreamPlace) -> TapeFeed? {
+    guard feed == nil else { return nil }
+    let feed = TapeFeed(
+      files: files, run: run(), capacity: capacity, channel: channel, after: place)
+    guard feed.start() else { return nil }
+    self.feed = feed
+    return feed
+  }
+
+  fileprivate func end(_ feed: TapeFeed) {
+    feed.stop()
+    if self.feed === feed { self.feed = nil }
+  }
+}
+
+/// Reads the tape while the ring does not reach back far enough, then the ring.
+final class DeepHistoryReader: HistoryReader {
+  private let ring: RingHistory
+  private let tape: TapeHistory
+  private var after: StreamPlace
+  private var position: UInt64?
+  private var feed: TapeFeed?
+
+  init(ring: RingHistory, tape: TapeHistory, after: StreamPlace) {
+    self.ring = ring
+    self.tape = tape
+    self.after = after
+  }
+
+  deinit { if let feed { tape.end(feed) } }
+
+  func read(bytes: Int, _ body: (UInt8, UnsafeRawBufferPointer) -> Void) -> HistoryStep {
+    if var place = position {
+      let step = ring.read(from: &place, after: &after, bytes: bytes, body)
+      position = step == .lost ? nil : place
+      // Lapped: the tape has what the ring has overwritten.
+      return step == .lost ? .waiting : step
+    }
+    if let place = ring.position(for: after) {
+      // What the thread has ready lies behind as well, in the ring.
+      leaveTape()
+      position = place
+      return .more
+    }
+    guard let feed = feed ?? tape.begin(after: after) else { return .waiting }
+    self.feed = feed
+    let taken = feed.take(bytes: bytes) { kind, event in
+      guard let base = event.baseAddress else { return }
+      let header = BookEventHeader(from: base)
+      let place = StreamPlace(sequence: header.sequence, index: header.index)
+      guard self.after < place else { return }
+      self.after = place
+      body(kind, event)
+    }
+    if taken { return .more }
+    guard feed.isOver else { return .waiting }
+    leaveTape()
+    // Its end lies within what the ring retains, or a hole was met.
+    return ring.position(for: after) == nil ? .lost : .more
+  }
+
+  private func leaveTape() {
+    if let feed { tape.end(feed) }
+    feed = nil
+  }
+}
+
+/// A thread that makes events from the tape, and what it has ready.
+final class TapeFeed: @unchecked Sendable {
+  /// Bytes of a piece that is handed over, and pieces that may wait.
+  private static let pieceBytes = 1 << 18
+  private static let piecesMax = 8
+
+  private let files: SystemTapeFiles
+  private let run: UInt64
+  private let capacity: BookCapacity
+  private let channel: UInt8
+  private let after: StreamPlace
+  private let mutex = UnsafeMutablePointer<pthread_mutex_t>.allocate(capacity: 1)
+  private let condition = UnsafeMutablePointer<pthread_cond_t>.allocate(capacity: 1)
+  // Under the lock.
+  private var ready: [[UInt8]] = []
+  private var hasEnded = false
+  private var isStopped = false
+  // Of the taking side.
+  private var open: [UInt8] = []
+  private var offset = 0
+  // Of the thread.
+  private var piece: [UInt8] = []
+
+  fileprivate init(
+    files: SystemTapeFiles, run: UInt64, capacity: BookCapacity, channel: UInt8, after: StreamPlace
+  ) {
+    self.files = files
+    self.run = run
+    self.capacity = capacity
+    self.channel = channel
+    self.after = after
+    pthread_mutex_init(mutex, nil)
+    pthread_cond_init(condition, nil)
+  }
+
+  deinit {
+    pthread_cond_destroy(condition)
+    pthread_mutex_destroy(mutex)
+    condition.deallocate()
+    mutex.deallocate()
+  }
+
+  private func locked<Result>(_ body: () -> Result) -> Result {
+    pthread_mutex_lock(mutex)
+    defer { pthread_mutex_unlock(mutex) }
+    return body()
+  }
+
+  fileprivate func start() -> Bool {
+    var everything = sigset_t()
+    var before = sigset_t()
+    sigfillset(&everything)
+    pthread_sigmask(SIG_SETMASK, &everything, &before)
+    defer { pthread_sigmask(SIG_SETMASK, &before, nil) }
+    let this = Unmanaged.passRetained(self)
+    var thread = pthread_t()
+    let result = pthread_create(
+      &thread, nil,
+      { argument in
+        if let argument { Unmanaged<TapeFeed>.fromOpaque(argument).takeRetainedValue().main() }
+        return nil
+      }, this.toOpaque())
+    if result != 0 { this.release() } else { pthread_detach(thread) }
+    return result == 0
+  }
+
+  /// The thread ends soon; what is ready is forgotten with the last reference.
+  fileprivate func stop() {
+    locked { isStopped = true }
+    pthread_cond_broadcast(condition)
+  }
+
+  /// Nothing comes any more, and everything was taken.
+  fileprivate var isOver: Bool { offset >= open.count && locked { hasEnded && ready.isEmpty } }
+
+  /// Hands out events, up to about `bytes` of them. False when none is ready.
+  fileprivate func take(bytes: Int, _ body: (UInt8, UnsafeRawBufferPointer) -> Void) -> Bool {
+    if offset >= open.count {
+      offset = 0
+      open = locked { ready.isEmpty ? [] : ready.removeFirst() }
+      pthread_cond_broadcast(condition)
+    }
+    guard offset < open.count else { return false }
+    let end = min(open.count, offset + bytes)
+    open.withUnsafeBytes { buffer in
+      while offset < end {
+        // 0 u32 bytes of the event │ 4 u8 kind │ 8 the event
+        let count = Int(buffer.loadUnaligned(fromByteOffset: offset, as: UInt32.self))
+        let start = offset + 8
+        body(buffer[offset + 4], UnsafeRawBufferPointer(rebasing: buffer[start..<start + count]))
+        offset = start + count
+      }
+    }
+    return true
+  }
+
+  // MARK: The thread
+
+  private func main() {
+    // Behind what must keep up with the venue; further behind, a loaded machine would leave it standing.
+    _ = setpriority(__priority_which_t(PRIO_PROCESS.rawValue), 0, 5)
+    if let problem = make() { narrateLine("pubd: the tape cannot be replayed: \(problem)") }
+    handOver()
+    locked { hasEnded = true }
+  }
+
+  /// Fills books up to the place, and makes the events behind it; nil, or why it had to end before the tape did.
+  private func make() -> String? {
+    var restored: BookBuilder?
+    do throws(TapeFileError) {
+      var next = try restore(&restored) ?? 1
+      var builder = restored.take() ?? BookBuilder(capacity: capacity, channel: channel)
+      var reader = try TapeReader(files: files, start: next == 1 ? .newestRun : .sequence(next))
+      return read(&reader, &builder, &next)
+    } catch {
+      return "\(error)"
+    }
+  }
+
+  /// The books of the newest snapshot in front of the place, and the first message that is no part of them.
+  private func restore(_ found: inout BookBuilder?) throws(TapeFileError) -> UInt64? {
+    var books: BookBuilder?
+    let (taken, _) = try SnapshotStore(files: files).newest(run: run, through: after.sequence &+ 1) {
+      name, bytes in
+      do throws(BookImageError) {
+        let summary = try BookImage.summary(of: bytes)
+        guard summary.position.nextSequence == name.nextSequence, summary.channel == channel else {
+          return "it belongs to another position"
+        }
+        books = try BookBuilder.restored(from: bytes, capacity: capacity)
+        return nil
+      } catch {
+        return "\(error)"
+      }
+    }
+    guard let taken else { return nil }
+    found = books.take()
+    return taken.nextSequence
+  }
+
+  private func read(
+    _ reader: inout TapeReader<SystemTapeFiles>, _ builder: inout BookBuilder, _ next: inout UInt64
+  ) -> String? {
+    var events = EventBatch()
+    var newestStamp: UInt64 = 0
+    while true {
+      let record: TapeRecord?
+      do throws(TapeDamage) { record = try reader.next() } catch { return "\(error)" }
+      guard let record else { return nil }
+      guard let base = record.payload.baseAddress, record.payload.count >= 16 else { continue }
+      let first = base.loadUnaligned(as: UInt64.self)
+      switch record.kind {
+      case MergedRecord.Kind.message:
+        guard first >= next else { continue }
+        guard first == next else { return "sequence \(first) follows where \(next) is due" }
+        next = first &+ 1
+        newestStamp = base.loadUnaligned(fromByteOffset: 8, as: UInt64.self)
+        let message = UnsafeRawBufferPointer(
+          rebasing: record.payload.dropFirst(MergedRecord.messageHeaderBytes))
+        guard first >= after.sequence else {
+          builder.replay(sequence: first, message: message)
+          continue
+        }
+        builder.apply(sequence: first, receiveTime: newestStamp, message: message, into: &events)
+      case MergedRecord.Kind.gap where record.payload.count >= MergedRecord.gapBytes:
+        guard first >= next else { continue }
+        guard first == next else { return "a gap at \(first) where \(next) is due" }
+        let last = base.loadUnaligned(fromByteOffset: 8, as: UInt64.self)
+        let reason = base.loadUnaligned(fromByteOffset: 16, as: UInt64.self)
+        builder.gap(
+          first: first, last: last, reason: UInt8(truncatingIfNeeded: reason), receiveTime: 0, into: &events)
+        next = max(first, last) &+ 1
+      case MergedRecord.Kind.endOfSession:
+        guard first == next else { return "the session ends at \(first) where \(next) is due" }
+        builder.endOfSession(next: first, receiveTime: newestStamp, into: &events)
+      case MergedRecord.Kind.imageStart:
+        return "the venue's image takes the place of messages from \(first) on"
+      case TapeLayout.Kind.hole: return "a hole on the tape before sequence \(first)"
+      default: continue
+      }
+      events.forEach { kind, event in append(kind, event) }
+      if piece.count >= Self.pieceBytes { handOver() }
+      if locked({ isStopped }) { return nil }
+    }
+  }
+
+  private func append(_ kind: UInt8, _ event: UnsafeRawBufferPointer) {
+    withUnsafeBytes(of: UInt32(event.count)) { piece.append(contentsOf: $0) }
+    piece.append(contentsOf: [kind, 0, 0, 0])
+    piece.append(contentsOf: event)
+  }
+
+  /// Waits until there is room.
+  private func handOver() {
+    guard !piece.isEmpty else { return }
+    pthread_mutex_lock(mutex)
+    while ready.count >= Self.piecesMax, !isStopped { pthread_cond_wait(condition, mutex) }
+    if !isStopped { ready.append(piece) }
+    pthread_mutex_unlock(mutex)
+    piece = []
+    piece.reserveCapacity(Self.pieceBytes + 65_536)
+  }
+}
