@@ -33,6 +33,9 @@ public final class PublishServer {
   /// Some client has a subscription.
   private var hasSubscribers = false
   private var batch = MessageBatch()
+  /// Bytes of entries that fit a frame; most messages take less than so many.
+  private let framePayload: Int
+  private static let usualMessageBytes = 512
   /// The message under way cannot be framed.
   private var batchFailed = false
   /// Venue sequence number of the last event; of the last whole message.
@@ -71,6 +74,10 @@ public final class PublishServer {
         throw .badTokens(error.reason)
       }
     }
+    let limits = configuration.limits
+    framePayload =
+      SubscriberLimits(queueBytes: limits.queueBytes, frameBytes: limits.frameBytes).frameBytes
+      - FrameHeader.bytes
     library = PublishLibrary(configuration)
     wakeUp = UnsafeMutablePointer<lws_sorted_usec_list_t>.allocate(capacity: 1)
     wakeUp.initialize(to: lws_sorted_usec_list_t())
@@ -128,16 +135,26 @@ public final class PublishServer {
     }
   }
 
-  /// Ends a venue message: its events go into the queues of the clients that asked for them.
+  /// Ends a venue message. Its events go into the queues of the clients that asked for them with those of others, at the
+  /// latest when the sockets are looked at.
   @inline(__always)
   public func endOfMessage() {
     sequence = eventSequence
-    if !batch.isEmpty || batchFailed { distribute() }
+    if !batch.isEmpty || batchFailed { endMessage() }
   }
 
   @inline(never)
-  private func distribute() {
+  private func endMessage() {
     if batchFailed { return loseContinuity() }
+    // What does not fit one frame together goes in two pieces, cut between messages.
+    if batch.bytes > framePayload { return distribute() }
+    batch.endMessage()
+    if batch.bytes > framePayload - Self.usualMessageBytes { distribute() }
+  }
+
+  /// Fills the queues with the messages that have gathered.
+  private func distribute() {
+    guard !batch.isEmpty else { return }
     for client in clients where client.closing == nil {
       client.stream.append(batch)
     }
@@ -155,6 +172,7 @@ public final class PublishServer {
   /// Tells every client when the state of the publisher's own input changes.
   func setInputState(_ state: InputState) {
     guard state != inputState else { return }
+    if !batch.isOpen { distribute() }
     let isOver = state == .live
     inputStatus = InputStatus(
       input: state.rawValue, serverTime: bulkhead_realtime_nanoseconds(),
@@ -197,7 +215,7 @@ public final class PublishServer {
   /// - Parameter timeoutMilliseconds: longest wait for something to do; 0 polls.
   public func service(timeoutMilliseconds: Int) {
     guard let context else { return }
-    if !batch.isEmpty { loseContinuity() }
+    if batch.isOpen { loseContinuity() } else { distribute() }
     let now = bulkhead_monotonic_nanoseconds()
     if now >= nextScan { scan(now) }
     replayBytesLeft = Self.replayBudget
@@ -301,6 +319,7 @@ public final class PublishServer {
   public func shutdown(milliseconds: Int = 2000) {
     guard context != nil else { return }
     let deadline = bulkhead_monotonic_nanoseconds() &+ UInt64(max(milliseconds, 0)) &* 1_000_000
+    if !batch.isOpen { distribute() }
     for client in clients where client.closing == nil { client.stream.send(.shutdown) }
     while bulkhead_monotonic_nanoseconds() < deadline, clients.contains(where: { !$0.stream.queue.isEmpty }) {
       service(timeoutMilliseconds: 5)

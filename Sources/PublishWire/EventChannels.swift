@@ -21,6 +21,9 @@ public struct EventChannels: OptionSet, Sendable, Hashable {
   /// Trust, gaps and the end of the session: delivered to every subscription of the instrument.
   public static let always = EventChannels(rawValue: 0x80)
 
+  /// Every channel there is, and what always comes.
+  static let everything: UInt8 = named.reduce(always) { $0.union($1.channel) }.rawValue
+
   /// Names in requests and in the hello, in the order of the bits.
   public static let named: [(name: String, channel: EventChannels)] = [
     ("orders", .orders), ("levels", .levels), ("bbo", .bbo), ("trades", .trades), ("status", .status),

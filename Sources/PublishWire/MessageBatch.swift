@@ -1,13 +1,28 @@
 import StageRecords
 
-/// The events of one venue message, encoded once for every client. Fixed memory.
+/// The events of venue messages, one behind the other, encoded once for every client. Fixed memory.
+///
+/// Whole messages gather, so that a client's queue is filled in one piece; the newest may still be under way.
 public struct MessageBatch: ~Copyable {
   @usableFromInline let base: UnsafeMutableRawPointer
   @usableFromInline let capacity: Int
   /// Bytes of entries held.
   @usableFromInline var used = 0
+  private var count = 0
+  /// Bytes and entries of whole messages.
+  @usableFromInline var wholeBytes = 0
+  private var wholeCount = 0
+  private var wholeSequence: UInt64 = 0
   /// Venue sequence number of the newest event held.
   public internal(set) var sequence: UInt64 = 0
+
+  /// A run of whole messages, as it goes into frames.
+  struct Run {
+    var entries: UnsafeRawBufferPointer
+    var count: Int
+    /// Venue sequence number of the last message.
+    var sequence: UInt64
+  }
 
   /// - Parameter capacity: bytes; room for the largest entry at least.
   public init(capacity: Int = 65_536) {
@@ -20,6 +35,10 @@ public struct MessageBatch: ~Copyable {
 
   /// No event is held.
   @inlinable public var isEmpty: Bool { used == 0 }
+  /// A message is under way.
+  @inlinable public var isOpen: Bool { used > wholeBytes }
+  /// Bytes held.
+  @inlinable public var bytes: Int { used }
 
   /// Adds an event; false (and nothing added) when it does not fit.
   /// - Parameter event: header and body, 32...``FrameEntry/maximumEventBytes`` bytes.
@@ -27,13 +46,37 @@ public struct MessageBatch: ~Copyable {
     let size = FrameEntry.size(eventBytes: event.count)
     guard size <= capacity - used, let source = event.baseAddress else { return false }
     used += FrameEntry.write(kind: kind, event: event, to: base + used)
+    count += 1
     sequence = UInt64(littleEndian: source.loadUnaligned(as: UInt64.self))
     return true
   }
 
-  /// Forgets the events; ``sequence`` stays.
-  public mutating func removeAll() { used = 0 }
+  /// The message under way is whole.
+  public mutating func endMessage() {
+    wholeBytes = used
+    wholeCount = count
+    wholeSequence = sequence
+  }
 
-  /// The entries held, as they go into a frame.
-  var entries: UnsafeRawBufferPointer { UnsafeRawBufferPointer(start: base, count: used) }
+  /// Forgets the events; ``sequence`` stays.
+  public mutating func removeAll() {
+    used = 0
+    count = 0
+    wholeBytes = 0
+    wholeCount = 0
+  }
+
+  /// The whole messages held.
+  var whole: Run {
+    Run(
+      entries: UnsafeRawBufferPointer(start: base, count: wholeBytes), count: wholeCount,
+      sequence: wholeSequence)
+  }
+
+  /// Everything behind the whole messages, taken as one message.
+  var open: Run {
+    Run(
+      entries: UnsafeRawBufferPointer(start: base + wholeBytes, count: used - wholeBytes),
+      count: count - wholeCount, sequence: sequence)
+  }
 }

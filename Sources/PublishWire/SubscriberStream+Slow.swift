@@ -8,10 +8,10 @@ extension SubscriberStream {
   /// As much of the queue may be in use while changes are restated.
   private var restateWater: Int { limits.queueBytes / 4 }
 
-  /// Before a message is queued: begins to shed when the queue is half full, and notes what is left out.
-  func attendToPolicies(_ entries: UnsafeRawBufferPointer, sequence: UInt64) {
+  /// Before messages are queued: begins to shed when the queue is half full, and notes what is left out.
+  func attendToPolicies(_ entries: UnsafeRawBufferPointer) {
     if !isCongested, queue.used > highWater { beginShedding() }
-    if isShedding { noteShed(entries, sequence: sequence) }
+    if isShedding { noteShed(entries) }
   }
 
   private func beginShedding() {
@@ -29,12 +29,13 @@ extension SubscriberStream {
   }
 
   /// Marks what a message's events would have changed, for those that do not get them.
-  private func noteShed(_ entries: UnsafeRawBufferPointer, sequence: UInt64) {
+  private func noteShed(_ entries: UnsafeRawBufferPointer) {
     var offset = 0
     while offset < entries.count {
       defer { offset += Self.entrySize(entries, offset) }
       guard !matches(entries, offset) else { continue }
       let carrying = EventChannels.carrying(entries[offset + 2])
+      let sequence = Self.sequence(entries, offset)
       let instrument = UInt32(
         littleEndian: entries.loadUnaligned(
           fromByteOffset: offset + FrameEntry.prefixBytes + BookEventHeader.instrumentOffset, as: UInt32.self)

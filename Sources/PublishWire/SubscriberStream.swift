@@ -104,33 +104,47 @@ public final class SubscriberStream {
     return mask
   }
 
-  /// Queues what this client asked for of a venue message.
+  /// Queues what this client asked for of the messages held: the whole ones in frames together, then, as a message of
+  /// its own, what is behind them.
   public func append(_ batch: borrowing MessageBatch) {
+    let whole = batch.whole
+    if whole.count > 0 { append(whole) }
+    let open = batch.open
+    if open.count > 0 { append(open) }
+  }
+
+  private func append(_ run: MessageBatch.Run) {
     guard !subscriptions.isEmpty, !overflowed else { return }
-    let entries = batch.entries
+    let entries = run.entries
     if hasUnresolved { resolveDefinitions(in: entries) }
-    if hasPolicies { attendToPolicies(entries, sequence: batch.sequence) }
+    if hasPolicies { attendToPolicies(entries) }
+    let room = limits.frameBytes - FrameHeader.bytes
+    if takesEverything, entries.count <= room {
+      eventsQueued &+= UInt64(run.count)
+      if let target = space(entries.count, count: run.count, sequence: run.sequence),
+        let source = entries.baseAddress
+      {
+        target.copyMemory(from: source, byteCount: entries.count)
+      }
+      return
+    }
     var bytes = 0
     var count = 0
     var offset = 0
+    var sequence: UInt64 = 0
     while offset < entries.count {
       let size = Self.entrySize(entries, offset)
       if matches(entries, offset) {
         bytes += size
         count += 1
+        sequence = Self.sequence(entries, offset)
       }
       offset += size
     }
     guard count > 0 else { return }
     eventsQueued &+= UInt64(count)
-    guard bytes <= limits.frameBytes - FrameHeader.bytes else {
-      return appendOversized(entries, sequence: batch.sequence)
-    }
-    guard var target = space(bytes, count: count, sequence: batch.sequence) else { return }
-    if bytes == entries.count, let source = entries.baseAddress {
-      target.copyMemory(from: source, byteCount: bytes)
-      return
-    }
+    guard bytes <= room else { return appendOversized(entries, sequence: run.sequence) }
+    guard var target = space(bytes, count: count, sequence: sequence) else { return }
     offset = 0
     while offset < entries.count {
       let size = Self.entrySize(entries, offset)
@@ -140,6 +154,16 @@ public final class SubscriberStream {
       }
       offset += size
     }
+  }
+
+  /// Every event of the stream is asked for, and nothing is left out now.
+  private var takesEverything: Bool { everyMask == EventChannels.everything && !isShedding }
+
+  /// Venue sequence number of an entry.
+  @inline(__always)
+  static func sequence(_ entries: UnsafeRawBufferPointer, _ offset: Int) -> UInt64 {
+    UInt64(
+      littleEndian: entries.loadUnaligned(fromByteOffset: offset + FrameEntry.prefixBytes, as: UInt64.self))
   }
 
   @inline(__always)

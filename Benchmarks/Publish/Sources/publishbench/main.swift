@@ -48,7 +48,8 @@ var configuration = PublishConfiguration(
   hello: HelloFields(server: "bench", instance: "bench", channel: 1, epoch: 1, configurationHash: "0"))
 configuration.port = 0
 configuration.maximumClients = clients
-configuration.limits.queueBytes = clients > 100 ? 256 << 10 : 1 << 20
+// At a fixed rate nobody waits for the clients: a queue as pubd has it.
+configuration.limits.queueBytes = rate > 0 ? 4 << 20 : clients > 100 ? 256 << 10 : 1 << 20
 let server = try PublishServer(configuration: configuration, snapshotSource: NoBooks())
 print("port \(server.port)")
 fflush(nil)
