@@ -111,7 +111,10 @@ int main(int count, char **words) {
   fflush(stdout);
   double limit = now() + atoi(words[3]) + 60;
   while (gone < wanted && now() < limit) lws_service(context, -1);
-  printf("{\"frames\":%llu,\"bytes\":%llu}\n", (unsigned long long)sent_frames, (unsigned long long)sent_bytes);
+  struct timespec cpu;
+  clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &cpu);
+  printf("{\"frames\":%llu,\"bytes\":%llu,\"cpu\":%.6f}\n", (unsigned long long)sent_frames,
+         (unsigned long long)sent_bytes, (double)cpu.tv_sec + (double)cpu.tv_nsec * 1e-9);
   lws_context_destroy(context);
   return 0;
 }
