@@ -144,8 +144,6 @@ let package = Package(
         "StageRuntime", "Tape", "TapeShadow", "Topology",
         "BookBuilder", "CLinux", "CWebSockets", "FeedWire", "OrderBook", "PublishWire", "ShmRing",
         "StageRecords", "StageRuntime", "Tape", "TapeShadow", "Topology",
-        "StageRecords",
-        "StageRuntime", "Tape", "Topology",
       ]),
 
     // The processes.
