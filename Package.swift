@@ -81,10 +81,9 @@ let package = Package(
     library("Reliability"),
     // What is done to a running set to prove it, and how that is judged.
     library("Drills", ["FeedSim"]),
-    library("Tape", ["CLinux", "CTapeHash", "StageRecords"]),
+    library("Tape", ["CLinux", "CTapeHash", "Failpoints", "StageRecords"]),
     // The tape in other programs' formats.
     library("TapeExport", ["FeedWire"]),
-    library("Tape", ["CLinux", "CTapeHash", "Failpoints", "StageRecords"]),
     library("TapeShadow", ["BookBuilder", "FeedWire", "OrderBook", "StageRecords", "Tape"]),
 
     // What a process may ask the kernel for: rules in, the kernel's instructions out.
@@ -94,8 +93,9 @@ let package = Package(
     library("Topology", ["CTomlParser", "CXXHash", "FIXSession"]),
     library(
       "StageRuntime",
-      ["CLinux", "ShmRing", "StageRecords", "SystemCallFilter", "Topology", "LatencyHistogram"]),
-      "StageRuntime", ["CLinux", "Failpoints", "ShmRing", "StageRecords", "Topology", "LatencyHistogram"]),
+      [
+        "CLinux", "Failpoints", "ShmRing", "StageRecords", "SystemCallFilter", "Topology", "LatencyHistogram",
+      ]),
 
     // A set seen from outside, read-only: what the tools and viewd show.
     library(
@@ -132,17 +132,14 @@ let package = Package(
       "BookLoop",
       [
         "BookBuilder", "CLinux", "Failpoints", "FeedWire", "OrderBook", "ShmRing", "StageRecords",
-        "StageRuntime",
-        "Supervision", "Tape", "TapeShadow", "Topology",
+        "StageRuntime", "Supervision", "Tape", "TapeShadow", "Topology",
       ]),
     // The publish stage's loop and its server; a library, so that its benchmark drives what the process runs.
     library(
       "PublishLoop",
       [
-        "BookBuilder", "CLinux", "Failpoints", "CWebSockets", "OrderBook", "PublishWire",
-        "ShmRing", "StageRecords",
-        "StageRuntime", "Tape", "TapeShadow", "Topology",
-        "BookBuilder", "CLinux", "CWebSockets", "FeedWire", "OrderBook", "PublishWire", "ShmRing",
+        "BookBuilder", "CLinux", "CWebSockets", "Failpoints", "FeedWire", "OrderBook", "PublishWire",
+        "ShmRing",
         "StageRecords", "StageRuntime", "Tape", "TapeShadow", "Topology",
       ]),
 
@@ -158,11 +155,8 @@ let package = Package(
     stage(
       "watchdogd",
       [
-        "CLinux", "CServiceManager", "FIXSession", "HostChecks", "ServiceUnits", "ShmRing", "StageRecords",
-        "Supervision", "StageRuntime", "Topology",
-        "CLinux", "Failpoints", "CServiceManager", "FIXSession", "ServiceUnits", "ShmRing", "StageRecords",
-        "Supervision",
-        "StageRuntime", "Topology",
+        "CLinux", "CServiceManager", "FIXSession", "Failpoints", "HostChecks", "ServiceUnits", "ShmRing",
+        "StageRecords", "Supervision", "StageRuntime", "Topology",
       ]),
     stage("venue", ["CLinux", "FeedWire", "SoupBinTCP", "Glimpse", "FeedSim", "StageRuntime"]),
     stage(
@@ -170,13 +164,9 @@ let package = Package(
       [
         "CFailpoints", "CLinux", "CWebSockets", "ShmRing", "StageRecords", "FeedWire", "FeedSim", "OrderBook",
         "BookBuilder", "StreamDigest", "PublishWire", "SetInspection", "StageRuntime", "Supervision",
-        "Drills", "CJansson", "LatencyHistogram", "ServiceUnits", "Tape", "Topology",
         "Drills",
-        "CJansson", "LatencyHistogram", "Tape", "TapeExport", "Topology",
-        "Drills", "CJansson", "LatencyHistogram", "ServiceUnits", "Tape", "Topology", "ViewPages",
-        "Drills", "CJansson", "LatencyHistogram", "Tape", "Topology", "ServiceUnits", "HostChecks",
-        "Drills", "CJansson", "LatencyHistogram", "ServiceUnits", "Tape", "Topology", "HostChecks",
-        "Reliability", "Runbooks",
+        "CJansson", "HostChecks", "LatencyHistogram", "Reliability", "Runbooks", "ServiceUnits", "Tape",
+        "TapeExport", "Topology", "ViewPages",
       ]),
 
     // Kills, stops and replaces the two ends of tiny rings. No part of what is installed.
