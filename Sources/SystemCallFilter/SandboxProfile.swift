@@ -27,7 +27,12 @@ public struct SandboxProfile: Sendable, Equatable {
         "merged", first: ["futex", "futex_waitv", "recvfrom", "recvmsg", "recvmmsg", "sendmsg"],
         rest: ["socket", "connect", "setsockopt", "getsockopt", "poll", "ppoll"])
     // What is stored is read when the first message shows where the stream goes on.
-    case "bookd": SandboxProfile("bookd", first: ["futex"], rest: ["pread64", "getdents64"])
+    // Reads the tape when its stream turns out to go on from one, and keeps a message that it passes over.
+    case "bookd":
+      SandboxProfile(
+        "bookd", first: ["futex"],
+        rest: ["pread64", "getdents64", "pwrite64", "fdatasync", "fsync", "rename", "mkdir"],
+        writesFiles: true)
     case "taped": SandboxProfile("taped", first: ["futex"], rest: diskCalls, writesFiles: true)
     case "pubd", "viewd":
       SandboxProfile(
@@ -35,10 +40,12 @@ public struct SandboxProfile: Sendable, Equatable {
         rest: [
           "accept", "accept4", "setsockopt", "getsockopt", "getsockname", "getpeername", "shutdown", "fcntl",
           "ioctl", "eventfd2", "pipe2", "unlink",
+          // The tape that the stream goes on from.
+          "pread64", "getdents64",
         ],
         // viewd looks for sets, and at the processors.
         more: program == "viewd"
-          ? ["getdents64", "uname", "sched_getaffinity", "readlink", "readlinkat"] : [])
+          ? ["uname", "sched_getaffinity", "readlink", "readlinkat"] : [])
     case "watchdogd":
       SandboxProfile(
         "watchdogd", first: ["poll", "ppoll", "recvmsg", "sendmsg", "ioctl"],

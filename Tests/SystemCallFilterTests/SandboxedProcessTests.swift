@@ -38,7 +38,8 @@ final class SandboxedProcessTests: XCTestCase {
       ("kill", "kill"),
     ]
     let needed = [
-      "merged": ["socket"], "taped": ["create"], "watchdogd": ["socket", "kill"], "rxd": [], "bookd": [],
+      "merged": ["socket"], "taped": ["create"], "watchdogd": ["socket", "kill"], "rxd": [],
+      "bookd": ["create"],
       "pubd": [], "viewd": [],
     ]
     for (program, needs) in needed {
