@@ -75,6 +75,8 @@ public struct SandboxProfile: Sendable, Equatable {
     "pwrite64", "pread64", "fsync", "fdatasync", "sync_file_range", "fallocate", "ftruncate", "rename",
     "renameat", "renameat2", "unlink", "unlinkat", "getdents64", "statfs", "fstatfs", "flock", "fcntl",
     "sched_setscheduler", "setpriority", "ioctl", "readlinkat", "mkdir", "mkdirat", "fadvise64", "fchmod",
+    // A thread that was just started introduces itself, with every signal blocked: a refusal there would end the process.
+    "set_robust_list", "rseq", "sched_getaffinity",
   ]
 
   /// Of every loop and of its end: waiting, time, memory, a line on standard error, a trap.
