@@ -529,6 +529,27 @@ extension Runbooks {
       **Do** Report it with that file: input must never end a stage.
       **Tested** `PoisonTests`, `PoisonWatchTests`.
 
+      ## `requested`
+      **Means** An operator asked for something: the event has the verb, what came of it, who asked, and the reason.
+      **By itself** It was done, or refused with the reason.
+      **Look** `bulkhead events --name INSTANCE`.
+      **Do** Nothing, or ask who is named there.
+      **Tested** `RequestTests`, `OperatorRequestsTests`.
+
+      ## `held`
+      **Means** A stage stays down because an operator wants it down.
+      **By itself** No successor is started; it counts as no failure.
+      **Look** `bulkhead events --name INSTANCE`: who asked, and why.
+      **Do** `bulkhead start` brings it up again.
+      **Tested** `RequestTests`.
+
+      ## `maintenance`
+      **Means** Maintenance began or ended; the reason is beside it.
+      **By itself** While it lasts nothing is restarted.
+      **Look** `bulkhead events --name INSTANCE`.
+      **Do** `bulkhead maint off` when the work is done.
+      **Tested** `RequestTests`.
+
       """##
     ),
     (

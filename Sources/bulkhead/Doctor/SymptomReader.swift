@@ -112,7 +112,7 @@ extension Symptoms {
       }
     case .stopped: wasStopped = true
     case .adopted, .ready, .cleared, .fenced, .action, .stopping, .trusted, .dying, .session, .answered,
-      .quarantined:
+      .quarantined, .requested, .held, .maintenance:
       break
     }
   }
