@@ -26,7 +26,7 @@ struct DrillRunner {
     case .wholeSet: killsWanted = min(options.kills ?? 20, 50)
     // Stops that are wanted: all that are planned.
     case .pauses: killsWanted = options.kills ?? .max
-    case .baseline, .chaos, .tornRecords: killsWanted = 0
+    case .baseline, .chaos, .tornRecords, .failpoints: killsWanted = 0
     }
   }
 
