@@ -23,6 +23,9 @@ public struct TrustStatus {
     let now = bulkhead_monotonic_nanoseconds()
     let ago = duration(now > record.since ? now - record.since : 0)
     if record.state == .halted { return "the stream is halted: \(record.component) is down since \(ago)" }
+    if record.component == ArmedAction.lines {
+      return "every book: every line fell silent \(ago) ago; nobody knows what the market does"
+    }
     return "every book: \(record.component) failed \(ago) ago, and the stream has not caught up yet"
   }
 

@@ -165,6 +165,9 @@ public struct ArmedAction: Equatable, Sendable {
     }
   }
 
+  /// What stands in the place of a component for the silence of every line.
+  public static let lines = "lines"
+
   public static let firstKey = 1
   /// Where the names and addresses of the messages lie (``ActionTarget``), one for each armed action.
   public static let firstTargetKey = 32

@@ -147,7 +147,7 @@ extension Topology.PreparedMessage {
 /// Checks the actions against the stages that name them.
 struct ActionChecks {
   /// What the table of the armed actions holds.
-  static let armedLimit = 31
+  static let armedLimit = 30
 
   let log: DiagnosticLog
   let actions: [ActionSettings]

@@ -373,7 +373,7 @@ extension Topology {
     idle = "park"
     restart = "restart"
 
-    # Messages that are whole before they are needed, for on_alarm and on_down; 31 uses at most. Without
+    # Messages that are whole before they are needed, for on_alarm and on_down; 30 uses at most. Without
     # any, nothing is sent. Each is sent once for a failure, by watchdogd, whatever the stages do.
     #
     # [[action]]

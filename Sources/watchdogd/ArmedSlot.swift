@@ -35,7 +35,21 @@ struct ArmedSlot {
         for action in actions { slots.append(ArmedSlot(action, trigger, index, stage, topology)) }
       }
     }
+    // The lines stand behind the stages: their silence marks the stream if a failure of what reads them would.
+    if topology.stage(named: "merged")?.onAlarm.contains(.markStale) ?? false {
+      slots.append(ArmedSlot(linesOf: topology))
+    }
     return slots
+  }
+
+  private init(linesOf topology: Topology) {
+    stage = topology.stages.count
+    trigger = ArmedAction.Trigger.alarm.rawValue
+    action = SafetyAction.markStale.rawValue
+    message = -1
+    group = 0
+    interface = 0
+    source = 0
   }
 
   private init(

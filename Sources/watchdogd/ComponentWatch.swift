@@ -121,6 +121,9 @@ final class ComponentWatch {
   /// Puts the fence off whatever the cause.
   func postponeFence() { ladder.postponeFence() }
 
+  /// A counter of the stage's page.
+  func value<Counter: StageCounter>(_ counter: Counter) -> UInt64 { control.value(counter) }
+
   /// All that the stage's inputs hold at this moment, and how far it is with it: it has caught up once it is there.
   var inputFrontier: UInt64 { inputs.reduce(0) { $0 &+ $1.published } }
   var inputPosition: UInt64 { inputs.reduce(0) { $0 &+ $1.position } }

@@ -47,7 +47,11 @@ struct SafetyActions: ~Copyable {
       ? TrustRecord(UnsafeRawBufferPointer(start: scratch, count: TrustRecord.bytes)) : nil
     state = earlier?.state ?? .live
     changes = earlier?.changes ?? 0
-    for index in 0..<slotCount { encode(index, component: topology.stages[slots[index].stage].name) }
+    for index in 0..<slotCount {
+      let stage = slots[index].stage
+      encode(
+        index, component: stage < topology.stages.count ? topology.stages[stage].name : ArmedAction.lines)
+    }
     for index in 0..<slotCount where slots[index].message >= 0 {
       showTarget(index, topology.messages[slots[index].message])
     }

@@ -11,13 +11,17 @@ extension Supervisor {
   /// For each stage, those that read what it writes and can hold the stream stale themselves.
   static func holders(of topology: Topology) -> TrustHolds {
     let stages = topology.stages
-    return TrustHolds(
-      successors: stages.map { stage in
-        guard let ring = topology.ring(writtenBy: stage.name) else { return [] }
-        return stages.indices.filter {
-          ring.readers.contains(stages[$0].name) && stages[$0].onAlarm.contains(.markStale)
-        }
-      })
+    let successors = stages.map { stage -> [Int] in
+      guard let ring = topology.ring(writtenBy: stage.name) else { return [] }
+      return stages.indices.filter {
+        ring.readers.contains(stages[$0].name) && stages[$0].onAlarm.contains(.markStale)
+      }
+    }
+    // The lines last: merged has to read what they bring again.
+    let merged = stages.indices.filter {
+      stages[$0].name == "merged" && stages[$0].onAlarm.contains(.markStale)
+    }
+    return TrustHolds(successors: successors + [merged])
   }
 
   /// A stage reached the alarm or died: `now` is when that was decided. Before anything else is read or written about it.
@@ -34,20 +38,20 @@ extension Supervisor {
     fire(index, .down, bulkhead_monotonic_nanoseconds())
   }
 
-  private func fire(_ index: Int, _ trigger: ArmedAction.Trigger, _ now: UInt64) {
-    let component = components[index]
-    actions.fire(
-      stage: index, trigger: trigger.rawValue, decision: now, socket: component.sockets.first ?? -1)
+  func fire(_ index: Int, _ trigger: ArmedAction.Trigger, _ now: UInt64) {
+    let socket = index < components.count ? components[index].sockets.first ?? -1 : -1
+    actions.fire(stage: index, trigger: trigger.rawValue, decision: now, socket: socket)
     noteFirings()
   }
 
   /// Writes down what was fired.
   private func noteFirings() {
     actions.takeNews { slot in
-      let component = components[slot.stage]
-      var record = SupervisionRecord(.action, component: component.name, instant: slot.lastFired)
-      record.pid = component.pid
-      record.epoch = component.epoch
+      let component = slot.stage < components.count ? components[slot.stage] : nil
+      var record = SupervisionRecord(
+        .action, component: component?.name ?? ArmedAction.lines, instant: slot.lastFired)
+      record.pid = component?.pid ?? 0
+      record.epoch = component?.epoch ?? 0
       record.value = UInt64(slot.action)
       record.tier = slot.outcome == ArmedAction.Outcome.failed.rawValue ? 1 : 0
       record.code = Int32(clamping: slot.duration)
@@ -88,19 +92,26 @@ extension Supervisor {
     // The position first: what is published meanwhile is still to be read.
     let position = watch.inputPosition
     let isWell = component.isReady && !component.isDying && watch.ladder.isWell
-    guard holds.look(index, isWell: isWell, position: position, frontier: watch.inputFrontier),
-      actions.state == .stale
+    lift(index, isWell: isWell, position: position, frontier: watch.inputFrontier, now: now)
+  }
+
+  /// Lets one who holds the stream stale look, and lifts the mark when nobody holds it any more.
+  func lift(_ index: Int, isWell: Bool, position: UInt64, frontier: UInt64, now: UInt64) {
+    guard holds.look(index, isWell: isWell, position: position, frontier: frontier), actions.state == .stale
     else { return }
     failpoint(108)  // about to lift the mark
+    let component = index < components.count ? components[index] : nil
     actions.lift(now)
     control.flight.note(.trusted, UInt64(index))
-    journal.note(.trusted, component.name, pid: component.pid, epoch: component.epoch)
-    narrate("watchdogd: the stream may be believed again: \(component.name) has caught up")
+    journal.note(
+      .trusted, component?.name ?? ArmedAction.lines, pid: component?.pid ?? 0, epoch: component?.epoch ?? 0)
+    let why = component.map { "\($0.name) has caught up" } ?? "the lines speak"
+    narrate("watchdogd: the stream may be believed again: \(why)")
   }
 
   /// At a take-over nobody knows who had marked the stream: every stage that can shows that it is well.
   func inheritTrust() {
     guard actions.state != .live else { return }
-    for index in components.indices where actions.marksStale(index) { _ = holds.fail(index) }
+    for index in 0...linesHolder where actions.marksStale(index) { _ = holds.fail(index) }
   }
 }

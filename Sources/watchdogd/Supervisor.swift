@@ -41,6 +41,8 @@ final class Supervisor {
   var actions: SafetyActions
   var poison: PoisonList
   var holds: TrustHolds
+  /// Since when every line looks silent; 0 while one does not.
+  var silentSince: UInt64 = 0
   var memory = MemoryKills()
   /// What operators have asked for.
   var requests: OperatorRequests
@@ -194,6 +196,7 @@ final class Supervisor {
         noteReady(component)
         reconsider(index, now: now)
       }
+      watchLines(now)
       keepSessions(now)
       resumeIfStopIsOff(now)
       serveRequests(now, hasCome: timer.hasRequest)

@@ -148,6 +148,16 @@ enum ProcessTable {
     }
   }
 
+  /// The venue that sends to a group.
+  static func venue(sendingTo group: String) -> pid_t? {
+    allPids.first { pid in
+      guard let text = try? String(contentsOfFile: "/proc/\(pid)/cmdline", encoding: .utf8) else {
+        return false
+      }
+      return text.prefix { $0 != "\0" }.hasSuffix("/venue") && text.contains(group)
+    }
+  }
+
   private static var allPids: [pid_t] {
     ((try? FileManager.default.contentsOfDirectory(atPath: "/proc")) ?? []).compactMap { pid_t($0) }
   }

@@ -31,6 +31,7 @@ final class StreamTrustTests: XCTestCase {
       [
         "mark_stale merged on alarm or death 0", "halt_stream merged when left down 0",
         "mark_stale bookd on alarm or death 0", "halt_stream bookd when left down 0",
+        "mark_stale lines on alarm or death 0",
       ])
     let pid = try XCTUnwrap(before.stage("merged")?.pid)
     XCTAssertFalse(try ladder(before).contains("publisher's input"), "before")
@@ -39,7 +40,7 @@ final class StreamTrustTests: XCTestCase {
     let stale = try run.waitForStatus("a stale stream") { $0.trust.state == "stale" }
     XCTAssertEqual(stale.verdict, "STALE", "\(stale)")
     XCTAssertEqual(stale.trust.component, "merged")
-    XCTAssertEqual(stale.actions.map(\.firings), [1, 0, 0, 0], "\(stale.actions)")
+    XCTAssertEqual(stale.actions.map(\.firings), [1, 0, 0, 0, 0], "\(stale.actions)")
     let shown = try ladder(stale)
     XCTAssertTrue(shown.contains("publisher's input is stale"), shown)
     kill(pid, SIGCONT)
@@ -88,7 +89,7 @@ final class StreamTrustTests: XCTestCase {
     try run.finish().expectCorrect()
     let status = try XCTUnwrap(run.status())
     XCTAssertEqual(status.trust.changes, before.trust.changes, "\(status.trust)")
-    XCTAssertEqual(status.actions.map(\.firings), [0, 0, 0, 0])
+    XCTAssertEqual(status.actions.map(\.firings), [0, 0, 0, 0, 0])
   }
 
   func testAStageThatIsLeftDownHaltsTheStream() throws {
@@ -97,7 +98,7 @@ final class StreamTrustTests: XCTestCase {
     let halted = try run.waitForStatus("a halted stream") { $0.trust.state == "halted" }
     XCTAssertEqual(halted.verdict, "STALE")
     XCTAssertTrue(halted.reason.contains("halted") && halted.reason.contains("merged"), halted.reason)
-    XCTAssertEqual(halted.actions.map(\.firings), [1, 1, 0, 0], "\(halted.actions)")
+    XCTAssertEqual(halted.actions.map(\.firings), [1, 1, 0, 0, 0], "\(halted.actions)")
     let shown = try ladder(halted)
     XCTAssertTrue(shown.contains("publisher's input is halted"), shown)
     run.process.signal(SIGTERM)
@@ -120,5 +121,25 @@ final class StreamTrustTests: XCTestCase {
     _ = try run.waitForStatus("a stream to be believed") { $0.trust.state == "live" }
     let finished = try run.finish()
     finished.expectCorrect()
+  }
+
+  /// No stage fails, and yet nobody knows what the market does (drill D-24).
+  func testTheSilenceOfBothLinesMakesTheStreamStaleUntilTheySpeak() throws {
+    let (run, before) = try start([])
+    let venue = try XCTUnwrap(ProcessTable.venue(sendingTo: run.place.groupA))
+    kill(venue, SIGSTOP)
+    defer { kill(venue, SIGCONT) }
+    let stale = try run.waitForStatus("a stale stream") { $0.trust.state == "stale" }
+    XCTAssertEqual(stale.verdict, "STALE", "\(stale)")
+    XCTAssertEqual(stale.trust.component, "lines")
+    XCTAssertTrue(stale.reason.contains("silent"), stale.reason)
+    XCTAssertTrue(try ladder(stale).contains("publisher's input is stale"))
+    kill(venue, SIGCONT)
+    let live = try run.waitForStatus("a stream to be believed") { $0.trust.state == "live" }
+    XCTAssertEqual(live.trust.changes, before.trust.changes + 2)
+    let finished = try run.finish()
+    finished.expectCorrect()
+    let events = try run.events().filter { ["action", "trusted", "alarm"].contains($0.event) }.map(\.brief)
+    XCTAssertEqual(events, ["lines action", "merged trusted"], "the end of the session is no silence")
   }
 }
