@@ -140,6 +140,6 @@ final class StreamTrustTests: XCTestCase {
     let finished = try run.finish()
     finished.expectCorrect()
     let events = try run.events().filter { ["action", "trusted", "alarm"].contains($0.event) }.map(\.brief)
-    XCTAssertEqual(events, ["lines action", "merged trusted"], "the end of the session is no silence")
+    XCTAssertEqual(events, ["lines action", "bookd trusted"], "the end of the session is no silence")
   }
 }

@@ -74,17 +74,46 @@ final class TapeTests: XCTestCase {
     finished.expect(finished.errors.contains("could not be rebuilt"), false, "state that was lost")
   }
 
-  /// Snapshots that are damaged are named and passed over; without any, the rings have to do, and say so.
+  /// No snapshot is right: the books are made from the whole tape, and are exact.
   func testDamagedSnapshotsAreNotUsed() throws {
+    try damageSnapshots([]) { run, before in
+      let old = try XCTUnwrap(before.stage("bookd")?.epoch)
+      let after = try run.waitForStatus("a successor") { status in
+        status.stage("bookd").map { $0.epoch > old && $0.alive && $0.state == "READY" } ?? false
+      }
+      XCTAssertEqual(after.staleInstruments, 0)
+    } judge: { finished, refused, damaged in
+      finished.expect(refused, damaged, "snapshots that were refused by name")
+      finished.expect(finished.report.restartGaps.count, 0, "ranges whose state was lost")
+      finished.expect(finished.report.bookDigest, finished.report.expected?.bookDigest, "the books")
+    }
+  }
+
+  /// Nor does the tape begin with the session any more: what could not be rebuilt is declared.
+  func testDamagedSnapshotsAndATapeWithoutItsBeginning() throws {
+    try damageSnapshots(["tape.segment=1MiB", "tape.retention=2MiB", "tape.retention_segments=2"]) { run, _ in
+      let after = try run.waitForStatus("stale books") { $0.staleInstruments > 0 }
+      XCTAssertEqual(after.verdict, "STALE")
+    } judge: { finished, _, _ in
+      finished.expect(finished.report.verdict, "incomplete", "verdict")
+      finished.expect(finished.report.restartGaps.count, 1, "ranges whose state was lost")
+    }
+  }
+
+  /// Kills bookd while all snapshots that there are have a byte changed in the middle.
+  private func damageSnapshots(
+    _ settings: [String], observe: (SetRun, SetStatus) throws -> Void,
+    judge: (_ finished: FinishedRun, _ refused: Int, _ damaged: Int) throws -> Void
+  ) throws {
     let folder = try TapeFolder()
     let run = try SetRun(
       Self.day + ["--window", "2048"],
       settings: folder.settings + [
         "ring.merged.cells=16384", "tape.snapshot_interval=200ms", "tape.snapshots_kept=1000",
-      ])
+      ] + settings)
     let before = try run.waitForMessages(100_000)
     let directory = "\(folder.path)/\(run.instance)"
-    // No more of them: the recorder stays down while all that there are get a byte changed in the middle.
+    // No more of them: the recorder stands still meanwhile.
     let recorder = try XCTUnwrap(before.stage("taped")?.pid)
     kill(recorder, SIGSTOP)
     defer { kill(recorder, SIGCONT) }
@@ -99,15 +128,12 @@ final class TapeTests: XCTestCase {
     }
     XCTAssertGreaterThan(damaged, 0)
     try run.crash("bookd", of: before)
-    let after = try run.waitForStatus("stale books") { $0.staleInstruments > 0 }
-    XCTAssertEqual(after.verdict, "STALE")
+    try observe(run, before)
     kill(recorder, SIGCONT)
     let finished = try run.finish()
-    finished.expect(finished.report.verdict, "incomplete", "verdict")
-    finished.expect(finished.report.restartGaps.count, 1, "ranges whose state was lost")
     let refused = finished.errors.split(separator: "\n").filter { $0.contains(".image is not used: ") }
-    finished.expect(refused.count, damaged, "snapshots that were refused by name")
     finished.expect(finished.report.identityViolations, 0, "identity violations")
+    try judge(finished, refused.count, damaged)
   }
 
   /// What a shell command prints.
