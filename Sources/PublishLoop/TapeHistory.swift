@@ -15,6 +15,7 @@ final class TapeHistory {
   let channel: UInt8
   /// Which run of the recorder is this set's.
   private let run: () -> UInt64
+  private let worker = TapeWorker()
   fileprivate var feed: TapeFeed?
   private var oldestFound: UInt64?
   private var nextLook: UInt64 = 0
@@ -50,10 +51,10 @@ final class TapeHistory {
 
   /// Begins to make the events behind a place, unless another replay is under way.
   fileprivate func begin(after place: StreamPlace) -> TapeFeed? {
-    guard feed == nil else { return nil }
+    guard feed == nil, worker.isRunning else { return nil }
     let feed = TapeFeed(
       files: files, run: run(), capacity: capacity, channel: channel, after: place)
-    guard feed.start() else { return nil }
+    worker.take(feed)
     self.feed = feed
     return feed
   }
@@ -116,7 +117,73 @@ final class DeepHistoryReader: HistoryReader {
   }
 }
 
-/// A thread that makes events from the tape, and what it has ready.
+/// The one thread that makes events from the tape. It is started while the process may still start threads (docs/SANDBOX.md),
+/// and sleeps while nobody asks for the past.
+private final class TapeWorker: @unchecked Sendable {
+  private let mutex = UnsafeMutablePointer<pthread_mutex_t>.allocate(capacity: 1)
+  private let condition = UnsafeMutablePointer<pthread_cond_t>.allocate(capacity: 1)
+  // Under the lock.
+  private var job: TapeFeed?
+  private var hasBegun = false
+  /// Whether there is a thread. Without one, nobody gets the past from the tape.
+  private(set) var isRunning = false
+
+  /// Lives as long as the process: so does the thread.
+  init() {
+    pthread_mutex_init(mutex, nil)
+    pthread_cond_init(condition, nil)
+    var everything = sigset_t()
+    var before = sigset_t()
+    sigfillset(&everything)
+    // What a sandbox refuses arrives as this, in the very thread.
+    sigdelset(&everything, SIGSYS)
+    pthread_sigmask(SIG_SETMASK, &everything, &before)
+    defer { pthread_sigmask(SIG_SETMASK, &before, nil) }
+    let this = Unmanaged.passRetained(self)
+    var thread = pthread_t()
+    let result = pthread_create(
+      &thread, nil,
+      { argument in
+        if let argument { Unmanaged<TapeWorker>.fromOpaque(argument).takeUnretainedValue().main() }
+        return nil
+      }, this.toOpaque())
+    guard result == 0 else {
+      this.release()
+      return
+    }
+    pthread_detach(thread)
+    isRunning = true
+    pthread_mutex_lock(mutex)
+    while !hasBegun { pthread_cond_wait(condition, mutex) }
+    pthread_mutex_unlock(mutex)
+  }
+
+  /// What is to be made next. One that waits and has not been begun is forgotten: nobody takes from it any more.
+  func take(_ feed: TapeFeed) {
+    pthread_mutex_lock(mutex)
+    job = feed
+    pthread_cond_broadcast(condition)
+    pthread_mutex_unlock(mutex)
+  }
+
+  private func main() -> Never {
+    // Behind what must keep up with the venue; further behind, a loaded machine would leave it standing.
+    _ = setpriority(__priority_which_t(PRIO_PROCESS.rawValue), 0, 5)
+    pthread_mutex_lock(mutex)
+    hasBegun = true
+    pthread_cond_broadcast(condition)
+    while true {
+      while job == nil { pthread_cond_wait(condition, mutex) }
+      let next = job
+      job = nil
+      pthread_mutex_unlock(mutex)
+      next?.main()
+      pthread_mutex_lock(mutex)
+    }
+  }
+}
+
+/// What ``TapeWorker`` makes for one reader, and what of it is ready.
 final class TapeFeed: @unchecked Sendable {
   /// Bytes of a piece that is handed over, and pieces that may wait.
   private static let pieceBytes = 1 << 18
@@ -164,25 +231,7 @@ final class TapeFeed: @unchecked Sendable {
     return body()
   }
 
-  fileprivate func start() -> Bool {
-    var everything = sigset_t()
-    var before = sigset_t()
-    sigfillset(&everything)
-    pthread_sigmask(SIG_SETMASK, &everything, &before)
-    defer { pthread_sigmask(SIG_SETMASK, &before, nil) }
-    let this = Unmanaged.passRetained(self)
-    var thread = pthread_t()
-    let result = pthread_create(
-      &thread, nil,
-      { argument in
-        if let argument { Unmanaged<TapeFeed>.fromOpaque(argument).takeRetainedValue().main() }
-        return nil
-      }, this.toOpaque())
-    if result != 0 { this.release() } else { pthread_detach(thread) }
-    return result == 0
-  }
-
-  /// The thread ends soon; what is ready is forgotten with the last reference.
+  /// The thread leaves it soon; what is ready is forgotten with the last reference.
   fileprivate func stop() {
     locked { isStopped = true }
     pthread_cond_broadcast(condition)
@@ -214,9 +263,7 @@ final class TapeFeed: @unchecked Sendable {
 
   // MARK: The thread
 
-  private func main() {
-    // Behind what must keep up with the venue; further behind, a loaded machine would leave it standing.
-    _ = setpriority(__priority_which_t(PRIO_PROCESS.rawValue), 0, 5)
+  fileprivate func main() {
     if let problem = make() { narrateLine("pubd: the tape cannot be replayed: \(problem)") }
     handOver()
     locked { hasEnded = true }

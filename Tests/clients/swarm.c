@@ -61,7 +61,7 @@ static double started;
 static unsigned seed = 1;
 static uint64_t *latencies;
 static size_t latency_count, latency_room;
-static char first_error[256], first_close[64];
+static char first_error[2048], first_close[64];
 
 static double now(void) {
   struct timespec t;
@@ -239,7 +239,7 @@ static void take_text(client *c, const char *p, size_t count) {
     c->skipped++;
   } else if (memmem(p, count, "\"type\":\"error\"", 14)) {
     c->errors++;
-    if (!first_error[0]) snprintf(first_error, sizeof first_error, "%.*s", (int)(count < 200 ? count : 200), p);
+    if (!first_error[0]) snprintf(first_error, sizeof first_error, "%.*s", (int)(count < 2000 ? count : 2000), p);
   }
 }
 
