@@ -112,7 +112,11 @@ struct SystemFacts {
     var bytes = UInt64(status.f_bavail) &* UInt64(status.f_frsize)
     // What a set has already is made anew in its place.
     if let ownFiles, ownFiles.hasPrefix(directory + "/") { bytes &+= Self.allocated(below: ownFiles) }
-    lines.append(["room", "\(bytes)", access(path, W_OK) == 0 ? "writable" : "closed", directory])
+    // Under a service manager the instance's own directory was made for whoever writes there, and the one above is nobody's.
+    let instance = ownFiles?.split(separator: "/").last.map { "\(directory)/\($0)" }
+    let isPrepared = instance.map { access($0, F_OK) == 0 } ?? false
+    let isWritable = isPrepared || access(path, W_OK) == 0
+    lines.append(["room", "\(bytes)", isWritable ? "writable" : "closed", directory])
   }
 
   private static func allocated(below directory: String) -> UInt64 {
