@@ -4,6 +4,7 @@ import Glibc
 import OrderBook
 import PublishWire
 import StageRecords
+import StageRuntime
 import Tape
 
 /// What the book ring holds no more, made again from the recorder's tape. The tape is the merged stream: books are filled
@@ -167,6 +168,8 @@ private final class TapeWorker: @unchecked Sendable {
   }
 
   private func main() -> Never {
+    // Capabilities are a thread's own: those of this one do not go with the others'.
+    Sandbox.dropCapabilities()
     // Behind what must keep up with the venue; further behind, a loaded machine would leave it standing.
     _ = setpriority(__priority_which_t(PRIO_PROCESS.rawValue), 0, 5)
     pthread_mutex_lock(mutex)
