@@ -57,7 +57,8 @@ public struct SetDirectory {
     files.filter { $0.hasSuffix(suffix) && $0.count > suffix.count }.map { String($0.dropLast(suffix.count)) }
   }
 
-  private static func entries(of directory: String) -> [String] {
+  /// What a directory holds but for hidden files, sorted; nothing when it cannot be read.
+  static func entries(of directory: String) -> [String] {
     guard let handle = opendir(directory) else { return [] }
     defer { closedir(handle) }
     var names: [String] = []

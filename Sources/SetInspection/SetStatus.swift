@@ -24,22 +24,9 @@ public struct SetStatus {
 
   /// Every set with control pages below `runDirectory`, sorted by name.
   public static func discover(runDirectory: String, name: String?) -> [SetStatus] {
-    entries(of: runDirectory).filter { name == nil || $0 == name }.compactMap {
+    SetDirectory.entries(of: runDirectory).filter { name == nil || $0 == name }.compactMap {
       SetStatus(instance: $0, directory: "\(runDirectory)/\($0)")
     }
-  }
-
-  private static func entries(of directory: String) -> [String] {
-    guard let handle = opendir(directory) else { return [] }
-    defer { closedir(handle) }
-    var names: [String] = []
-    while let entry = readdir(handle) {
-      let name = withUnsafePointer(to: &entry.pointee.d_name) {
-        $0.withMemoryRebound(to: CChar.self, capacity: 256) { String(cString: $0) }
-      }
-      if !name.hasPrefix(".") { names.append(name) }
-    }
-    return names.sorted()
   }
 
   /// An idle stage beats at least twenty times a second.
@@ -57,7 +44,9 @@ public struct SetStatus {
 
   /// The stages that have a control page in a set's directory, in flow order.
   public static func stageNames(directory: String) -> [String] {
-    let names = entries(of: directory).filter { $0.hasSuffix(".control") }.map { String($0.dropLast(8)) }
+    let names = SetDirectory.entries(of: directory).filter { $0.hasSuffix(".control") }.map {
+      String($0.dropLast(8))
+    }
     return flowOrder.filter { names.contains($0) }
   }
 
