@@ -121,9 +121,8 @@ final class DeepHistoryReader: HistoryReader {
 /// The one thread that makes events from the tape. It is started while the process may still start threads (docs/SANDBOX.md),
 /// and sleeps while nobody asks for the past.
 private final class TapeWorker: @unchecked Sendable {
-  private let mutex = UnsafeMutablePointer<pthread_mutex_t>.allocate(capacity: 1)
-  private let condition = UnsafeMutablePointer<pthread_cond_t>.allocate(capacity: 1)
-  // Under the lock.
+  private let monitor = Monitor()
+  // Under the monitor.
   private var job: TapeFeed?
   private var hasBegun = false
   /// Whether there is a thread. Without one, nobody gets the past from the tape.
@@ -131,40 +130,17 @@ private final class TapeWorker: @unchecked Sendable {
 
   /// Lives as long as the process: so does the thread.
   init() {
-    pthread_mutex_init(mutex, nil)
-    pthread_cond_init(condition, nil)
-    var everything = sigset_t()
-    var before = sigset_t()
-    sigfillset(&everything)
-    // What a sandbox refuses arrives as this, in the very thread.
-    sigdelset(&everything, SIGSYS)
-    pthread_sigmask(SIG_SETMASK, &everything, &before)
-    defer { pthread_sigmask(SIG_SETMASK, &before, nil) }
-    let this = Unmanaged.passRetained(self)
-    var thread = pthread_t()
-    let result = pthread_create(
-      &thread, nil,
-      { argument in
-        if let argument { Unmanaged<TapeWorker>.fromOpaque(argument).takeUnretainedValue().main() }
-        return nil
-      }, this.toOpaque())
-    guard result == 0 else {
-      this.release()
-      return
-    }
-    pthread_detach(thread)
+    guard StageThread.start({ [self] in main() }) == 0 else { return }
     isRunning = true
-    pthread_mutex_lock(mutex)
-    while !hasBegun { pthread_cond_wait(condition, mutex) }
-    pthread_mutex_unlock(mutex)
+    monitor.locked { while !hasBegun { monitor.wait() } }
   }
 
   /// What is to be made next. One that waits and has not been begun is forgotten: nobody takes from it any more.
   func take(_ feed: TapeFeed) {
-    pthread_mutex_lock(mutex)
-    job = feed
-    pthread_cond_broadcast(condition)
-    pthread_mutex_unlock(mutex)
+    monitor.locked {
+      job = feed
+      monitor.signal()
+    }
   }
 
   private func main() -> Never {
@@ -172,16 +148,17 @@ private final class TapeWorker: @unchecked Sendable {
     Sandbox.dropCapabilities()
     // Behind what must keep up with the venue; further behind, a loaded machine would leave it standing.
     _ = setpriority(__priority_which_t(PRIO_PROCESS.rawValue), 0, 5)
-    pthread_mutex_lock(mutex)
-    hasBegun = true
-    pthread_cond_broadcast(condition)
+    monitor.locked {
+      hasBegun = true
+      monitor.signal()
+    }
     while true {
-      while job == nil { pthread_cond_wait(condition, mutex) }
-      let next = job
-      job = nil
-      pthread_mutex_unlock(mutex)
+      let next = monitor.locked { () -> TapeFeed? in
+        while job == nil { monitor.wait() }
+        defer { job = nil }
+        return job
+      }
       next?.main()
-      pthread_mutex_lock(mutex)
     }
   }
 }
@@ -197,8 +174,7 @@ final class TapeFeed: @unchecked Sendable {
   private let capacity: BookCapacity
   private let channel: UInt8
   private let after: StreamPlace
-  private let mutex = UnsafeMutablePointer<pthread_mutex_t>.allocate(capacity: 1)
-  private let condition = UnsafeMutablePointer<pthread_cond_t>.allocate(capacity: 1)
+  private let monitor = Monitor()
   // Under the lock.
   private var ready: [[UInt8]] = []
   private var hasEnded = false
@@ -217,38 +193,23 @@ final class TapeFeed: @unchecked Sendable {
     self.capacity = capacity
     self.channel = channel
     self.after = after
-    pthread_mutex_init(mutex, nil)
-    pthread_cond_init(condition, nil)
-  }
-
-  deinit {
-    pthread_cond_destroy(condition)
-    pthread_mutex_destroy(mutex)
-    condition.deallocate()
-    mutex.deallocate()
-  }
-
-  private func locked<Result>(_ body: () -> Result) -> Result {
-    pthread_mutex_lock(mutex)
-    defer { pthread_mutex_unlock(mutex) }
-    return body()
   }
 
   /// The thread leaves it soon; what is ready is forgotten with the last reference.
   fileprivate func stop() {
-    locked { isStopped = true }
-    pthread_cond_broadcast(condition)
+    monitor.locked { isStopped = true }
+    monitor.signal()
   }
 
   /// Nothing comes any more, and everything was taken.
-  fileprivate var isOver: Bool { offset >= open.count && locked { hasEnded && ready.isEmpty } }
+  fileprivate var isOver: Bool { offset >= open.count && monitor.locked { hasEnded && ready.isEmpty } }
 
   /// Hands out events, up to about `bytes` of them. False when none is ready.
   fileprivate func take(bytes: Int, _ body: (UInt8, UnsafeRawBufferPointer) -> Void) -> Bool {
     if offset >= open.count {
       offset = 0
-      open = locked { ready.isEmpty ? [] : ready.removeFirst() }
-      pthread_cond_broadcast(condition)
+      open = monitor.locked { ready.isEmpty ? [] : ready.removeFirst() }
+      monitor.signal()
     }
     guard offset < open.count else { return false }
     let end = min(open.count, offset + bytes)
@@ -269,7 +230,7 @@ final class TapeFeed: @unchecked Sendable {
   fileprivate func main() {
     if let problem = make() { narrateLine("pubd: the tape cannot be replayed: \(problem)") }
     handOver()
-    locked { hasEnded = true }
+    monitor.locked { hasEnded = true }
   }
 
   /// Fills books up to the place, and makes the events behind it; nil, or why it had to end before the tape did.
@@ -348,7 +309,7 @@ final class TapeFeed: @unchecked Sendable {
       }
       events.forEach { kind, event in append(kind, event) }
       if piece.count >= Self.pieceBytes { handOver() }
-      if locked({ isStopped }) { return nil }
+      if monitor.locked({ isStopped }) { return nil }
     }
   }
 
@@ -361,10 +322,10 @@ final class TapeFeed: @unchecked Sendable {
   /// Waits until there is room.
   private func handOver() {
     guard !piece.isEmpty else { return }
-    pthread_mutex_lock(mutex)
-    while ready.count >= Self.piecesMax, !isStopped { pthread_cond_wait(condition, mutex) }
-    if !isStopped { ready.append(piece) }
-    pthread_mutex_unlock(mutex)
+    monitor.locked {
+      while ready.count >= Self.piecesMax, !isStopped { monitor.wait() }
+      if !isStopped { ready.append(piece) }
+    }
     piece = []
     piece.reserveCapacity(Self.pieceBytes + 65_536)
   }

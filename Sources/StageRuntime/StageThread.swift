@@ -1,12 +1,12 @@
 import CLinux
 import Glibc
 
-/// A lock with a condition, of pthread(7). Lives as long as the process.
-final class Monitor: @unchecked Sendable {
+/// A lock with a condition, of pthread(7).
+public final class Monitor: @unchecked Sendable {
   private let mutex = UnsafeMutablePointer<pthread_mutex_t>.allocate(capacity: 1)
   private let condition = UnsafeMutablePointer<pthread_cond_t>.allocate(capacity: 1)
 
-  init() {
+  public init() {
     pthread_mutex_init(mutex, nil)
     var attributes = pthread_condattr_t()
     pthread_condattr_init(&attributes)
@@ -23,24 +23,27 @@ final class Monitor: @unchecked Sendable {
     mutex.deallocate()
   }
 
-  func locked<Result>(_ body: () -> Result) -> Result {
+  public func locked<Result>(_ body: () -> Result) -> Result {
     pthread_mutex_lock(mutex)
     defer { pthread_mutex_unlock(mutex) }
     return body()
   }
 
-  func signal() { pthread_cond_broadcast(condition) }
+  public func signal() { pthread_cond_broadcast(condition) }
 
   /// Waits for a signal until `deadline` (ns of CLOCK_MONOTONIC). Within ``locked(_:)`` only.
-  func wait(until deadline: UInt64) {
+  public func wait(until deadline: UInt64) {
     var time = timespec(
       tv_sec: Int(clamping: deadline / 1_000_000_000), tv_nsec: Int(deadline % 1_000_000_000))
     pthread_cond_timedwait(condition, mutex, &time)
   }
+
+  /// Waits for a signal. Within ``locked(_:)`` only.
+  public func wait() { pthread_cond_wait(condition, mutex) }
 }
 
-/// A thread of this process.
-final class Thread: @unchecked Sendable {
+/// Another thread of a stage. Started before the stage is READY: its sandbox starts none (docs/SANDBOX.md).
+public enum StageThread {
   private final class Body {
     let run: @Sendable () -> Void
     init(_ run: @escaping @Sendable () -> Void) { self.run = run }
@@ -48,7 +51,7 @@ final class Thread: @unchecked Sendable {
 
   /// Starts it. Signals go to the threads that were there before.
   /// - Returns: 0, or the error.
-  static func start(_ run: @escaping @Sendable () -> Void) -> Int32 {
+  public static func start(_ run: @escaping @Sendable () -> Void) -> Int32 {
     var everything = sigset_t()
     var before = sigset_t()
     sigfillset(&everything)

@@ -56,7 +56,7 @@ final class ShadowThread: @unchecked Sendable {
     self.files = files
   }
 
-  func start() -> Int32 { Thread.start { self.run() } }
+  func start() -> Int32 { StageThread.start { self.run() } }
 
   var status: ShadowStatus { monitor.locked { state } }
 

@@ -80,7 +80,7 @@ public final class TapeWriter<Files: TapeFiles>: @unchecked Sendable {
 
   /// Starts the thread.
   /// - Returns: 0, or the error.
-  public func start() -> Int32 { Thread.start { self.run() } }
+  public func start() -> Int32 { StageThread.start { self.run() } }
 
   // MARK: The loop's side
 
