@@ -86,6 +86,9 @@ let package = Package(
     library("TapeExport", ["FeedWire"]),
     library("TapeShadow", ["BookBuilder", "FeedWire", "OrderBook", "StageRecords", "Tape"]),
 
+    // How a topology's books are made.
+    library("BookSettings", ["BookBuilder", "OrderBook", "Topology"]),
+
     // What a process may ask the kernel for: rules in, the kernel's instructions out.
     library("SystemCallFilter"),
 
@@ -123,7 +126,8 @@ let package = Package(
     library(
       "TapeLoop",
       [
-        "BookBuilder", "CLinux", "OrderBook", "ShmRing", "StageRecords", "StageRuntime", "Tape", "TapeShadow",
+        "BookBuilder", "BookSettings", "CLinux", "ShmRing", "StageRecords", "StageRuntime", "Tape",
+        "TapeShadow",
         "Topology",
       ]),
 
@@ -131,16 +135,16 @@ let package = Package(
     library(
       "BookLoop",
       [
-        "BookBuilder", "CLinux", "Failpoints", "FeedWire", "OrderBook", "ShmRing", "StageRecords",
+        "BookBuilder", "BookSettings", "CLinux", "Failpoints", "FeedWire", "OrderBook", "ShmRing",
+        "StageRecords",
         "StageRuntime", "Supervision", "Tape", "TapeShadow", "Topology",
       ]),
     // The publish stage's loop and its server; a library, so that its benchmark drives what the process runs.
     library(
       "PublishLoop",
       [
-        "BookBuilder", "CLinux", "CWebSockets", "Failpoints", "FeedWire", "OrderBook", "PublishWire",
-        "ShmRing",
-        "StageRecords", "StageRuntime", "Tape", "TapeShadow", "Topology",
+        "BookBuilder", "BookSettings", "CLinux", "CWebSockets", "Failpoints", "FeedWire", "OrderBook",
+        "PublishWire", "ShmRing", "StageRecords", "StageRuntime", "Tape", "TapeShadow", "Topology",
       ]),
 
     // The processes.
@@ -163,10 +167,11 @@ let package = Package(
       "bulkhead",
       [
         "CFailpoints", "CLinux", "CWebSockets", "ShmRing", "StageRecords", "FeedWire", "FeedSim", "OrderBook",
-        "BookBuilder", "StreamDigest", "PublishWire", "SetInspection", "StageRuntime", "Supervision",
+        "BookBuilder", "BookSettings", "StreamDigest", "PublishWire", "SetInspection", "StageRuntime",
+        "Supervision",
         "Drills",
         "CJansson", "HostChecks", "LatencyHistogram", "Reliability", "Runbooks", "ServiceUnits", "Tape",
-        "TapeExport", "Topology", "ViewPages",
+        "TapeExport", "TapeShadow", "Topology", "ViewPages",
       ]),
 
     // Kills, stops and replaces the two ends of tiny rings. No part of what is installed.

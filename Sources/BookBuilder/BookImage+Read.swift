@@ -20,19 +20,27 @@ extension BookBuilder {
   ///   - bytes: any bytes, of any alignment; the image and nothing behind it.
   ///   - capacity: may be another than that of the image's builder. What fits later depends on it.
   ///   - policy: that of the image's builder, or later events may differ.
+  ///   - takesImages: the same. What was said of the instruments can be left out, but not made up.
   public static func restored(
-    from bytes: UnsafeRawBufferPointer, capacity: BookCapacity, policy: ErrorPolicy = .alarm
+    from bytes: UnsafeRawBufferPointer, capacity: BookCapacity, policy: ErrorPolicy = .alarm,
+    takesImages: Bool = false
   ) throws(BookImageError) -> BookBuilder {
     let image = try CheckedImage(bytes)
+    if takesImages && !image.summary.takesImages { throw .withoutStatements }
     if image.summary.orders > UInt64(capacity.orders) {
       throw .capacityTooSmall(.orders, needed: image.summary.orders, capacity: UInt64(capacity.orders))
     }
     if image.summary.levels > UInt64(capacity.levels) {
       throw .capacityTooSmall(.levels, needed: image.summary.levels, capacity: UInt64(capacity.levels))
     }
-    var builder = BookBuilder(capacity: capacity, channel: image.summary.channel, policy: policy)
+    var builder = BookBuilder(
+      capacity: capacity, channel: image.summary.channel, policy: policy, takesImages: takesImages)
     for index in 0..<BookCounters.wordCount { builder.counters.setWord(index, image.counters[index]) }
-    try image.restoreInstruments(&builder.instruments)
+    try image.restoreInstruments(&builder.instruments, builder.states)
+    builder.isSuspected = image.isSuspected
+    if image.isSuspected, builder.instruments.ownTrust(0) != TrustReason.gap.rawValue {
+      throw .impossible(.instruments)
+    }
     try image.restoreBooks(&builder.books, builder.instruments)
     for instrument in 0..<UInt32(InstrumentTable.capacity) where builder.instruments.isQuarantined(instrument)
     {
@@ -40,6 +48,14 @@ extension BookBuilder {
     }
     if builder.books.contentDigest() != image.summary.bookDigest { throw .impossible(.books) }
     return builder
+  }
+
+  /// As ``restored(from:capacity:policy:takesImages:)``.
+  public static func restored(
+    from bytes: UnsafeRawBufferPointer, rules: BookRules
+  ) throws(BookImageError) -> BookBuilder {
+    try restored(
+      from: bytes, capacity: rules.capacity, policy: rules.policy, takesImages: rules.takesImages)
   }
 }
 
@@ -57,8 +73,11 @@ private struct ImageWords {
 /// An image whose lengths and checksums are right. What its sections say may still be impossible.
 private struct CheckedImage {
   let summary: BookImageSummary
+  let isSuspected: Bool
   let counters: ImageWords
   private let instruments: ImageWords
+  /// Bytes of each of their records.
+  private let instrumentBytes: Int
   private let books: ImageWords
 
   init(_ bytes: UnsafeRawBufferPointer) throws(BookImageError) {
@@ -69,9 +88,13 @@ private struct CheckedImage {
     let expected = header[2]
     if actual < expected { throw .truncated(expected: expected, actual: actual) }
     if actual > expected { throw .trailingBytes(expected: expected, actual: actual) }
-    guard Self.expectedBytes(instruments: header[7], levels: header[8], orders: header[9]) == expected else {
-      throw .impossible(.header)
-    }
+    let flags = header.bytes[38]
+    isSuspected = flags & 1 != 0
+    instrumentBytes = BookImage.instrumentBytes + (flags & 2 != 0 ? BookImage.statementBytes : 0)
+    guard
+      Self.expectedBytes(
+        instruments: header[7], of: instrumentBytes, levels: header[8], orders: header[9]) == expected
+    else { throw .impossible(.header) }
     func take(_ section: BookImageSection, _ count: Int) throws(BookImageError) -> ImageWords {
       let words = UnsafeRawBufferPointer(rebasing: bytes[offset..<offset + count])
       offset += count + BookImage.digestBytes
@@ -80,11 +103,11 @@ private struct CheckedImage {
       return ImageWords(bytes: words)
     }
     counters = try take(.counters, BookImage.countersBytes - BookImage.digestBytes)
-    instruments = try take(.instruments, Int(header[7]) * BookImage.instrumentBytes)
+    instruments = try take(.instruments, Int(header[7]) * instrumentBytes)
     books = try take(.books, bytes.count - offset - BookImage.digestBytes)
     summary = BookImageSummary(
-      position: Self.position(header), channel: header.bytes[34], instruments: header[7], levels: header[8],
-      orders: header[9], bookDigest: books[books.count - 1])
+      position: Self.position(header), channel: header.bytes[34], takesImages: flags & 2 != 0,
+      instruments: header[7], levels: header[8], orders: header[9], bookDigest: books[books.count - 1])
   }
 
   private static func digest(_ bytes: UnsafeRawBufferPointer) -> UInt64 {
@@ -107,8 +130,8 @@ private struct CheckedImage {
       rebasing: bytes[0..<BookImage.headerBytes - BookImage.digestBytes])
     guard digest(content) == header[header.count - 1] else { throw .damaged(.header) }
     let hasEvent = header.bytes[35]
-    guard all[1] >> 32 == UInt64(BookImage.headerBytes), hasEvent <= 1, header[4] >> 48 == 0,
-      hasEvent == 1 || (header[6] == 0 && header[4] >> 32 == 0),
+    guard all[1] >> 32 == UInt64(BookImage.headerBytes), hasEvent <= 1, header[4] >> 50 == 0,
+      hasEvent == 1 || (header[6] == 0 && (header[4] >> 32) & 0xFFFF == 0),
       (10..<15).allSatisfy({ header[$0] == 0 })
     else { throw .impossible(.header) }
     return header
@@ -125,12 +148,14 @@ private struct CheckedImage {
   }
 
   /// Bytes of an image with these counts; nil when they are beyond any sense.
-  private static func expectedBytes(instruments: UInt64, levels: UInt64, orders: UInt64) -> UInt64? {
+  private static func expectedBytes(
+    instruments: UInt64, of instrumentBytes: Int, levels: UInt64, orders: UInt64
+  ) -> UInt64? {
     guard instruments <= UInt64(InstrumentTable.capacity), levels <= UInt64(BookCapacity.levelsMax),
       orders <= UInt64(BookCapacity.ordersMax)
     else { return nil }
     return UInt64(BookImage.headerBytes + BookImage.countersBytes + BookImage.digestBytes * 3)
-      + instruments * UInt64(BookImage.instrumentBytes) + levels * UInt64(BookImage.levelBytes)
+      + instruments * UInt64(instrumentBytes) + levels * UInt64(BookImage.levelBytes)
       + orders * UInt64(BookImage.orderBytes)
   }
 
@@ -139,8 +164,11 @@ private struct CheckedImage {
     return reason != nil && (reason != TrustReason.none || trust == 0)
   }
 
-  func restoreInstruments(_ table: inout InstrumentTable) throws(BookImageError) {
-    let recordWords = BookImage.instrumentBytes / 8
+  func restoreInstruments(
+    _ table: inout InstrumentTable, _ states: borrowing StateMemory
+  ) throws(BookImageError) {
+    let recordWords = instrumentBytes / 8
+    let fixedWords = BookImage.instrumentBytes / 8
     var next: UInt64 = 0
     for record in stride(from: 0, to: instruments.count, by: recordWords) {
       let number = instruments[record] & 0xFFFF_FFFF
@@ -169,7 +197,14 @@ private struct CheckedImage {
       trading.haltedMarkets = UInt8(truncatingIfNeeded: status >> 8)
       trading.reason = UInt32(truncatingIfNeeded: status >> 32).littleEndian
       table.setStatus(instrument, trading)
-      guard table.isKnown(instrument) else { throw .impossible(.instruments) }
+      var isStated = false
+      for word in fixedWords..<recordWords {
+        isStated = isStated || instruments[record + word] != 0
+        if states.isOn {
+          states.restore(instrument, word: word - fixedWords, instruments[record + word])
+        }
+      }
+      guard isStated || table.isKnown(instrument) else { throw .impossible(.instruments) }
     }
   }
 

@@ -6,7 +6,7 @@ extension BookBuilder {
   /// Bytes of the image that ``writeImage(at:through:to:)`` would write now.
   public var imageBytes: Int {
     BookImage.headerBytes + BookImage.countersBytes
-      + knownInstruments * BookImage.instrumentBytes + BookImage.digestBytes
+      + knownInstruments * instrumentBytes + BookImage.digestBytes
       + books.levelCount * BookImage.levelBytes + books.orderCount * BookImage.orderBytes
       + BookImage.digestBytes * 2
   }
@@ -26,7 +26,7 @@ extension BookBuilder {
     output.endSection(sink)
     for index in 0..<BookCounters.wordCount { output.put(counters.word(index), sink) }
     output.endSection(sink)
-    for instrument in 0..<UInt32(InstrumentTable.capacity) where instruments.isKnown(instrument) {
+    for instrument in 0..<UInt32(InstrumentTable.capacity) where isKnown(instrument) {
       for word in instrumentRecord(instrument) { output.put(word, sink) }
     }
     output.endSection(sink)
@@ -37,11 +37,17 @@ extension BookBuilder {
     if let failure = output.failure { throw failure }
   }
 
+  private var instrumentBytes: Int {
+    BookImage.instrumentBytes + (states.isOn ? BookImage.statementBytes : 0)
+  }
+
+  private func isKnown(_ instrument: UInt32) -> Bool {
+    instruments.isKnown(instrument) || states.isKnown(instrument)
+  }
+
   private var knownInstruments: Int {
     var count = 0
-    for instrument in 0..<UInt32(InstrumentTable.capacity) where instruments.isKnown(instrument) {
-      count += 1
-    }
+    for instrument in 0..<UInt32(InstrumentTable.capacity) where isKnown(instrument) { count += 1 }
     return count
   }
 
@@ -56,6 +62,7 @@ extension BookBuilder {
       position.session.write(to: base + 24)
       bytes[34] = channel
       bytes[35] = position.newestEvent == nil ? 0 : 1
+      bytes[38] = (isSuspected ? 1 : 0) | (states.isOn ? 2 : 0)
       base.storeBytes(of: (position.newestEvent?.index ?? 0).littleEndian, toByteOffset: 36, as: UInt16.self)
       base.put(position.nextSequence, at: 40)
       base.put(position.newestEvent?.sequence ?? 0, at: 48)
@@ -74,7 +81,7 @@ extension BookBuilder {
       UInt64(littleEndian: definition.symbol), definition.details, definition.moreDetails,
       UInt64(status.state) | UInt64(status.haltedMarkets) << 8
         | UInt64(UInt32(littleEndian: status.reason)) << 32,
-    ]
+    ] + states.words(instrument)
   }
 
   private func writeBooks<Failure: Error>(

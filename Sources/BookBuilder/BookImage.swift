@@ -10,14 +10,16 @@ import StageRecords
 /// ```
 /// header       offset  size  field
 ///                   0     8  "BHBKIMAG"
-///                   8     4  version, 1
+///                   8     4  version, 2
 ///                  12     4  bytes of the header, 128
 ///                  16     8  bytes of the image
 ///                  24    10  session
 ///                  34     1  channel
 ///                  35     1  1 = there is a newest event
 ///                  36     2  the newest event's index
-///                  38     2  zero
+///                  38     1  bit 0 = the channel is stale for an image that is being fetched; bit 1 = what is on
+///                            each instrument's board is kept (the books take images)
+///                  39     1  zero
 ///                  40     8  next sequence number: the first message that is not part of the state
 ///                  48     8  the newest event's sequence number
 ///                  56     8  records in the section of instruments
@@ -27,12 +29,13 @@ import StageRecords
 ///                 120     8  XXH64
 /// counters          0   144  applied, lost, gaps, events, crossed, locked, withheld, then rejections by MessageRejection, from 0
 ///                 144     8  XXH64
-/// instruments  each instrument of which anything is known, ascending, 40 bytes:
+/// instruments  each instrument of which anything is known, ascending, 40 bytes, 72 with bit 1:
 ///                   0     4  number
 ///                   4     1  own TrustReason, + 128 in quarantine; 0 = live
 ///                   5     3  zero
 ///                   8    24  InstrumentDefinition
 ///                  32     8  TradingStatus
+///                  40    32  with bit 1: what each kind of statement last said, as eight hashes of 4 bytes
 ///              and 8  XXH64
 /// books        instruments ascending; of each the bids from the worst price to the best, then the asks from the worst to
 ///              the best; of each level
@@ -47,13 +50,15 @@ import StageRecords
 /// ```
 public enum BookImage {
   /// The version that is written. Images of other versions are refused.
-  public static let version: UInt32 = 1
+  public static let version: UInt32 = 2
   /// Bytes of the header; so many tell of what an image is.
   public static let headerBytes = 128
 
   static let magic: UInt64 = 0x4741_4D49_4B42_4842  // "BHBKIMAG"
   static let countersBytes = BookCounters.wordCount * 8 + 8
   static let instrumentBytes = 40
+  /// More of each instrument where statements are kept.
+  static let statementBytes = 32
   static let levelBytes = 24
   static let orderBytes = 16
   static let digestBytes = 8
@@ -91,6 +96,8 @@ public struct BookImageSummary: Sendable, Equatable {
   public var position: BookPosition
   /// The channel number of the builder.
   public var channel: UInt8
+  /// Whether the builder was one that takes the venue's images.
+  public var takesImages: Bool
   /// Instruments of which anything is known.
   public var instruments: UInt64
   /// Live price levels, what ``BookCapacity/levels`` must hold at least.
@@ -120,6 +127,8 @@ public enum BookImageError: Error, Sendable, Equatable, CustomStringConvertible 
   case damaged(BookImageSection)
   /// A section's checksum is right, but no state is like this.
   case impossible(BookImageSection)
+  /// Books that take the venue's images were asked for, and the image is of books that take none.
+  case withoutStatements
   /// The books were to be made for fewer orders, levels or instruments than the image holds.
   case capacityTooSmall(BookImageNeed, needed: UInt64, capacity: UInt64)
 
@@ -132,6 +141,7 @@ public enum BookImageError: Error, Sendable, Equatable, CustomStringConvertible 
     case .trailingBytes(let expected, let actual): "\(actual) bytes, where the image ends after \(expected)"
     case .damaged(let section): "the section of \(section.rawValue) is damaged (checksum)"
     case .impossible(let section): "the section of \(section.rawValue) says what cannot be"
+    case .withoutStatements: "it is of books that take no images of the venue"
     case .capacityTooSmall(let need, let needed, let capacity):
       "it needs room for \(needed) \(need.rawValue), there is room for \(capacity)"
     }

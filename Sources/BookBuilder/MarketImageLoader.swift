@@ -149,7 +149,8 @@ struct ImageReferences {
 /// What the last message of each kind said of each instrument, as a hash without its time: an image repeats most of it,
 /// and what it repeats is no news.
 struct StateMemory: ~Copyable {
-  private static let kinds = 8
+  static let kinds = 8
+  /// Of each instrument one for each kind; 0 = nothing was said.
   private let hashes: UnsafeMutablePointer<UInt32>
   let isOn: Bool
 
@@ -179,6 +180,28 @@ struct StateMemory: ~Copyable {
   /// Whether the message says what the last one of its kind said.
   func isKnown(_ type: UInt8, _ base: UnsafeRawPointer) -> Bool {
     isOn && hashes[place(type, base)] == hash(type, base)
+  }
+
+  /// Whether anything was said about an instrument.
+  func isKnown(_ instrument: UInt32) -> Bool {
+    let first = Int(instrument) &* Self.kinds
+    return isOn && (first..<first + Self.kinds).contains { hashes[$0] != 0 }
+  }
+
+  /// An instrument's hashes, two in each word; none where they are not kept.
+  func words(_ instrument: UInt32) -> [UInt64] {
+    guard isOn else { return [] }
+    let first = Int(instrument) &* Self.kinds
+    return stride(from: first, to: first + Self.kinds, by: 2).map {
+      UInt64(hashes[$0]) | UInt64(hashes[$0 + 1]) << 32
+    }
+  }
+
+  /// Takes one of an instrument's words back.
+  func restore(_ instrument: UInt32, word index: Int, _ word: UInt64) {
+    let first = Int(instrument) &* Self.kinds &+ 2 &* index
+    hashes[first] = UInt32(truncatingIfNeeded: word)
+    hashes[first + 1] = UInt32(truncatingIfNeeded: word >> 32)
   }
 
   private func place(_ type: UInt8, _ base: UnsafeRawPointer) -> Int {

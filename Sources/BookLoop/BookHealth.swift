@@ -47,13 +47,3 @@ struct BookHealth: Sendable {
     )
   }
 }
-
-extension ErrorPolicy {
-  init(_ setting: Topology.Capacity.OnError) {
-    switch setting {
-    case .alarm: self = .alarm
-    case .quarantine: self = .quarantine
-    case .failFast: self = .failFast
-    }
-  }
-}

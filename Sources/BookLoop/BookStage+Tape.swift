@@ -36,12 +36,11 @@ extension BookStage {
   /// books are made from what is stored; what they lack then is the first thing that is published.
   mutating func resumeSession(at first: UInt64) {
     control.setState(.catchingUp)
-    let capacity = builder.books.capacity
+    let rules = builder.rules
     let channel = builder.channel
     if let storage {
       // The memory of the empty books goes before that of the others is asked for.
-      builder = BookBuilder(
-        capacity: BookCapacity(orders: 1, levels: 1, instruments: 1), channel: channel)
+      builder = BookBuilder(rules: rules.withoutRoom, channel: channel)
       let stored = storage.restore(before: first, passingOver: poison.sequences) { due in
         control.setAppliedSequence(due &- 1)
         control.beat()
@@ -50,7 +49,7 @@ extension BookStage {
       case .some(let state):
         nextExpected = state.nextSequence
         builder = state.intoBuilder()
-      case .none: builder = BookBuilder(capacity: capacity, channel: channel)
+      case .none: builder = BookBuilder(rules: rules, channel: channel)
       }
     }
     knownBefore = nextExpected

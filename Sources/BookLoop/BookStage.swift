@@ -1,4 +1,5 @@
 import BookBuilder
+import BookSettings
 import CLinux
 import Failpoints
 import Glibc
@@ -92,22 +93,19 @@ public struct BookStage: ~Copyable {
     base = control.counterBase()
     publishesProbes = topology.tape?.shadow ?? false
     control.setState(.warming)
-    let capacity = BookCapacity(
-      orders: topology.capacity.orders, levels: topology.capacity.levels,
-      instruments: topology.capacity.instruments)
-    let takesImages = topology.channel.arbitration.unrecoverable == .snapshot
-    policy = ErrorPolicy(topology.capacity.onError)
+    let rules = topology.bookRules
+    policy = rules.policy
     image = MarketImageLoader(
-      orders: takesImages ? topology.capacity.orders : 0,
-      instruments: takesImages ? topology.capacity.instruments : 0)
-    imageEvents = EventBatch(capacityCells: takesImages ? MarketImageLoader.eventCells : 1)
+      orders: rules.takesImages ? rules.capacity.orders : 0,
+      instruments: rules.takesImages ? rules.capacity.instruments : 0)
+    imageEvents = EventBatch(capacityCells: rules.takesImages ? MarketImageLoader.eventCells : 1)
     output = EventOutput(process: process)
     // From the oldest record in any case: what was published already is replayed in silence.
     input = process.consumer("merged", start: .oldest)
     publishedThrough = output.newestSequence
     hasCaughtUp = publishedThrough == 0
     poison = PoisonedInput(process, planted: planted)
-    storage = StoredState.Source(process, capacity: capacity)
+    storage = StoredState.Source(process)
     if let stored = storage?.find(publishedThrough: publishedThrough, passingOver: poison.sequences) {
       control.flight.note(.restored, stored.nextSequence)
       failpoint(81)  // restored from a snapshot
@@ -117,8 +115,7 @@ public struct BookStage: ~Copyable {
       builder = stored.intoBuilder()
     } else {
       tape = nil
-      builder = BookBuilder(
-        capacity: capacity, channel: topology.channel.number, policy: policy, takesImages: takesImages)
+      builder = BookBuilder(rules: rules, channel: topology.channel.number)
     }
     recordRoom = (input.maximumRecordBytes + 127) / 64 * 64
     let bytes = recordRoom * Self.batchRecords
@@ -322,6 +319,8 @@ public struct BookStage: ~Copyable {
 
   /// An image is being fetched: every book is in doubt from here on, and its readers are told now.
   private mutating func suspect(first: UInt64, last: UInt64) {
+    // Below: one that was given up, or applied before what these books were restored from.
+    guard first >= nextExpected else { return }
     if first > nextExpected { declareLoss(before: first) }
     image.begin(first: first)
     builder.suspect(first: first, last: last, receiveTime: 0, into: &events)

@@ -52,8 +52,13 @@ struct EventOutput: ~Copyable {
   }
 
   /// The ring's stream begins within its session, behind these books: says so before its first event, and shows their prices.
-  func begin(at first: UInt64, _ builder: borrowing BookBuilder) {
+  mutating func begin(at first: UInt64, _ builder: borrowing BookBuilder) {
     producer.setInputPosition(StreamOrigin.firstSequenceWord, first)
+    // Whatever is said before the first event is said behind the last one that these books know of.
+    if newestPut == nil {
+      newestPut = BookEventHeader(
+        sequence: first &- 1, venueTime: 0, receiveTime: 0, instrument: 0, channel: builder.channel)
+    }
     for key in 0..<table.entryCount {
       let instrument = UInt32(key)
       let isStale = builder.instruments.trustState(instrument) == .stale

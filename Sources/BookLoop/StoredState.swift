@@ -1,5 +1,5 @@
 import BookBuilder
-import OrderBook
+import BookSettings
 import StageRuntime
 import Tape
 import TapeShadow
@@ -17,6 +17,12 @@ struct StoredState: ~Copyable {
 
   consuming func intoBuilder() -> BookBuilder { builder }
 
+  init(_ book: consuming ShadowBook, files: SystemTapeFiles, onNewRings: Bool) {
+    nextSequence = book.position.nextSequence
+    self.files = files
+    builder = onNewRings ? book.intoBuilderOfNewRings() : book.intoBuilder()
+  }
+
   /// Where such states come from.
   struct Source {
     private let files: SystemTapeFiles
@@ -24,13 +30,13 @@ struct StoredState: ~Copyable {
     private let recorder: String
     private let component: String
     private let channel: UInt8
-    private let capacity: BookCapacity
+    private let rules: BookRules
     private let hasSnapshots: Bool
 
-    /// Nil without a tape, and where books made from one are not bookd's (``Topology/Topology/resumableTapeDirectory``).
-    init?(_ process: borrowing StageProcess, capacity: BookCapacity) {
+    /// Nil without a tape.
+    init?(_ process: borrowing StageProcess) {
       let topology = process.topology
-      guard let tapeDirectory = topology.resumableTapeDirectory, let recorder = topology.tapeStage else {
+      guard let tapeDirectory = topology.tapeDirectory, let recorder = topology.tapeStage else {
         return nil
       }
       files = SystemTapeFiles(directory: tapeDirectory)
@@ -39,7 +45,7 @@ struct StoredState: ~Copyable {
       channel = topology.channel.number
       hasSnapshots = topology.tape?.shadow == true
       self.recorder = recorder
-      self.capacity = capacity
+      rules = topology.bookRules
     }
 
     /// The newest state of these rings' stream that is not ahead of what is out; nil when there is none that can be used.
@@ -61,18 +67,18 @@ struct StoredState: ~Copyable {
       }
       // Without a snapshot only what is older than the rings is read here; the rest follows as from any state.
       guard newest != nil || leg.first > 1 || !passedOver.isEmpty else { return nil }
-      return restore(recording, before: newest.map(\.nextSequence) ?? leg.first, passingOver: passedOver) {
-        _ in
-      }
+      return restore(
+        recording, before: newest.map(\.nextSequence) ?? leg.first, passingOver: passedOver, onNewRings: false
+      ) { _ in }
     }
 
-    /// The state in front of the message with which these rings' stream begins.
+    /// The state in front of the message with which these rings' stream begins: nothing was said on them yet.
     /// - Parameter pulse: called every few milliseconds with the number that is due.
     func restore(
       before end: UInt64, passingOver passedOver: [UInt64], pulse: (UInt64) -> Void
     ) -> StoredState? {
       guard let recording = recording() else { return nil }
-      return restore(recording, before: end, passingOver: passedOver, pulse: pulse)
+      return restore(recording, before: end, passingOver: passedOver, onNewRings: true, pulse: pulse)
     }
 
     private func recording() -> SessionRecording? {
@@ -87,14 +93,13 @@ struct StoredState: ~Copyable {
 
     private func restore(
       _ recording: SessionRecording, before end: UInt64, passingOver passedOver: [UInt64],
-      pulse: (UInt64) -> Void
+      onNewRings: Bool, pulse: (UInt64) -> Void
     ) -> StoredState? {
       let found = StoredBooks.restore(
-        recording, files: files, before: end, passingOver: passedOver, capacity: capacity,
+        recording, files: files, before: end, passingOver: passedOver, rules: rules,
         says: { narrate("\(component): \($0)") }, pulse: pulse)
       guard let found else { return nil }
-      let next = found.position.nextSequence
-      return StoredState(builder: found.intoBuilder(), nextSequence: next, files: files)
+      return StoredState(found, files: files, onNewRings: onNewRings)
     }
   }
 }

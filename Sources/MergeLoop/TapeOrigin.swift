@@ -20,7 +20,7 @@ struct TapeOrigin {
   }
 
   private static func find(_ process: borrowing StageProcess) -> TapeResumption? {
-    guard let directory = process.topology.resumableTapeDirectory else { return nil }
+    guard let directory = process.topology.tapeDirectory else { return nil }
     do throws(TapeFileError) {
       return try TapeResumption.find(
         SystemTapeFiles(directory: directory), channel: process.topology.channel.number)

@@ -1,3 +1,5 @@
+import BookBuilder
+import BookSettings
 import CLinux
 import Failpoints
 import Glibc
@@ -32,8 +34,8 @@ public final class PublishStage {
   private var input: RingConsumer
   private let server: PublishServer
   private let source: ReplicaSnapshotSource
-  private let capacity: BookCapacity
   /// Where the tape lies that has what the ring's stream goes on from; nil without one.
+  private let rules: BookRules
   private let tapeDirectory: String?
   /// The number with which the ring's stream begins, once the books in front of it were looked for.
   private var origin: UInt64 = 0
@@ -72,11 +74,9 @@ public final class PublishStage {
     // From the oldest event in any case: the replica is complete only if it saw the first.
     input = process.consumer("book", start: .oldest)
     isReplicaWhole = input.nextPosition == 0
-    capacity = BookCapacity(
-      orders: topology.capacity.orders, levels: topology.capacity.levels,
-      instruments: topology.capacity.instruments)
-    tapeDirectory = topology.resumableTapeDirectory
-    source = ReplicaSnapshotSource(capacity: capacity)
+    rules = topology.bookRules
+    tapeDirectory = topology.tapeDirectory
+    source = ReplicaSnapshotSource(capacity: rules.capacity)
     buffer = UnsafeMutableRawPointer.allocate(byteCount: input.maximumRecordBytes + 64, alignment: 64)
     buffer.initializeMemory(as: UInt8.self, repeating: 0, count: input.maximumRecordBytes + 64)
     idleStrategy = process.idleStrategy
@@ -120,19 +120,15 @@ public final class PublishStage {
     }
   }
 
-  /// The recorder's tape, where books made from it are those that bookd makes.
+  /// The recorder's tape.
   private static func tape(_ process: borrowing StageProcess) -> TapeHistory? {
     let topology = process.topology
     guard let directory = topology.tapeDirectory, let recorder = topology.tapeStage,
-      topology.capacity.onError == .alarm, topology.channel.arbitration.unrecoverable != .snapshot,
       let page = try? ControlPage.attach(
         directory: process.directory, component: recorder, access: .readOnly)
     else { return nil }
     return TapeHistory(
-      directory: directory,
-      capacity: BookCapacity(
-        orders: topology.capacity.orders, levels: topology.capacity.levels,
-        instruments: topology.capacity.instruments),
+      directory: directory, rules: topology.bookRules,
       channel: topology.channel.number, run: { [page = PageBox(page)] in page.page.value(TapeCounter.run) })
   }
 
@@ -300,11 +296,11 @@ public final class PublishStage {
     let files = SystemTapeFiles(directory: tapeDirectory)
     guard let recording = try? SessionRecording.newest(files) else { return false }
     let found = StoredBooks.restore(
-      recording, files: files, before: first, capacity: capacity, says: { narrate("pubd: \($0)") },
+      recording, files: files, before: first, rules: rules, says: { narrate("pubd: \($0)") },
       pulse: { _ in control.beat() })
     guard let found, found.position.nextSequence == first else { return false }
     let position = found.position
-    source.restore(from: found.intoBuilder(), at: position)
+    source.restore(from: found.intoBuilderOfNewRings(), at: position)
     return true
   }
 

@@ -1,18 +1,17 @@
 import BookBuilder
-import FeedWire
 import Glibc
-import OrderBook
 import PublishWire
 import StageRecords
 import StageRuntime
 import Tape
+import TapeShadow
 
 /// What the book ring holds no more, made again from the recorder's tape. The tape is the merged stream: books are filled
 /// from the newest snapshot in front of the place, or from the run's beginning, and the events behind the place are those
 /// that bookd made. A thread of lower priority does it, one replay at a time; the others wait for their turn.
 final class TapeHistory {
   let files: SystemTapeFiles
-  let capacity: BookCapacity
+  let rules: BookRules
   let channel: UInt8
   /// Which run of the recorder is this set's.
   private let run: () -> UInt64
@@ -22,9 +21,9 @@ final class TapeHistory {
   private var nextLook: UInt64 = 0
   private static let lookNanoseconds: UInt64 = 2_000_000_000
 
-  init(directory: String, capacity: BookCapacity, channel: UInt8, run: @escaping () -> UInt64) {
+  init(directory: String, rules: BookRules, channel: UInt8, run: @escaping () -> UInt64) {
     files = SystemTapeFiles(directory: directory)
-    self.capacity = capacity
+    self.rules = rules
     self.channel = channel
     self.run = run
   }
@@ -54,7 +53,7 @@ final class TapeHistory {
   fileprivate func begin(after place: StreamPlace) -> TapeFeed? {
     guard feed == nil, worker.isRunning else { return nil }
     let feed = TapeFeed(
-      files: files, run: run(), capacity: capacity, channel: channel, after: place)
+      files: files, run: run(), rules: rules, channel: channel, after: place)
     worker.take(feed)
     self.feed = feed
     return feed
@@ -171,7 +170,7 @@ final class TapeFeed: @unchecked Sendable {
 
   private let files: SystemTapeFiles
   private let run: UInt64
-  private let capacity: BookCapacity
+  private let rules: BookRules
   private let channel: UInt8
   private let after: StreamPlace
   private let monitor = Monitor()
@@ -186,11 +185,11 @@ final class TapeFeed: @unchecked Sendable {
   private var piece: [UInt8] = []
 
   fileprivate init(
-    files: SystemTapeFiles, run: UInt64, capacity: BookCapacity, channel: UInt8, after: StreamPlace
+    files: SystemTapeFiles, run: UInt64, rules: BookRules, channel: UInt8, after: StreamPlace
   ) {
     self.files = files
     self.run = run
-    self.capacity = capacity
+    self.rules = rules
     self.channel = channel
     self.after = after
   }
@@ -235,79 +234,54 @@ final class TapeFeed: @unchecked Sendable {
 
   /// Fills books up to the place, and makes the events behind it; nil, or why it had to end before the tape did.
   private func make() -> String? {
-    var restored: BookBuilder?
     do throws(TapeFileError) {
-      var next = try restore(&restored) ?? 1
-      var builder = restored.take() ?? BookBuilder(capacity: capacity, channel: channel)
+      var book = try beginning()
+      let next = book.position.nextSequence
       var reader = try TapeReader(files: files, start: next == 1 ? .newestRun : .sequence(next))
-      return read(&reader, &builder, &next)
+      return read(&reader, &book)
     } catch {
       return "\(error)"
     }
   }
 
-  /// The books of the newest snapshot in front of the place, and the first message that is no part of them.
-  private func restore(_ found: inout BookBuilder?) throws(TapeFileError) -> UInt64? {
-    var books: BookBuilder?
-    let (taken, _) = try SnapshotStore(files: files).newest(run: run, through: after.sequence &+ 1) {
-      name, bytes in
+  /// The books of the newest snapshot in front of the place, or empty ones.
+  private func beginning() throws(TapeFileError) -> ShadowBook {
+    var poison: [UInt64] = []
+    if let recording = try SessionRecording.newest(files) {
+      poison = PoisonStore(files: files).sequences(of: recording.session)
+    }
+    // A snapshot behind a message that bookd passed over may have been made with it.
+    let latest = min(after.sequence &+ 1, poison.min() ?? .max)
+    var found: ShadowBook?
+    _ = try SnapshotStore(files: files).newest(run: run, through: latest) { name, bytes in
       do throws(BookImageError) {
         let summary = try BookImage.summary(of: bytes)
         guard summary.position.nextSequence == name.nextSequence, summary.channel == channel else {
           return "it belongs to another position"
         }
-        books = try BookBuilder.restored(from: bytes, capacity: capacity)
+        found = try ShadowBook(image: bytes, rules: rules)
         return nil
       } catch {
         return "\(error)"
       }
     }
-    guard let taken else { return nil }
-    found = books.take()
-    return taken.nextSequence
+    var book = found.take() ?? ShadowBook(rules: rules, channel: channel)
+    for sequence in poison { book.passOver(sequence) }
+    return book
   }
 
-  private func read(
-    _ reader: inout TapeReader<SystemTapeFiles>, _ builder: inout BookBuilder, _ next: inout UInt64
-  ) -> String? {
-    var events = EventBatch()
-    var newestStamp: UInt64 = 0
+  private func read(_ reader: inout TapeReader<SystemTapeFiles>, _ book: inout ShadowBook) -> String? {
+    let keep: (borrowing EventBatch) -> Void = { [self] events in
+      events.forEach { kind, event in append(kind, event) }
+    }
     while true {
       let record: TapeRecord?
       do throws(TapeDamage) { record = try reader.next() } catch { return "\(error)" }
       guard let record else { return nil }
-      guard let base = record.payload.baseAddress, record.payload.count >= 16 else { continue }
-      let first = base.loadUnaligned(as: UInt64.self)
-      switch record.kind {
-      case MergedRecord.Kind.message:
-        guard first >= next else { continue }
-        guard first == next else { return "sequence \(first) follows where \(next) is due" }
-        next = first &+ 1
-        newestStamp = base.loadUnaligned(fromByteOffset: 8, as: UInt64.self)
-        let message = UnsafeRawBufferPointer(
-          rebasing: record.payload.dropFirst(MergedRecord.messageHeaderBytes))
-        guard first >= after.sequence else {
-          builder.replay(sequence: first, message: message)
-          continue
-        }
-        builder.apply(sequence: first, receiveTime: newestStamp, message: message, into: &events)
-      case MergedRecord.Kind.gap where record.payload.count >= MergedRecord.gapBytes:
-        guard first >= next else { continue }
-        guard first == next else { return "a gap at \(first) where \(next) is due" }
-        let last = base.loadUnaligned(fromByteOffset: 8, as: UInt64.self)
-        let reason = base.loadUnaligned(fromByteOffset: 16, as: UInt64.self)
-        builder.gap(
-          first: first, last: last, reason: UInt8(truncatingIfNeeded: reason), receiveTime: 0, into: &events)
-        next = max(first, last) &+ 1
-      case MergedRecord.Kind.endOfSession:
-        guard first == next else { return "the session ends at \(first) where \(next) is due" }
-        builder.endOfSession(next: first, receiveTime: newestStamp, into: &events)
-      case MergedRecord.Kind.imageStart:
-        return "the venue's image takes the place of messages from \(first) on"
-      case TapeLayout.Kind.hole: return "a hole on the tape before sequence \(first)"
-      default: continue
-      }
-      events.forEach { kind, event in append(kind, event) }
+      let isBefore =
+        record.kind == MergedRecord.Kind.message && book.position.nextSequence < after.sequence
+      _ = book.take(record, events: isBefore ? nil : keep)
+      if let blindness = book.blindness { return blindness }
       if piece.count >= Self.pieceBytes { handOver() }
       if monitor.locked({ isStopped }) { return nil }
     }

@@ -82,6 +82,12 @@ public struct SessionRecording: Equatable, Sendable {
         case MergedRecord.Kind.message, MergedRecord.Kind.gap:
           guard first == due else { return (due, false, "sequence \(first) follows where \(due) is due") }
           due = TapeEncoder.numberAfter(record.kind, record.payload) ?? due
+        case MergedRecord.Kind.imageStart, MergedRecord.Kind.image, MergedRecord.Kind.imageEnd:
+          // Below: one that was given up when its messages came.
+          guard first <= due else {
+            return (due, false, "an image for sequence \(first) where \(due) is due")
+          }
+          if first == due { due = TapeEncoder.numberAfter(record.kind, record.payload) ?? due }
         case MergedRecord.Kind.endOfSession: return (due, first == due, nil)
         case MergedRecord.Kind.sessionStart: break
         default: return (due, false, "no message behind sequence \(due &- 1): \(record.place)")
@@ -185,7 +191,8 @@ public struct SessionReader<Files: TapeFiles>: ~Copyable {
       let numbers = Dictionary(
         try TapeIndex(files).segments.map { ($0.ordinal, $0.header?.firstSequence ?? .max) },
         uniquingKeysWith: { first, _ in first })
-      let from = leg.segments.dropFirst().last { (numbers[$0] ?? .max) <= start } ?? leg.segments[0]
+      // A segment that begins with the number may begin in the midst of an image that takes its place.
+      let from = leg.segments.dropFirst().last { (numbers[$0] ?? .max) < start } ?? leg.segments[0]
       return try TapeReader(files: files, start: .segment(from))
     } catch {
       throw .unreadable(ordinal: leg.segments[0], error)
@@ -219,10 +226,11 @@ public struct SessionReader<Files: TapeFiles>: ~Copyable {
     }
   }
 
-  /// The end of the session, and an image, stand at a number that they do not take.
+  /// The end of the session, and an image up to its end, stand at a number that they do not take.
   private func isBeyond(_ record: TapeRecord) -> Bool {
     switch record.kind {
-    case MergedRecord.Kind.message, MergedRecord.Kind.gap, TapeLayout.Kind.hole: false
+    case MergedRecord.Kind.message, MergedRecord.Kind.gap, MergedRecord.Kind.imageEnd, TapeLayout.Kind.hole:
+      false
     default: reader.nextSequence >= start
     }
   }

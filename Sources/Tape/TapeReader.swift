@@ -1,3 +1,5 @@
+import StageRecords
+
 /// Where to begin to read a tape.
 public enum TapeStart: Equatable, Sendable {
   /// At the oldest segment that is kept.
@@ -45,6 +47,7 @@ public struct TapeReader<Files: TapeFiles>: ~Copyable {
       first =
         candidates.last { all[$0].header.map { $0.firstSequence <= sequence } ?? false } ?? candidates.first
         ?? all.count
+      first = Self.beginning(of: sequence, from: first, all, downTo: runStart)
       skipBelow = sequence
     }
     ordinals = all.map(\.ordinal)[first...]
@@ -90,9 +93,29 @@ public struct TapeReader<Files: TapeFiles>: ~Copyable {
     }
   }
 
+  /// Back to the segment in which a number's first record may lie: an image has many that take no number, and segments that
+  /// begin among them begin with its number.
+  static func beginning(
+    of sequence: UInt64, from place: Int, _ all: [SegmentSummary], downTo first: Int
+  ) -> Int {
+    var place = place
+    while place > first, place < all.count, let header = all[place].header,
+      header.firstSequence == sequence, all[place - 1].header?.session == header.session
+    {
+      place -= 1
+    }
+    return place
+  }
+
   private func isWanted(_ record: TapeRecord) -> Bool {
-    // A range that reaches the number is wanted as a whole.
-    nextSequence > skipBelow || record.kind == TapeLayout.Kind.hole && nextSequence >= skipBelow
+    // A range that reaches the number is wanted as a whole, and so is what stands in front of it without a number of its own: the
+    // beginning of an image, the end of the session.
+    switch record.kind {
+    case MergedRecord.Kind.message, MergedRecord.Kind.gap, MergedRecord.Kind.imageEnd,
+      MergedRecord.Kind.sessionStart:
+      nextSequence > skipBelow
+    default: nextSequence >= skipBelow
+    }
   }
 
   private mutating func note(_ scan: SegmentScan<Files>) {

@@ -25,7 +25,7 @@ struct ShadowStatus {
 /// does, compares with bookd's probes, and writes snapshots. Nothing waits for it.
 final class ShadowThread: @unchecked Sendable {
   struct Settings {
-    let capacity: BookCapacity
+    let rules: BookRules
     let channel: UInt8
     let run: UInt64
     let snapshotInterval: UInt64
@@ -97,7 +97,7 @@ final class ShadowThread: @unchecked Sendable {
         run: settings.run, through: poison.min() ?? .max
       ) { _, bytes in
         do throws(BookImageError) {
-          found = try ShadowBook(image: bytes, capacity: settings.capacity)
+          found = try ShadowBook(image: bytes, rules: settings.rules)
           return nil
         } catch {
           return "\(error)"
@@ -110,7 +110,7 @@ final class ShadowThread: @unchecked Sendable {
     }
     switch consume found {
     case .some(let book): return book
-    case .none: return ShadowBook(capacity: settings.capacity, channel: settings.channel)
+    case .none: return ShadowBook(rules: settings.rules, channel: settings.channel)
     }
   }
 
@@ -230,17 +230,18 @@ final class ShadowThread: @unchecked Sendable {
   /// The books that the runs before have left, so that these go on from them as bookd's do.
   private func restore(before first: UInt64, _ poison: [UInt64], _ book: inout ShadowBook) {
     guard let recording = try? SessionRecording.newest(files) else { return }
-    let none = ShadowBook(
-      capacity: BookCapacity(orders: 1, levels: 1, instruments: 1), channel: settings.channel)
+    let none = ShadowBook(rules: settings.rules.withoutRoom, channel: settings.channel)
     // The memory of the empty ones goes first.
     book = none
     let found = StoredBooks.restore(
-      recording, files: files, before: first, passingOver: poison, capacity: settings.capacity,
+      recording, files: files, before: first, passingOver: poison, rules: settings.rules,
       says: { say("own books: \($0)") }, pulse: { _ in })
     switch consume found {
-    case .some(let stored): book = stored
+    case .some(var stored):
+      stored.dropSuspicion()
+      book = stored
     case .none:
-      book = ShadowBook(capacity: settings.capacity, channel: settings.channel)
+      book = ShadowBook(rules: settings.rules, channel: settings.channel)
     }
   }
 

@@ -1,3 +1,4 @@
+import BookSettings
 import CLinux
 import Glibc
 import OrderBook
@@ -107,13 +108,11 @@ public struct TapeStage: ~Copyable {
         intervalNanoseconds: settings.syncIntervalNanoseconds, bytes: UInt64(settings.syncBytes)),
       flight: control.flight, now: { bulkhead_monotonic_nanoseconds() })
     idleStrategy = process.idleStrategy
-    let capacity = process.topology.capacity
     shadow =
       settings.shadow
       ? ShadowThread(
         settings: ShadowThread.Settings(
-          capacity: BookCapacity(
-            orders: capacity.orders, levels: capacity.levels, instruments: capacity.instruments),
+          rules: process.topology.bookRules,
           channel: process.topology.channel.number, run: plan.run,
           snapshotInterval: settings.snapshotIntervalNanoseconds, snapshotsKept: settings.snapshotsKept,
           component: process.component, tablePath: ProbeTable.path(directory: process.directory),

@@ -1,6 +1,5 @@
-import BookBuilder
+public import BookBuilder
 import FeedWire
-public import OrderBook
 public import Tape
 
 /// Books from what a recorder has laid by: the newest snapshot that is right, and the tape behind it.
@@ -18,12 +17,12 @@ public enum StoredBooks {
   /// - Returns: nil when there is no right snapshot and the tape does not begin with the session.
   public static func restore<Files: TapeFiles>(
     _ recording: SessionRecording, files: Files, before end: UInt64,
-    passingOver passedOver: [UInt64] = [], capacity: BookCapacity, says: (String) -> Void,
+    passingOver passedOver: [UInt64] = [], rules: BookRules, says: (String) -> Void,
     pulse: (UInt64) -> Void
   ) -> ShadowBook? {
     let poison = passedOver + PoisonStore(files: files).sequences(of: recording.session)
     let latest = min(end, poison.min() ?? end)
-    guard var book = beginning(recording, files, before: latest, capacity, says) else { return nil }
+    guard var book = beginning(recording, files, before: latest, rules, says) else { return nil }
     for sequence in poison { book.passOver(sequence) }
     var count = 0
     do throws(TapeDamage) {
@@ -41,7 +40,7 @@ public enum StoredBooks {
   }
 
   private static func beginning<Files: TapeFiles>(
-    _ recording: SessionRecording, _ files: Files, before end: UInt64, _ capacity: BookCapacity,
+    _ recording: SessionRecording, _ files: Files, before end: UInt64, _ rules: BookRules,
     _ says: (String) -> Void
   ) -> ShadowBook? {
     let store = SnapshotStore(files: files)
@@ -49,7 +48,7 @@ public enum StoredBooks {
     for name in names.reversed() {
       do throws(SnapshotFailure) {
         let bytes = try store.read(name)
-        switch bytes.withUnsafeBytes({ restored($0, name, recording, capacity) }) {
+        switch bytes.withUnsafeBytes({ restored($0, name, recording, rules) }) {
         case .failure(let problem): says("snapshot \(name.fileName) is not used: \(problem.words)")
         case .success(let box):
           if let book = box.take() {
@@ -61,7 +60,7 @@ public enum StoredBooks {
         says("snapshot \(name.fileName) is not used: \(error)")
       }
     }
-    return recording.isWhole ? ShadowBook(capacity: capacity, channel: recording.channel) : nil
+    return recording.isWhole ? ShadowBook(rules: rules, channel: recording.channel) : nil
   }
 
   private struct Problem: Error { let words: String }
@@ -75,7 +74,7 @@ public enum StoredBooks {
 
   private static func restored(
     _ bytes: UnsafeRawBufferPointer, _ name: SnapshotName, _ recording: SessionRecording,
-    _ capacity: BookCapacity
+    _ rules: BookRules
   ) -> Result<Box, Problem> {
     do throws(BookImageError) {
       let summary = try BookImage.summary(of: bytes)
@@ -85,7 +84,7 @@ public enum StoredBooks {
       guard summary.position.nextSequence == name.nextSequence, summary.channel == recording.channel,
         isOfSession
       else { return .failure(Problem(words: "it belongs to another position")) }
-      return .success(Box(try ShadowBook(image: bytes, capacity: capacity)))
+      return .success(Box(try ShadowBook(image: bytes, rules: rules)))
     } catch {
       return .failure(Problem(words: "\(error)"))
     }

@@ -46,13 +46,6 @@ public struct Topology: Sendable {
   /// Where messages that kill their reader are written down.
   public var poisonDirectory: String { tapeDirectory ?? "/var/lib/bulkhead/\(host.instance)" }
 
-  /// The directory of a tape from which a set that has lost its rings goes on; `nil` where it does not. Books made from a
-  /// tape follow neither another policy about errors than `alarm` nor the venue's images: those bring a late start up to date
-  /// by themselves.
-  public var resumableTapeDirectory: String? {
-    capacity.onError == .alarm && channel.arbitration.unrecoverable != .snapshot ? tapeDirectory : nil
-  }
-
   /// The ring with this name.
   public func ring(named name: String) -> Ring? {
     rings.first { $0.name == name }

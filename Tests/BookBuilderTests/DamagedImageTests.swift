@@ -122,7 +122,10 @@ final class DamagedImageTests: XCTestCase {
       put(value, at: offset, in: &changed)
       XCTAssertEqual(error(signed(changed)), .impossible(section), what)
     }
-    check(.header, 8, 1 | 120 << 32, "another header length")
+    check(.header, 8, 2 | 120 << 32, "another header length")
+    check(.header, 32, UInt64(word(image, 32)) | 1 << 50, "an unknown flag")
+    check(.header, 32, UInt64(word(image, 32)) | 1 << 49, "statements that are not there")
+    check(.instruments, 32, UInt64(word(image, 32)) | 1 << 48, "an image under way, and the channel live")
     check(.header, 72, .max, "as many orders as a word can say")
     check(.header, 64, UInt64(word(image, 64) + 1), "a level more")
     check(.header, 112, 1, "zero words")

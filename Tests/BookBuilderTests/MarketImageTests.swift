@@ -1,5 +1,6 @@
 import BookBuilder
 import FeedSim
+import FeedWire
 import OrderBook
 import StageRecords
 import StreamDigest
@@ -251,5 +252,83 @@ final class MarketImageTests: XCTestCase {
     XCTAssertEqual(run.mismatches, [])
     XCTAssertEqual(run.builder.books.contentDigest(), wholeDay(store))
     XCTAssertEqual(run.replica.books.contentDigest(), run.builder.books.contentDigest())
+  }
+
+  // MARK: A state written in the midst of it
+
+  private func written(_ run: borrowing Run) -> [UInt8] {
+    var bytes: [UInt8] = []
+    let chunk = UnsafeMutableRawBufferPointer.allocate(byteCount: 1 << 16, alignment: 8)
+    defer { chunk.deallocate() }
+    let position = BookPosition(session: MoldUDP64Session(leading: 1, trailing: 1), nextSequence: 4_001)
+    run.builder.writeImage(at: position, through: chunk) { bytes.append(contentsOf: $0) }
+    return bytes
+  }
+
+  private func restore(_ image: [UInt8], takesImages: Bool = true) throws -> Run {
+    let bytes = UnsafeMutableRawBufferPointer.allocate(byteCount: image.count, alignment: 8)
+    defer { bytes.deallocate() }
+    bytes.copyBytes(from: image)
+    var run = Run()
+    run.builder = try BookBuilder.restored(
+      from: UnsafeRawBufferPointer(bytes), capacity: Self.capacity, takesImages: takesImages)
+    return run
+  }
+
+  /// Books that were written and read back make of an image what the others make of it, and of messages where it is given up:
+  /// nothing that was known is told again, and what is in doubt stays so.
+  func testAStateThatWasWrittenTakesAnImageAsItWouldHave() throws {
+    let store = try day()
+    let messages = try image(12_000, store)
+    for isSuspected in [false, true] {
+      for isGivenUp in [false, true] where isSuspected || !isGivenUp {
+        let note = "suspected \(isSuspected), given up \(isGivenUp)"
+        var first = Run()
+        first.apply(0..<4_000, store)
+        if isSuspected {
+          first.builder.suspect(first: 4_001, last: 4_005, receiveTime: 0, into: &first.events)
+        }
+        let bytes = written(first)
+        var second = try restore(bytes)
+        XCTAssertEqual(second.builder.isSuspected, isSuspected, note)
+        XCTAssertEqual(written(second), bytes, note)
+        first.digest = StreamDigest()
+        func carryOn(_ run: inout Run) {
+          if isGivenUp {
+            run.builder.trustAgain(next: 4_001, receiveTime: 0, into: &run.events)
+            XCTAssertEqual(run.events.eventCount, 1, note)
+            run.apply(4_000..<store.count, store)
+          } else {
+            run.load(messages, first: 4_001)
+            XCTAssertTrue(run.use(first: 4_001, last: 12_000, count: messages.count), note)
+            run.apply(12_000..<store.count, store)
+          }
+        }
+        carryOn(&first)
+        carryOn(&second)
+        XCTAssertEqual(second.digest.value, first.digest.value, note)
+        XCTAssertEqual(second.builder.books.contentDigest(), wholeDay(store), note)
+        XCTAssertEqual(second.builder.instruments.trustState(3), .live, note)
+        XCTAssertEqual(written(second), written(first), note)
+      }
+    }
+  }
+
+  /// What was said of the instruments cannot be made up.
+  func testAStateWithoutStatementsIsRefused() throws {
+    let store = try day()
+    var run = Run()
+    run.builder = BookBuilder(capacity: Self.capacity, channel: 1)
+    run.apply(0..<4_000, store)
+    let bytes = written(run)
+    XCTAssertThrowsError(written(try restore(bytes))) {
+      XCTAssertEqual($0 as? BookImageError, .withoutStatements)
+    }
+    XCTAssertEqual(written(try restore(bytes, takesImages: false)), bytes)
+    // The other way they are left out.
+    var other = Run()
+    other.apply(0..<4_000, store)
+    XCTAssertNotEqual(written(other), bytes)
+    XCTAssertEqual(written(try restore(written(other), takesImages: false)), bytes)
   }
 }

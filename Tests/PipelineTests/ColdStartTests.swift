@@ -17,6 +17,11 @@ final class ColdStartTests: XCTestCase {
     let place = SetRun.Place.next()
     /// Kept, since its end would take what it finds of the instance with it.
     private var runs: [SetRun] = []
+    /// Beside those of the tape.
+    private let rules: [String]
+
+    init(rules: [String] = []) { self.rules = rules }
+
     deinit {
       runs.removeAll()
       try? FileManager.default.removeItem(atPath: path)
@@ -24,6 +29,7 @@ final class ColdStartTests: XCTestCase {
 
     var settings: [String] {
       ["tape.enabled=true", "tape.directory=\(path)", "tape.segment=2MiB", "tape.snapshot_interval=300ms"]
+        + rules
     }
     var tape: String { "\(path)/\(place.instance)" }
 
@@ -130,5 +136,39 @@ final class ColdStartTests: XCTestCase {
     let finished = try set.live(other).finish()
     finished.expectCorrect()
     finished.expect(finished.errors.contains("another session than the tape"), "said")
+  }
+
+  /// Under the policy that gives a book up at the first wrong message.
+  func testQuarantine() throws {
+    let set = DeadSet(rules: ["capacity.on_error=quarantine"])
+    try set.die(at: 40_000)
+    let finished = try set.live(Self.day + DeadSet.hole(1, 60_000)).finish()
+    finished.expectCorrect()
+    finished.expect(try continuedAt(finished) > 40_000, "from the tape")
+    finished.expect(finished.report.shadowBooksDiffer, 0, "books that differ")
+  }
+
+  /// What came while nobody was there is replaced by the venue's image, which the recorder's books follow; and a bookd that
+  /// dies behind it goes on from them.
+  func testTheVenuesImage() throws {
+    let set = DeadSet(rules: [
+      "channel.arbitration.unrecoverable=snapshot", "channel.snapshot.enabled=true",
+      "channel.snapshot.minimum_interval=5ms",
+    ])
+    try set.die(at: 40_000)
+    let run = try set.live(Self.day + DeadSet.hole(1, 70_000) + ["--retransmission", "off"])
+    let status = try run.waitForStatus("behind the image") { ($0.tapeWrittenSequence ?? 0) > 100_000 }
+    let bookd = try XCTUnwrap(status.pids["bookd"])
+    kill(bookd, SIGKILL)
+    let finished = try run.finish()
+    let start = try continuedAt(finished)
+    finished.expect(start > 40_000, "from the end of the tape: \(start)")
+    finished.expect(finished.report.verdict, "incomplete", "verdict")
+    finished.expect(Set(finished.report.gaps.map(\.reason)), ["replaced by snapshot"], "reasons")
+    finished.expect(finished.report.gaps.first?.first, start, "the first gap")
+    finished.expect(finished.report.staleInstruments, 0, "stale instruments")
+    finished.expect(finished.report.shadowBooksDiffer, 0, "books that differ")
+    finished.expectOrdered()
+    finished.expectDigests()
   }
 }

@@ -13,6 +13,7 @@ import XCTest
 /// Books that are built from the tape: the same as bookd's, by every measure; and a difference is found and named.
 final class ShadowTests: XCTestCase {
   private static let capacity = BookCapacity(orders: 1 << 16, levels: 1 << 15, instruments: 256)
+  private static let rules = BookRules(capacity: capacity)
   private static let session = Array("SHADOW0001".utf8)
 
   /// A day's messages.
@@ -44,7 +45,7 @@ final class ShadowTests: XCTestCase {
   /// with a gap in the midst and the end of the session.
   func testTheBooksAreBookdsBooks() throws {
     let messages = try day(30_000, seed: 5)
-    var shadow = ShadowBook(capacity: Self.capacity, channel: 1)
+    var shadow = ShadowBook(rules: Self.rules, channel: 1)
     begin(&shadow)
     var bookd = BookBuilder(capacity: Self.capacity, channel: 1)
     var events = EventBatch()
@@ -87,7 +88,7 @@ final class ShadowTests: XCTestCase {
   /// round of probes later.
   func testADifferenceIsFoundAndNamed() throws {
     let messages = try day(120_000, seed: 6)
-    var shadow = ShadowBook(capacity: Self.capacity, channel: 1)
+    var shadow = ShadowBook(rules: Self.rules, channel: 1)
     begin(&shadow)
     var bookd = BookBuilder(capacity: Self.capacity, channel: 1)
     var comparison = ProbeComparison()
@@ -151,7 +152,7 @@ final class ShadowTests: XCTestCase {
   /// What says nothing about the stream is not compared and not written.
   func testBlindness() {
     func blinded(_ what: String, _ body: (inout ShadowBook) -> Void) {
-      var book = ShadowBook(capacity: Self.capacity, channel: 1)
+      var book = ShadowBook(rules: Self.rules, channel: 1)
       begin(&book)
       take(MergedRecord.Kind.message, message(1, []), &book)
       XCTAssertNil(book.blindness)
@@ -166,9 +167,124 @@ final class ShadowTests: XCTestCase {
     blinded("another session") { book in
       take(MergedRecord.Kind.sessionStart, words(1) + Array("ANOTHER001".utf8) + [0, 0, 0, 0, 0, 0], &book)
     }
-    var late = ShadowBook(capacity: Self.capacity, channel: 1)
+    var late = ShadowBook(rules: Self.rules, channel: 1)
     begin(&late, first: 500)
     XCTAssertNotNil(late.blindness, "a session from its midst")
+  }
+
+  // MARK: The venue's images
+
+  /// The messages of the image of everything up to `last`.
+  private func image(_ messages: [[UInt8]], through last: Int) throws -> [[UInt8]] {
+    var store = MessageStore()
+    for message in messages { try message.withUnsafeBytes { try store.append($0) } }
+    var market = MarketImage()
+    market.advance(to: last, store: store)
+    market.beginImage()
+    var image = MessageStore()
+    XCTAssertTrue(try market.write(to: &image, sequence: UInt64(last) + 1, limit: .max, store: store))
+    return (0..<(image.count - 1)).map { Array(image.message(at: $0)) }
+  }
+
+  /// Books that are restored from a snapshot at any of these places, among them in the midst of an image, and followed to
+  /// the end, are those of one run; and their events behind the place are its events. One image is given up, because its
+  /// messages came.
+  func testImagesAreFollowed() throws {
+    let messages = try day(9_000, seed: 8)
+    let whole = try image(messages, through: 6_000)
+    var rules = Self.rules
+    rules.takesImages = true
+    var tape: [(kind: UInt8, payload: [UInt8])] = []
+    func put(_ range: ClosedRange<Int>) {
+      for sequence in range {
+        tape.append((MergedRecord.Kind.message, message(UInt64(sequence), messages[sequence - 1])))
+      }
+    }
+    func putImage(_ first: UInt64) {
+      tape.append((MergedRecord.Kind.imageStart, words(first, first + 9)))
+      for (number, bytes) in whole.enumerated() {
+        tape.append((MergedRecord.Kind.image, words(first, UInt64(number) + 1) + bytes))
+      }
+    }
+    put(1...2_000)
+    putImage(2_001)
+    put(2_001...3_000)
+    putImage(3_001)
+    let imageEnd = tape.count
+    tape.append((MergedRecord.Kind.imageEnd, words(3_001, 6_000, UInt64(whole.count))))
+    put(6_001...9_000)
+
+    final class Told {
+      var events: [[UInt8]] = []
+      func take(_ batch: borrowing EventBatch) { batch.forEach { events.append([$0] + Array($1)) } }
+    }
+    func follow(_ book: inout ShadowBook, from start: Int, _ told: Told?) {
+      for (kind, payload) in tape[start...] {
+        payload.withUnsafeBytes {
+          let record = TapeRecord(
+            kind: kind, payload: $0, place: TapePlace(ordinal: 1, offset: 256), ringPosition: 0)
+          _ = book.take(record, events: told.map { told in { told.take($0) } })
+        }
+      }
+    }
+    var all = ShadowBook(rules: rules, channel: 1)
+    begin(&all)
+    let told = Told()
+    follow(&all, from: 0, told)
+    XCTAssertNil(all.blindness)
+    XCTAssertEqual(all.position.nextSequence, 9_001)
+    XCTAssertEqual(
+      all.builder.books.contentDigest(), filled(messages, through: 9_000).builder.books.contentDigest())
+    XCTAssertEqual(all.builder.instruments.trustState(0), .live)
+
+    for place in [1_000, 2_000, 2_001, 2_500, imageEnd - 10, imageEnd, imageEnd + 1, imageEnd + 500] {
+      var before = ShadowBook(rules: rules, channel: 1)
+      begin(&before)
+      for (kind, payload) in tape[..<place] { take(kind, payload, &before) }
+      let position = before.position
+      let image = before.image()
+      let bytes = UnsafeMutableRawBufferPointer.allocate(byteCount: image.count, alignment: 8)
+      defer { bytes.deallocate() }
+      bytes.copyBytes(from: image)
+      var restored = try ShadowBook(image: UnsafeRawBufferPointer(bytes), rules: rules)
+      XCTAssertEqual(restored.position, position, "\(place)")
+      // A reader goes on at the number that is due, in front of what has none.
+      let due = tape.firstIndex { entry in
+        let behind = entry.payload.withUnsafeBytes { TapeEncoder.numberAfter(entry.kind, $0) }
+        return behind ?? 0 > position.nextSequence
+          || (entry.kind == MergedRecord.Kind.imageStart && entry.payload.first64 == position.nextSequence)
+      }
+      let rest = Told()
+      follow(&restored, from: due ?? tape.count, rest)
+      XCTAssertNil(restored.blindness, "\(place)")
+      XCTAssertEqual(restored.image(), all.image(), "\(place)")
+      XCTAssertEqual(rest.events, Array(told.events.suffix(rest.events.count)), "\(place)")
+      XCTAssertGreaterThan(rest.events.count, 1_000, "\(place)")
+      // In silence the books are the same.
+      follow(&before, from: place, nil)
+      XCTAssertEqual(before.image(), all.image(), "\(place)")
+    }
+  }
+
+  /// Books that take no images are blind behind one; an image that is not whole is a gap.
+  func testImagesThatAreNotTaken() throws {
+    let messages = try day(2_000, seed: 8)
+    var book = filled(messages, through: 1_000)
+    take(MergedRecord.Kind.imageStart, words(1_001, 1_009), &book)
+    XCTAssertNotNil(book.blindness)
+    var rules = Self.rules
+    rules.takesImages = true
+    var other = ShadowBook(rules: rules, channel: 1)
+    begin(&other)
+    take(MergedRecord.Kind.message, message(1, messages[0]), &other)
+    take(MergedRecord.Kind.imageStart, words(2, 9), &other)
+    take(MergedRecord.Kind.imageEnd, words(2, 9, 5), &other)
+    XCTAssertNil(other.blindness)
+    XCTAssertEqual(other.position.nextSequence, 10)
+    XCTAssertEqual(other.builder.instruments.trustState(0), .stale)
+    XCTAssertEqual(other.builder.counters.lost, 8)
+    other.dropSuspicion()
+    XCTAssertEqual(other.builder.instruments.trustState(0), .stale, "a gap is no suspicion")
   }
 
   // MARK: The comparison alone
@@ -228,7 +344,7 @@ final class ShadowTests: XCTestCase {
   // MARK: Snapshots
 
   private func filled(_ messages: [[UInt8]], through: Int) -> ShadowBook {
-    var book = ShadowBook(capacity: Self.capacity, channel: 1)
+    var book = ShadowBook(rules: Self.rules, channel: 1)
     begin(&book)
     for index in 0..<through {
       take(MergedRecord.Kind.message, message(UInt64(index) + 1, messages[index]), &book)
@@ -266,7 +382,7 @@ final class ShadowTests: XCTestCase {
       var restored: ShadowBook?
       func restore(_ name: SnapshotName, _ bytes: UnsafeRawBufferPointer) -> String? {
         do throws(BookImageError) {
-          restored = try ShadowBook(image: bytes, capacity: Self.capacity)
+          restored = try ShadowBook(image: bytes, rules: Self.rules)
           return nil
         } catch {
           return "\(error)"
@@ -330,4 +446,8 @@ final class ShadowTests: XCTestCase {
       XCTAssertNil(SnapshotName(fileName: other), other)
     }
   }
+}
+
+extension [UInt8] {
+  fileprivate var first64: UInt64 { withUnsafeBytes { $0.loadUnaligned(as: UInt64.self) } }
 }

@@ -172,4 +172,72 @@ final class SessionTests: XCTestCase {
       XCTAssertNil(found?.problem, "cut at \(length)")
     }
   }
+
+  // MARK: Images of the venue
+
+  /// Messages 1 to 10, an image in the place of 11 to 20, messages 21 to 30, the session's end.
+  private func streamWithImage() -> TestStream {
+    var stream = TestStream(from: 1, through: 10, mark: 1)
+    func add(_ kind: UInt8, _ payload: [UInt8]) {
+      let position = stream.records[stream.records.count - 1].ringPosition + 1
+      stream.records.append(TestRecord(kind: kind, payload: payload, ringPosition: position))
+    }
+    add(MergedRecord.Kind.imageStart, TestRecord.words(11, 15))
+    for number in 1...3 as ClosedRange<UInt64> {
+      add(MergedRecord.Kind.image, TestRecord.words(11, number) + [0x41])
+    }
+    add(MergedRecord.Kind.imageEnd, TestRecord.words(11, 20, 3))
+    for sequence in 21...30 as ClosedRange<UInt64> {
+      add(MergedRecord.Kind.message, TestRecord.words(sequence, 7) + [1, UInt8(sequence)])
+    }
+    return stream
+  }
+
+  /// Whoever goes on at the number with which an image begins gets all of it: its first records take no number.
+  func testAnImageIsReadFromItsBeginning() throws {
+    for perSegment in 1...16 {
+      let files = MemoryTapeFiles()
+      var recorder = try TestRecorder(files, streamWithImage())
+      try recorder.record(each: 2, perSegment: perSegment)
+      let note = "\(perSegment) records in a segment"
+      let kinds = try Reading(files, start: .sequence(11)).records.map(\.kind)
+      let image = [
+        MergedRecord.Kind.imageStart, MergedRecord.Kind.image, MergedRecord.Kind.image,
+        MergedRecord.Kind.image, MergedRecord.Kind.imageEnd,
+      ]
+      XCTAssertEqual(Array(kinds.prefix(6)), image + [MergedRecord.Kind.message], note)
+      XCTAssertEqual(kinds.count, 15, note)
+      let recording = try XCTUnwrap(SessionRecording.newest(files))
+      var reader = try SessionReader(files: files, recording: recording, from: 11)
+      var found: [UInt8] = []
+      while let record = try reader.next() {
+        if record.kind != MergedRecord.Kind.sessionStart { found.append(record.kind) }
+      }
+      XCTAssertEqual(found, kinds, note)
+      XCTAssertEqual(try Reading(files, start: .sequence(10)).records.first?.payload[0], 10, note)
+      XCTAssertEqual(try Reading(files, start: .sequence(21)).records.first?.payload[0], 21, note)
+    }
+  }
+
+  /// A stream is taken up behind an image as behind messages; one that was not whole stands for nothing.
+  func testTakingUpBehindAnImage() throws {
+    let stream = streamWithImage()
+    for count in 12...stream.records.count {
+      let files = MemoryTapeFiles()
+      var recorder = try TestRecorder(files, stream)
+      try recorder.record(upTo: count)
+      let next: UInt64 = count < 16 ? 11 : 21 + UInt64(count - 16)
+      let found = try XCTUnwrap(resumption(files), "\(count) records")
+      XCTAssertEqual(found.next, next, "\(count) records")
+      XCTAssertNil(found.problem, "\(count) records")
+    }
+  }
+
+  /// The end of the session is found by whoever has everything in front of it.
+  func testTheEndIsReadFromItsOwnNumber() throws {
+    let files = MemoryTapeFiles()
+    try record(files, 7, TestStream(from: 1, through: 50, mark: 1, ends: true))
+    let kinds = try Reading(files, start: .sequence(51)).records.map(\.kind)
+    XCTAssertEqual(kinds, [MergedRecord.Kind.endOfSession])
+  }
 }

@@ -1,4 +1,5 @@
 import BookBuilder
+import BookSettings
 import FeedSim
 import OrderBook
 import StageRecords
@@ -7,16 +8,6 @@ import Topology
 
 /// What a session must come to, computed in this process from the same messages through the same libraries, with
 /// the gaps that the stream declared: the reference that a run is compared with.
-extension ErrorPolicy {
-  init(_ setting: Topology.Capacity.OnError) {
-    switch setting {
-    case .alarm: self = .alarm
-    case .quarantine: self = .quarantine
-    case .failFast: self = .failFast
-    }
-  }
-}
-
 struct ExpectedResult {
   let streamDigest: UInt64
   let bookDigest: UInt64
@@ -28,12 +19,9 @@ struct ExpectedResult {
   ///   - gaps: that the session's stream declared, in order
   ///   - first: the message with which the set's own stream begins; what comes before it counts for the books alone
   init(store: borrowing MessageStore, topology: Topology, gaps: [DeclaredGap], from first: UInt64) {
-    var builder = BookBuilder(
-      capacity: BookCapacity(
-        orders: topology.capacity.orders, levels: topology.capacity.levels,
-        instruments: topology.capacity.instruments), channel: topology.channel.number,
-      policy: ErrorPolicy(topology.capacity.onError),
-      takesImages: gaps.contains { $0.reason == GapReason.replacedBySnapshot.rawValue })
+    var rules = topology.bookRules
+    rules.takesImages = gaps.contains { $0.reason == GapReason.replacedBySnapshot.rawValue }
+    var builder = BookBuilder(rules: rules, channel: topology.channel.number)
     var market = MarketImage()
     var batch = EventBatch()
     var digest = StreamDigest()

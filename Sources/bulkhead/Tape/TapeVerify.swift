@@ -5,6 +5,7 @@ import StageRecords
 import StageRuntime
 import StreamDigest
 import Tape
+import TapeShadow
 
 /// Everything that reading a whole tape tells.
 struct TapeVerdict {
@@ -110,7 +111,7 @@ extension TapeCommand {
       lines.append("streamDigest \(hexadecimal(digests.stream)) of \(grouped(digests.events)) events")
       lines.append("bookDigest   \(hexadecimal(digests.book))")
     } else if options.digest {
-      lines.append("no digests: the run is not whole, or holds an image of the venue")
+      lines.append("no digests: the tape does not hold one session from its beginning")
     }
     return lines
   }
@@ -174,44 +175,28 @@ extension TapeCommand {
   }
 }
 
-/// Plays a tape into books, as bookd would have.
+/// Plays a tape into books, as bookd does under `on_error = "alarm"`.
 struct TapePlayer: ~Copyable {
-  private var builder: BookBuilder
-  private var batch = EventBatch()
-  private var digest = StreamDigest()
-  /// The venue's image took the place of messages, which this player does not follow.
-  private var hasImage = false
+  private var book: ShadowBook
+  private let digest = RunningDigest()
+  private let keep: (borrowing EventBatch) -> Void
 
+  /// Nil when the books cannot be followed to the tape's end: it begins in the midst of a session, or holds another one.
   var digests: (stream: UInt64, book: UInt64, events: UInt64)? {
-    hasImage ? nil : (digest.value, builder.books.contentDigest(), digest.eventCount)
+    book.blindness == nil
+      ? (digest.value.value, book.builder.books.contentDigest(), digest.value.eventCount) : nil
   }
 
   /// Capacities as in the shipped topology.
   init(channel: UInt8) {
-    builder = BookBuilder(
-      capacity: BookCapacity(orders: 1 << 22, levels: 1 << 20, instruments: 8_192), channel: channel)
+    let capacity = BookCapacity(orders: 1 << 22, levels: 1 << 20, instruments: 8_192)
+    book = ShadowBook(rules: BookRules(capacity: capacity, takesImages: true), channel: channel)
+    keep = { [digest] events in events.forEach { digest.value.update(kind: $0, event: $1) } }
   }
 
-  mutating func take(_ record: TapeRecord) {
-    guard let base = record.payload.baseAddress, record.payload.count >= 16 else { return }
-    let first = base.loadUnaligned(as: UInt64.self)
-    switch record.kind {
-    case MergedRecord.Kind.message:
-      builder.apply(
-        sequence: first, receiveTime: 0,
-        message: UnsafeRawBufferPointer(
-          rebasing: record.payload.dropFirst(MergedRecord.messageHeaderBytes)), into: &batch)
-    case MergedRecord.Kind.gap where record.payload.count >= MergedRecord.gapBytes:
-      builder.gap(
-        first: first, last: base.loadUnaligned(fromByteOffset: 8, as: UInt64.self),
-        reason: UInt8(truncatingIfNeeded: base.loadUnaligned(fromByteOffset: 16, as: UInt64.self)),
-        receiveTime: 0, into: &batch)
-    case MergedRecord.Kind.imageStart:
-      hasImage = true
-      return
-    case MergedRecord.Kind.endOfSession: builder.endOfSession(next: first, receiveTime: 0, into: &batch)
-    default: return
-    }
-    batch.forEach { digest.update(kind: $0, event: $1) }
+  mutating func take(_ record: TapeRecord) { _ = book.take(record, events: keep) }
+
+  private final class RunningDigest {
+    var value = StreamDigest()
   }
 }
