@@ -51,6 +51,37 @@ final class TapeTests: XCTestCase {
     return verification
   }
 
+  /// The whole tape in two processes each: the same digests, which are the live set's, and the same bytes in every format (D-41).
+  func testTwoProcessesMakeTheSameOfIt() throws {
+    let folder = try TapeFolder()
+    let run = try SetRun(
+      ["--generate", "60000", "--instruments", "300", "--seed", "44", "--keep"] + Self.noise,
+      settings: folder.settings)
+    let finished = try run.finish()
+    finished.expectCorrect()
+    for _ in 1...2 {
+      let verified = try verify(folder.path, run)
+      XCTAssertEqual(verified.streamDigest, finished.report.streamDigest)
+      XCTAssertEqual(verified.bookDigest, finished.report.bookDigest)
+    }
+    for (format, bytes) in [("jsonl", 6_000_000), ("csv", 4_000_000), ("dbn", 3_000_000)] {
+      var exports: [String] = []
+      for _ in 1...2 {
+        let path = "\(folder.path)/\(exports.count).\(format)"
+        let words = [
+          Binaries.path("bulkhead"), "tape", "export", folder.path, "--name", run.instance, "--format",
+          format,
+        ]
+        let command = try ProcessHandle(["/bin/sh", "-c", words.joined(separator: " ") + " > \(path)"])
+        XCTAssertEqual(try command.waitForEnd(), .exit(0), command.transcript)
+        exports.append(path)
+      }
+      let first = try Data(contentsOf: URL(fileURLWithPath: exports[0]))
+      XCTAssertGreaterThan(first.count, bytes, format)
+      XCTAssertTrue(first == (try Data(contentsOf: URL(fileURLWithPath: exports[1]))), "\(format) differs")
+    }
+  }
+
   // MARK: Books from the tape
 
   /// A book stage that dies when the merged ring no longer reaches back to the first message goes on from a snapshot and the
