@@ -63,6 +63,8 @@ let package = Package(
     library("StageRecords"),
     library("StreamDigest", ["CXXHash", "StageRecords"]),
     library("LatencyHistogram"),
+    // Kinds of messages, entries of the system's journal, and how many are written.
+    library("SystemLog"),
 
     // Pure cores, in flow order: bytes, sequence numbers and an instant in, decisions out.
     library("FeedWire"),
@@ -76,7 +78,7 @@ let package = Package(
     library("Supervision"),
     library("FIXSession"),
     // docs/runbooks, compiled in.
-    library("Runbooks"),
+    library("Runbooks", ["SystemLog"]),
     // How available a structure of parts is, exactly.
     library("Reliability"),
     // What is done to a running set to prove it, and how that is judged.
@@ -97,7 +99,8 @@ let package = Package(
     library(
       "StageRuntime",
       [
-        "CLinux", "Failpoints", "ShmRing", "StageRecords", "SystemCallFilter", "Topology", "LatencyHistogram",
+        "CLinux", "Failpoints", "ShmRing", "StageRecords", "SystemCallFilter", "SystemLog", "Topology",
+        "LatencyHistogram",
       ]),
 
     // A set seen from outside, read-only: what the tools and viewd show.
@@ -119,7 +122,7 @@ let package = Package(
       "MergeLoop",
       [
         "CLinux", "Failpoints", "ShmRing", "StageRecords", "FeedWire", "SoupBinTCP", "Glimpse", "LineArbiter",
-        "StageRuntime", "SoupTCP", "Tape", "Topology",
+        "StageRuntime", "SoupTCP", "SystemLog", "Tape", "Topology",
       ]),
 
     // The recorder's loop.
@@ -127,6 +130,7 @@ let package = Package(
       "TapeLoop",
       [
         "BookBuilder", "BookSettings", "CLinux", "ShmRing", "StageRecords", "StageRuntime", "Tape",
+        "BookBuilder", "CLinux", "OrderBook", "ShmRing", "StageRecords", "StageRuntime", "SystemLog", "Tape",
         "TapeShadow",
         "Topology",
       ]),
@@ -160,7 +164,7 @@ let package = Package(
       "watchdogd",
       [
         "CLinux", "CServiceManager", "FIXSession", "Failpoints", "HostChecks", "ServiceUnits", "ShmRing",
-        "StageRecords", "Supervision", "StageRuntime", "Topology",
+        "StageRecords", "Supervision", "StageRuntime", "SystemLog", "Topology",
       ]),
     stage("venue", ["CLinux", "FeedWire", "SoupBinTCP", "Glimpse", "FeedSim", "StageRuntime"]),
     stage(
@@ -172,6 +176,9 @@ let package = Package(
         "Drills",
         "CJansson", "HostChecks", "LatencyHistogram", "Reliability", "Runbooks", "ServiceUnits", "Tape",
         "TapeExport", "TapeShadow", "Topology", "ViewPages",
+        "CJansson", "HostChecks", "LatencyHistogram", "Reliability", "Runbooks", "ServiceUnits", "SystemLog",
+        "Tape",
+        "TapeExport", "Topology", "ViewPages",
       ]),
 
     // Kills, stops and replaces the two ends of tiny rings. No part of what is installed.
@@ -194,6 +201,8 @@ let package = Package(
       ["TapeShadow", "Tape", "BookBuilder", "FeedSim", "FeedWire", "OrderBook", "StageRecords"]),
     tests("LatencyHistogramTests", ["LatencyHistogram"]),
     tests("SupervisionTests", ["Supervision"]),
+    tests(
+      "SystemLogTests", ["SystemLog", "StageRuntime", "StageRecords", "ShmRing", "Topology", "Runbooks"]),
     tests("FIXSessionTests", ["FIXSession"]),
     // Runs `sandboxed`, which lies beside it.
     tests("SystemCallFilterTests", ["SystemCallFilter", "CLinux", "sandboxed"]),

@@ -32,7 +32,8 @@ struct BookHealth: Sendable {
     if let violation = sweep.firstViolation, !saidViolation {
       saidViolation = true
       narrate(
-        "bookd: the books contradict themselves: \(violation.name), instrument \(sweep.firstInstrument)")
+        "bookd: the books contradict themselves: \(violation.name), instrument \(sweep.firstInstrument)",
+        as: .booksContradict, [(.instrument, String(sweep.firstInstrument))])
     }
   }
 
@@ -43,7 +44,7 @@ struct BookHealth: Sendable {
     guard watermark.update(used: used, capacity: capacity) else { return }
     let direction = watermark.mark > before ? "reached" : "fell below"
     narrate(
-      "bookd: \(used) of \(capacity) \(what): \(direction) the mark of \(max(before, watermark.mark)) percent"
-    )
+      "bookd: \(used) of \(capacity) \(what): \(direction) the mark of \(max(before, watermark.mark)) percent",
+      as: .capacityMark)
   }
 }

@@ -22,7 +22,7 @@ extension BookStage {
         var reader = try TapeReader(files: tape, start: .sequence(nextExpected))
         read(&reader, before: first)
       } catch {
-        narrate("bookd: the tape cannot be read: \(error)")
+        narrate("bookd: the tape cannot be read: \(error)", as: .tapeDamaged)
         break
       }
       if nextExpected == before { break }
@@ -56,7 +56,9 @@ extension BookStage {
     // A successor finds it said, and prices that are newer.
     if publishedThrough == 0 { output.begin(at: nextExpected, builder) }
     if nextExpected < first {
-      narrate("bookd: sequences \(nextExpected)...\(first - 1) cannot be had from the tape: lost")
+      narrate(
+        "bookd: sequences \(nextExpected)...\(first - 1) cannot be had from the tape: lost", as: .stateLost,
+        [(.firstSequence, String(nextExpected)), (.lastSequence, String(first - 1))])
       declareUnstored(before: first)
     } else {
       narrate("bookd: the books are those behind sequence \(first - 1)")
@@ -82,7 +84,7 @@ extension BookStage {
     while nextExpected < end {
       let record: TapeRecord?
       do throws(TapeDamage) { record = try reader.next() } catch {
-        return narrate("bookd: damage on the tape: \(error)")
+        return narrate("bookd: damage on the tape: \(error)", as: .tapeDamaged)
       }
       guard let record, let payload = record.payload.baseAddress, record.payload.count <= recordRoom,
         record.kind != TapeLayout.Kind.hole

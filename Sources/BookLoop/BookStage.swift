@@ -358,7 +358,10 @@ public struct BookStage: ~Copyable {
         first: first, last: last, reason: GapReason.snapshotUnavailable.rawValue, receiveTime: 0,
         into: &events)
       put(first)
-      return narrate("bookd: the image for sequences \(first)...\(last) is not whole, or changes too much")
+      return narrate(
+        "bookd: the image for sequences \(first)...\(last) is not whole, or changes too much",
+        as: .imageMissing,
+        [(.firstSequence, String(first)), (.lastSequence, String(last))])
     }
     imagesApplied &+= 1
     while let sequence = builder.nextImageEvents(&image, receiveTime: 0, into: &imageEvents) {
@@ -402,7 +405,8 @@ public struct BookStage: ~Copyable {
     isSessionOver = true
     control.setState(.halted)
     narrate(
-      "bookd: a second session begins after sequence \(nextExpected - 1); this version follows one: halted")
+      "bookd: a second session begins after sequence \(nextExpected - 1); this version follows one: halted",
+      as: .inputRefused)
   }
 
   private mutating func countRefused() {
@@ -438,7 +442,10 @@ public struct BookStage: ~Copyable {
   private mutating func refuse(_ sequence: UInt64) {
     guard sequence >= knownBefore else { return }
     if outOfOrder == 0 {
-      narrate("bookd: merged stream repeats sequence \(sequence), expected \(nextExpected): not applied")
+      narrate(
+        "bookd: merged stream repeats sequence \(sequence), expected \(nextExpected): not applied",
+        as: .inputRefused,
+        [(.firstSequence, String(sequence))])
     }
     countRefused()
   }
@@ -451,7 +458,10 @@ public struct BookStage: ~Copyable {
     if stateLost > 0 {
       output.putRestartNotice(channel: builder.channel, lostThrough: stateLost)
       output.publish()
-      narrate("bookd: state of sequences 1...\(stateLost) could not be rebuilt; every book is stale")
+      narrate(
+        "bookd: state of sequences 1...\(stateLost) could not be rebuilt; every book is stale",
+        as: .stateLost,
+        [(.firstSequence, "1"), (.lastSequence, String(stateLost))])
     }
     control.setTotal(BookCounter.messagesReplayed, replayed, since: base)
     control.set(BookCounter.stateLostMessages, stateLost)

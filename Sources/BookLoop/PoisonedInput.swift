@@ -89,9 +89,13 @@ struct PoisonedInput {
           ("deaths", "\(causes.count)"),
           ("causes", causes.map { ExitCause(code: $0, number: 0)?.name ?? "?" }.joined(separator: ", ")),
         ], message: message)
-      narrate("\(component): sequence \(sequence) is passed over; it is kept in \(files.directory)")
+      narrate(
+        "\(component): sequence \(sequence) is passed over; it is kept in \(files.directory)",
+        as: .quarantined, [(.firstSequence, String(sequence))])
     } catch {
-      narrate("\(component): sequence \(sequence) is passed over, and cannot be kept: \(error)")
+      narrate(
+        "\(component): sequence \(sequence) is passed over, and cannot be kept: \(error)",
+        as: .quarantined, [(.firstSequence, String(sequence))])
     }
   }
 }

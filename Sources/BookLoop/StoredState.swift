@@ -86,7 +86,7 @@ struct StoredState: ~Copyable {
         guard let found = try SessionRecording.newest(files), found.channel == channel else { return nil }
         return found
       } catch {
-        narrate("\(component): the tape cannot be read: \(error)")
+        narrate("\(component): the tape cannot be read: \(error)", as: .tapeDamaged)
         return nil
       }
     }

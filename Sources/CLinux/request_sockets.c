@@ -76,18 +76,3 @@ int bulkhead_connect_request(const char *directory, const char *name) {
   close(folder);
   return result;
 }
-
-int bulkhead_send_datagram_to_path(const char *path, const void *bytes, size_t count) {
-  struct sockaddr_un address;
-  memset(&address, 0, sizeof address);
-  address.sun_family = AF_UNIX;
-  if (strlen(path) >= sizeof address.sun_path) return -ENAMETOOLONG;
-  strcpy(address.sun_path, path);
-  int descriptor = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-  if (descriptor < 0) return -errno;
-  ssize_t sent = sendto(descriptor, bytes, count, MSG_DONTWAIT | MSG_NOSIGNAL, (struct sockaddr *)&address,
-                        sizeof address);
-  int result = sent < 0 ? -errno : 0;
-  close(descriptor);
-  return result;
-}

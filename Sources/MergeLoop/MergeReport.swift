@@ -1,6 +1,7 @@
 import LineArbiter
 import StageRecords
 import StageRuntime
+import SystemLog
 
 /// What the stage has written down so far.
 struct MergeReported {
@@ -218,7 +219,15 @@ extension MergeStage {
       noteTransition(event, now)
       guard now &- reported.narratedAt > 1_000_000_000, let line = Self.sentence(event) else { continue }
       reported.narratedAt = now
-      narrate("merged: \(line)")
+      narrate("merged: \(line)", as: Self.kind(event))
+    }
+  }
+
+  private static func kind(_ event: ArbiterEvent) -> LogEvent {
+    switch event {
+    case .disagreement: .linesDisagree
+    case .breaker: .breakerChanged
+    default: .streamJump
     }
   }
 

@@ -18,7 +18,9 @@ extension MergeStage {
       return
     }
     if !isFetching {
-      narrate("merged: sequences \(first)...\(last) cannot be had as messages; fetching an image")
+      narrate(
+        "merged: sequences \(first)...\(last) cannot be had as messages; fetching an image", as: .imageWanted,
+        [(.firstSequence, String(first)), (.lastSequence, String(last))])
     }
     isFetching = true
     control.flight.note(.imageWanted, first, last)
@@ -51,7 +53,7 @@ extension MergeStage {
         use(next, now)
         return taken + 1
       case .failed(let reason):
-        narrate("merged: no image: \(reason)")
+        narrate("merged: no image: \(reason)", as: .imageMissing)
         contradictedImages = snapshot?.countContradicted() ?? 0
         arbiter.snapshotFailed(now: now)
         control.flight.note(.imageFailed)
@@ -67,12 +69,16 @@ extension MergeStage {
     case .use(let first, let last):
       output.publishImageEnd(first: first, last: last)
       control.flight.note(.imageTaken, first, last)
-      narrate("merged: an image stands for sequences \(first)...\(last)")
+      narrate(
+        "merged: an image stands for sequences \(first)...\(last)", as: .imageWanted,
+        [(.firstSequence, String(first)), (.lastSequence, String(last))])
       endFetching()
       readLinesAgain()
       drainHeld()
-    case .tooOld: narrate("merged: the image goes on from \(next), before the end of what is missing")
-    case .tooNew: narrate("merged: the image goes on from \(next), further ahead than is believed")
+    case .tooOld:
+      narrate("merged: the image goes on from \(next), before the end of what is missing", as: .imageMissing)
+    case .tooNew:
+      narrate("merged: the image goes on from \(next), further ahead than is believed", as: .imageMissing)
     case .notRequested: endFetching()
     }
   }

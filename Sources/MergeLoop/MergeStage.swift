@@ -489,7 +489,8 @@ public struct MergeStage: ~Copyable {
     control.flight.note(.gap, first, last)
     control.setState(.halted)
     narrate(
-      "merged: sequences \(first)...\(last) are lost; halted, as channel.arbitration.unrecoverable says")
+      "merged: sequences \(first)...\(last) are lost; halted, as channel.arbitration.unrecoverable says",
+      as: .rangeLost, [(.firstSequence, String(first)), (.lastSequence, String(last))])
   }
 
   // MARK: Waiting

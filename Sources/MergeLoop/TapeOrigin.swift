@@ -15,7 +15,9 @@ struct TapeOrigin {
     component = process.component
     resumption = Self.find(process)
     if let resumption, let problem = resumption.problem {
-      narrate("\(component): the tape is right up to sequence \(resumption.next - 1) only: \(problem)")
+      narrate(
+        "\(component): the tape is right up to sequence \(resumption.next - 1) only: \(problem)",
+        as: .tapeDamaged)
     }
   }
 
@@ -26,7 +28,9 @@ struct TapeOrigin {
         SystemTapeFiles(directory: directory), channel: process.topology.channel.number)
     } catch {
       // No directory: no tape yet.
-      if error.code != ENOENT { narrate("\(process.component): the tape cannot be read: \(error)") }
+      if error.code != ENOENT {
+        narrate("\(process.component): the tape cannot be read: \(error)", as: .tapeDamaged)
+      }
       return nil
     }
   }

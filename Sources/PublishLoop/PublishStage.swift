@@ -109,14 +109,16 @@ public final class PublishStage {
     if server.clientsMax < configuration.maximumClients {
       narrate(
         "\(process.component): RLIMIT_NOFILE leaves descriptors for \(server.clientsMax) of "
-          + "\(configuration.maximumClients) clients")
+          + "\(configuration.maximumClients) clients", as: .hostFallsShort)
     }
     clientReport = ClientReport(directory: process.directory, configurationHash: process.configurationHash)
     control.set(PublishCounter.port, UInt64(server.port))
     control.flight.note(.listening, UInt64(server.port))
     control.set(PublishCounter.sessionEnded, 0)
     if !isReplicaWhole {
-      narrate("\(process.component): the book ring no longer holds the first event; snapshots are refused")
+      narrate(
+        "\(process.component): the book ring no longer holds the first event; snapshots are refused",
+        as: .stateLost)
     }
   }
 
@@ -286,7 +288,8 @@ public final class PublishStage {
       narrate("pubd: the books are those behind sequence \(first - 1)")
     } else {
       distrustReplica()
-      narrate("pubd: the books in front of sequence \(first) cannot be had; snapshots are refused")
+      narrate(
+        "pubd: the books in front of sequence \(first) cannot be had; snapshots are refused", as: .stateLost)
     }
     control.setState(state)
   }

@@ -1009,6 +1009,41 @@ extension Runbooks {
       """##
     ),
     (
+      "log",
+      ##"""
+      # Messages of the log that nothing else has a runbook for
+
+      ## `host falls short`
+      **Means** The host gives a process less than the configuration asks for: a smaller receive buffer, no real-time priority, too few descriptors.
+      **By itself** The process works with what it got.
+      **Look** The line itself names the limit; `bulkhead host check` shows what is wanted, what there is, and why.
+      **Do** Raise the limit as `bulkhead host check` says, then restart the stage: `bulkhead restart STAGE`.
+      **Tested** `CatalogueTests`.
+
+      ## `tape unreadable`
+      **Means** What is stored of the stream cannot be read, or is not what it was when it was written.
+      **By itself** The books are rebuilt from the rings as far as those reach; what is lost is declared, and the books concerned are stale. Nothing that is damaged is believed.
+      **Look** `bulkhead tape verify DIR`: where the damage begins; the kernel's log: whether the disk has errors.
+      **Do** Keep the directory for whoever looks into it, give the recorder another disk (`tape.directory`), and restart the set.
+      **Tested** `TapeTests`, `CatalogueTests`.
+
+      ## `snapshot written`
+      **Means** The recorder has written an image of its books to the disk, read it back, and found it equal.
+      **By itself** A restart of bookd goes on from it. Older ones beyond `tape.snapshots_kept` were removed.
+      **Look** `bulkhead tape ls DIR`: its number, its digest.
+      **Do** Nothing.
+      **Tested** `TapeTests`.
+
+      ## `snapshot failed`
+      **Means** An image of the books could not be written, or was not what it should be when it was read back.
+      **By itself** It was removed; the next one is tried after `tape.snapshot_interval`. The older ones stand.
+      **Look** The line says why; `bulkhead tape ls DIR`: which one is the newest; free space on the disk.
+      **Do** Make room, or replace the disk.
+      **Tested** `TapeTests`.
+
+      """##
+    ),
+    (
       "major-faults",
       ##"""
       # BulkheadMajorFaults

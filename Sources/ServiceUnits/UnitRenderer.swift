@@ -34,7 +34,8 @@ public struct UnitRenderer: Sendable {
   static let unitDirectory = "etc/systemd/system"
 
   /// Every file of the set, in the order of the flow.
-  public func files() -> [RenderedFile] {
+  /// - Parameter catalogue: the messages of the log, for the system's journal; nil: without that file.
+  public func files(catalogue: String? = nil) -> [RenderedFile] {
     var files = [unit(names.target, targetBody), unit(names.slice, sliceBody)]
     for line in topology.channel.lines { files.append(unit(names.socket(line: line.name), socketBody(line))) }
     for stage in topology.stages { files.append(unit(names.service(stage.name), stageBody(stage))) }
@@ -42,6 +43,7 @@ public struct UnitRenderer: Sendable {
     files.append(file("etc/sysusers.d/\(names.prefix).conf", usersBody))
     files.append(file("etc/tmpfiles.d/\(names.prefix).conf", directoriesBody))
     files.append(file("etc/polkit-1/rules.d/60-\(names.prefix).rules", permissionsBody, comment: "//"))
+    if let catalogue { files.append(file("etc/systemd/catalog/\(names.prefix).catalog", catalogue)) }
     return files
   }
 

@@ -190,6 +190,7 @@ public struct ControlPage: ~Copyable {
     word(0xC0).storeReleasing(state.rawValue)
     flight.note(.state, state.rawValue)
     ServiceNotification.tell(state)
+    if ProcessLog.takesDetails { narrate("state \(state.name)", as: .detail) }
   }
 
   /// The loop itself beats; there is no helper thread that could beat for a stuck loop.

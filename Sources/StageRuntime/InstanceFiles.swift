@@ -57,6 +57,10 @@ public enum InstanceFiles {
       path: PoisonTable.path(directory: directory), name: PoisonTable.name, entries: PoisonRecord.entries,
       configurationHash: configurationHash, placement: placement(topology, hugePages: false))
     try ConflatedTable.create(
+      path: InstructionTable.path(directory: directory), name: InstructionTable.name,
+      entries: InstructionTable.entries, configurationHash: configurationHash,
+      placement: placement(topology, hugePages: false))
+    try ConflatedTable.create(
       path: ClientTable.path(directory: directory), name: ClientTable.name,
       entries: ClientTable.entries(clients: topology.publish.clients), configurationHash: configurationHash,
       placement: placement(topology, hugePages: false))

@@ -28,7 +28,8 @@ extension RingConsumer {
     do {
       for _ in 0..<1_000 {
         if try follow() {
-          narrate("\(component): \(path): \(halt); reading on there at position \(nextPosition)")
+          narrate(
+            "\(component): \(path): \(halt); reading on there at position \(nextPosition)", as: .ringReplaced)
           return
         }
         usleep(1_000)

@@ -57,6 +57,7 @@ public enum Sandbox {
     }
     let result = bulkhead_enter_sandbox(program, Int32(program.count), mode == .kill, component, words)
     if result < 0 { refused("restrict its system calls", -result) }
+    ProcessLog.isConfined = true
   }
 
   private static func refused(_ what: String, _ code: Int32) -> Never {

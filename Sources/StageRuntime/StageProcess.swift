@@ -1,6 +1,7 @@
 import CLinux
 import Glibc
 public import ShmRing
+public import SystemLog
 public import Topology
 
 /// Exit codes of every program, as in bulkhead(1).
@@ -18,24 +19,25 @@ public enum ExitCode {
   public static let configuration: Int32 = 78
 }
 
-/// Writes one line to standard error.
-public func narrate(_ line: String) {
-  var text = line
-  text.append("\n")
-  text.withUTF8 { bytes in
-    var sent = 0
-    while sent < bytes.count {
-      let count = write(2, bytes.baseAddress! + sent, bytes.count - sent)
-      if count <= 0 { return }
-      sent += count
-    }
-  }
+/// Writes a remark to the log of this process: a line of no kind.
+public func narrate(_ line: String) { ProcessLog.write(line, .remark, [], nil) }
+
+/// Writes one line to the log of this process (``ProcessLog``); to standard error where it is no component of a set.
+/// - Parameters:
+///   - line: with the component's name and a colon in front, which the journal has in a field of its own.
+///   - event: the kind of message.
+///   - fields: what it is about, for whoever searches.
+public func narrate(
+  _ line: String, as event: LogEvent, _ fields: [(LogField, String)] = [], file: String = #fileID,
+  at place: Int = #line
+) {
+  ProcessLog.write(line, event, fields, (file, place))
 }
 
-/// Ends the process with a line on standard error.
-public func fail(_ line: String, code: Int32) -> Never {
+/// Ends the process with a line in its log.
+public func fail(_ line: String, code: Int32, file: String = #fileID, at place: Int = #line) -> Never {
   FlightRecorder.ofThisProcess.noteExit(line, code: code)
-  narrate(line)
+  narrate(line, as: .processEnds, [(.exitCode, String(code))], file: file, at: place)
   exit(code)
 }
 
@@ -78,6 +80,7 @@ public struct StageProcess: ~Copyable {
       // Before the page is this process's: whoever finds its number there can rely on the word.
       if !control.holdLife() { narrate("\(component): its death will be seen late: no robust mutex") }
       control.beginIncarnation()
+      ProcessLog.begin(component: component, epoch: control.epoch, topology: topology)
       control.recordSignals()
       // Everything that will be mapped, too: a page that is not there costs the loop a fault.
       if topology.host.lockMemory, mlockall(Int32(MCL_CURRENT) | Int32(MCL_FUTURE)) != 0 {

@@ -33,7 +33,9 @@ struct JournalState {
       control.set(TapeCounter.unjournaledThrough, max(newest, from &- 1))
       control.set(TapeCounter.unjournaled, 1)
       control.add(TapeCounter.unjournaledEpisodes)
-      narrate("\(component): UNJOURNALED from sequence \(from): \(trouble)")
+      narrate(
+        "\(component): UNJOURNALED from sequence \(from): \(trouble)", as: .unjournaled,
+        [(.firstSequence, String(from))])
       if halts {
         control.setState(.halted)
         fail("\(component): halts the set, as tape.on_trouble says", code: ExitCode.inputOutput)
@@ -51,7 +53,7 @@ struct JournalState {
     isAtRisk = false
     control.set(TapeCounter.unjournaled, 0)
     narrate(
-      "\(component): journaled again; sequences \(from)...\(control.value(TapeCounter.unjournaledThrough)) went to the disk late, but for the holes that are marked"
-    )
+      "\(component): journaled again; sequences \(from)...\(control.value(TapeCounter.unjournaledThrough)) went to the disk late, but for the holes that are marked",
+      as: .journaledAgain, [(.firstSequence, String(from))])
   }
 }

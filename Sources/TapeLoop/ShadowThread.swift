@@ -5,6 +5,7 @@ import OrderBook
 import ShmRing
 import StageRecords
 import StageRuntime
+import SystemLog
 import Tape
 import TapeShadow
 
@@ -86,7 +87,9 @@ final class ShadowThread: @unchecked Sendable {
     }
   }
 
-  private func say(_ text: String) { narrate("\(settings.component): \(text)") }
+  private func say(_ text: String, as event: LogEvent = .remark, _ fields: [(LogField, String)] = []) {
+    narrate("\(settings.component): \(text)", as: event, fields)
+  }
 
   /// The books to begin with: of the newest snapshot of this run that is right, or empty ones.
   /// - Parameter poison: messages that are passed over. A snapshot behind one may have been made with it.
@@ -106,7 +109,7 @@ final class ShadowThread: @unchecked Sendable {
       for (name, problem) in refused { say("a snapshot is not used: \(name.fileName): \(problem)") }
       if let taken { say("own books from the snapshot before sequence \(taken.nextSequence)") }
     } catch {
-      say("no snapshot can be read: \(error)")
+      say("no snapshot can be read: \(error)", as: .tapeDamaged)
     }
     switch consume found {
     case .some(let book): return book
@@ -210,7 +213,7 @@ final class ShadowThread: @unchecked Sendable {
         // Nothing is wrong with the tape: these books are so late that its retention has overtaken them.
         book.blind("what they were to read next is not kept any more: \(error)")
       default:
-        say("S1: the tape is damaged: \(error)")
+        say("S1: the tape is damaged: \(error)", as: .tapeDamaged)
         book.blind("the tape is damaged")
       }
     }
@@ -273,8 +276,11 @@ final class ShadowThread: @unchecked Sendable {
     comparison = advanced
     guard let found else { return true }
     say(
-      "S1: bookd's books differ from those of the tape: instrument \(found.ours.instrument) behind sequence \(found.ours.sequence) (equal behind \(comparison.agreedThrough))"
-    )
+      "S1: bookd's books differ from those of the tape: instrument \(found.ours.instrument) behind sequence \(found.ours.sequence) (equal behind \(comparison.agreedThrough))",
+      as: .booksDiffer,
+      [
+        (.instrument, String(found.ours.instrument)), (.firstSequence, String(found.ours.sequence)),
+      ])
     return true
   }
 
@@ -304,7 +310,7 @@ final class ShadowThread: @unchecked Sendable {
       settings.flight.step(
         .snapshotFailed, name.nextSequence, at: bulkhead_monotonic_nanoseconds(), lane: .shadow)
       monitor.locked { state.snapshotFailures &+= 1 }
-      say("no snapshot before sequence \(name.nextSequence): \(error)")
+      say("no snapshot before sequence \(name.nextSequence): \(error)", as: .snapshotFailed)
     }
   }
 

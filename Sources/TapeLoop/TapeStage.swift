@@ -295,8 +295,8 @@ public struct TapeStage: ~Copyable {
   /// The disk has lost what was not durable: the same records again, from the ring.
   private mutating func goBack(to tail: TapeTail?) {
     narrate(
-      "taped: what was written behind sequence \((tail?.nextSequence ?? 1) &- 1) cannot be relied upon; writing it again from the ring"
-    )
+      "taped: what was written behind sequence \((tail?.nextSequence ?? 1) &- 1) cannot be relied upon; writing it again from the ring",
+      as: .unjournaled)
     control.flight.note(.wentBack, tail?.nextSequence ?? 1)
     if hasChunk { if let chunk = encoder.abandon() { writer.giveBack(chunk) } }
     hasChunk = false
@@ -417,8 +417,8 @@ public struct TapeStage: ~Copyable {
     report(bulkhead_monotonic_nanoseconds())
     if !isWhole {
       narrate(
-        "taped: ended with sequences from \(control.value(TapeCounter.durableSequence) &+ 1) on not on the disk for certain"
-      )
+        "taped: ended with sequences from \(control.value(TapeCounter.durableSequence) &+ 1) on not on the disk for certain",
+        as: .unjournaled)
     }
   }
 }

@@ -4,6 +4,7 @@ import Glibc
 import ShmRing
 import StageRuntime
 import Supervision
+import SystemLog
 import Topology
 
 /// One stage under supervision: its process, the descriptors that outlive it, its decisions.
@@ -282,5 +283,13 @@ extension DeathEvidence {
       RecordedSignal(signal: $0.signal, isFromOutside: $0.isFromOutside(pid: pid))
     }
     recordedExit = record.exit?.code
+  }
+}
+
+extension SupervisedComponent {
+  /// What a line of the log about it says of it.
+  var logFields: [(LogField, String)] {
+    [(.component, name)] + (epoch > 0 ? [(.epoch, String(epoch))] : [])
+      + (pid > 0 ? [(.process, String(pid))] : [])
   }
 }

@@ -4,6 +4,7 @@ import Glibc
 import StageRecords
 import StageRuntime
 import Supervision
+import SystemLog
 
 /// What follows a death.
 extension Supervisor {
@@ -47,7 +48,9 @@ extension Supervisor {
       component.endedWithSet = setStopSeenAt > 0 && now - setStopSeenAt < Self.stopOfTheSetNanoseconds
       if component.endedWithSet { return }
       return narrate(
-        "watchdogd: \(component.name) was stopped from outside, and stays down until it is started so")
+        "watchdogd: \(component.name) was stopped from outside, and stays down until it is started so",
+        as: .held,
+        component.logFields)
     }
     if let causes = component.poison.died(cause, sequence: atHand) {
       quarantine(atHand, of: component, causes)
@@ -84,17 +87,26 @@ extension Supervisor {
       if let index = components.firstIndex(where: { $0 === component }) { requests.appeared(index) }
       journal.note(.adopted, component.name, pid: component.pid, epoch: component.epoch)
       watchMemory(of: component)
-      return narrate("watchdogd: \(component.name) was started from outside as process \(component.pid)")
+      return narrate(
+        "watchdogd: \(component.name) was started from outside as process \(component.pid)",
+        as: .stageStarted,
+        component.logFields)
     }
     switch component.lookForStart() {
     case .running:
       noteStart(of: component)
-      if hasComeUp { narrate("watchdogd: \(component.name) runs as process \(component.pid)") }
+      if hasComeUp {
+        narrate(
+          "watchdogd: \(component.name) runs as process \(component.pid)", as: .stageStarted,
+          component.logFields)
+      }
     case .failed(let cause):
       component.watch.end()
       journal.noteDeath(of: component.name, cause, pid: 0, epoch: component.epoch)
       guard hasComeUp || isAdopting else {
-        narrate("watchdogd: \(component.name) did not start: \(cause)")
+        narrate(
+          "watchdogd: \(component.name) did not start: \(cause)", as: .died,
+          component.logFields + [(.cause, "\(cause)")])
         giveUp(
           cause == .permanent(code: ExitCode.configuration) ? ExitCode.configuration : ExitCode.unavailable)
       }
@@ -109,33 +121,40 @@ extension Supervisor {
     if cause == .failed(code: ExitCode.inputOutput), topology.tape?.onTrouble == .halt,
       component.name == topology.tapeStage
     {
-      narrate("watchdogd: \(component.name) cannot record: stopping the set, as tape.on_trouble says")
+      narrate(
+        "watchdogd: \(component.name) cannot record: stopping the set, as tape.on_trouble says",
+        as: .unjournaled,
+        component.logFields)
       control.add(SupervisorCounter.halted)
       journal.note(.leftDown, component.name)
       mustStop = true
       return
     }
     let now = bulkhead_monotonic_nanoseconds()
+    // Of the incarnation that has died.
+    let fields: [(LogField, String)] = component.logFields + [(.cause, "\(cause)")]
     switch component.supervision.died(cause, now: now) {
     case .restart(let delay):
       let delay = max(delay, wait)
       guard delay == 0 else {
         component.restartAt = now + delay
         return narrate(
-          "watchdogd: \(component.name) \(component.words(for: cause)); a successor starts in \(delay / 1_000_000) ms"
-        )
+          "watchdogd: \(component.name) \(component.words(for: cause)); a successor starts in \(delay / 1_000_000) ms",
+          as: .died, fields)
       }
       restart(component)
       narrate(
-        "watchdogd: \(component.name) \(component.words(for: cause)); \(component.isStarting ? "a successor is asked for" : "restarted as process \(component.pid)")"
-      )
+        "watchdogd: \(component.name) \(component.words(for: cause)); \(component.isStarting ? "a successor is asked for" : "restarted as process \(component.pid)")",
+        as: .died, fields)
     case .halt(let reason):
       // A set that is not looked at lacks nothing.
       if component.name != topology.viewStage { control.add(SupervisorCounter.halted) }
       control.flight.note(.leftDown, UInt64(place(of: component)))
       giveUpOn(component)
       journal.note(.leftDown, component.name)
-      narrate("watchdogd: \(component.name) \(component.words(for: cause)); left down: \(reason)")
+      narrate(
+        "watchdogd: \(component.name) \(component.words(for: cause)); left down: \(reason)", as: .leftDown,
+        fields)
     }
   }
 
@@ -154,7 +173,11 @@ extension Supervisor {
   func restartIfDue(_ component: SupervisedComponent, _ now: UInt64) {
     guard let due = component.restartAt, now >= due else { return }
     restart(component)
-    if component.pid > 0 { narrate("watchdogd: \(component.name) restarted as process \(component.pid)") }
+    if component.pid > 0 {
+      narrate(
+        "watchdogd: \(component.name) restarted as process \(component.pid)", as: .stageStarted,
+        component.logFields)
+    }
   }
 
   /// Writes down that a component said READY, once for each incarnation.

@@ -31,7 +31,9 @@ extension Supervisor {
     silentSince = 0
     fire(linesHolder, .alarm, now)
     _ = holds.fail(linesHolder)
-    narrate("watchdogd: no line has said anything for longer than `silence`: the stream is marked stale")
+    narrate(
+      "watchdogd: no line has said anything for longer than `silence`: the stream is marked stale",
+      as: .streamStale)
   }
 
   /// Every line was heard once and is silent now, in the middle of a session; and nothing waits that merged has not seen. A

@@ -15,7 +15,14 @@ extension Supervisor {
     else { return }
     switch change.tier {
     case .clear: clear(component, change, now)
-    case .mark: note(change, component, component.watch.cause(of: change, pid: component.pid), now)
+    case .mark:
+      let cause = component.watch.cause(of: change, pid: component.pid)
+      note(change, component, cause, now)
+      if ProcessLog.takesDetails {
+        narrate(
+          "watchdogd: \(component.name) (process \(component.pid)) \(Self.words(change)): \(cause.name); marked",
+          as: .detail, component.logFields + [(.cause, cause.name)])
+      }
     case .alarm:
       distrust(index, now: now)
       alarm(component, change, now)
@@ -27,7 +34,10 @@ extension Supervisor {
     control.add(SupervisorCounter.alarms)
     let cause = component.watch.cause(of: change, pid: component.pid)
     note(change, component, cause, now)
-    narrate("watchdogd: \(component.name) (process \(component.pid)) \(Self.words(change)): \(cause.name)")
+    narrate(
+      "watchdogd: \(component.name) (process \(component.pid)) \(Self.words(change)): \(cause.name)",
+      as: .alarm,
+      component.logFields + [(.cause, cause.name)])
   }
 
   /// Ends a process that is taken for dead. Its successor is started by its death, which the kernel confirms: never before.
@@ -37,20 +47,20 @@ extension Supervisor {
     if requests.isInMaintenance {
       component.watch.postponeFence()
       return narrate(
-        "watchdogd: \(component.name) (process \(component.pid)) \(Self.words(change)): \(cause.name); not ended: maintenance"
-      )
+        "watchdogd: \(component.name) (process \(component.pid)) \(Self.words(change)): \(cause.name); not ended: maintenance",
+        as: .alarm, component.logFields + [(.cause, cause.name)])
     }
     if component.watch.mayPostpone(cause) {
       narrate(
-        "watchdogd: \(component.name) (process \(component.pid)) \(Self.words(change)): \(cause.name); not ended, a successor would fare no better"
-      )
+        "watchdogd: \(component.name) (process \(component.pid)) \(Self.words(change)): \(cause.name); not ended, a successor would fare no better",
+        as: .alarm, component.logFields + [(.cause, cause.name)])
       return
     }
     component.fence(now)
     control.flight.note(.fenced, UInt64(place(of: component)), UInt64(component.pid))
     narrate(
-      "watchdogd: \(component.name) (process \(component.pid)) \(Self.words(change)): \(cause.name); ended with SIGKILL"
-    )
+      "watchdogd: \(component.name) (process \(component.pid)) \(Self.words(change)): \(cause.name); ended with SIGKILL",
+      as: .fenced, component.logFields + [(.cause, cause.name)])
   }
 
   private func clear(_ component: SupervisedComponent, _ change: LadderChange, _ now: UInt64) {
@@ -61,7 +71,9 @@ extension Supervisor {
     record.tier = change.highest.rawValue
     journal.note(record)
     if change.highest >= .alarm {
-      narrate("watchdogd: \(component.name) (process \(component.pid)) works again")
+      narrate(
+        "watchdogd: \(component.name) (process \(component.pid)) works again", as: .cleared,
+        component.logFields)
     }
   }
 
@@ -79,8 +91,8 @@ extension Supervisor {
     record.value = now - component.fencedAt
     journal.note(record)
     narrate(
-      "watchdogd: \(component.name) (process \(component.pid)) has not died of SIGKILL for a second; no successor before it does"
-    )
+      "watchdogd: \(component.name) (process \(component.pid)) has not died of SIGKILL for a second; no successor before it does",
+      as: .notDying, component.logFields)
   }
 
   private func note(

@@ -36,8 +36,8 @@ extension Supervisor {
         PoisonRecord(sequence: sequence, component: component.name, causes: causes.map(\.code)))
     else {
       return narrate(
-        "watchdogd: sequence \(sequence) kills \(component.name) (\(words)); \(PoisonRecord.entries) messages are passed over already, no more are"
-      )
+        "watchdogd: sequence \(sequence) kills \(component.name) (\(words)); \(PoisonRecord.entries) messages are passed over already, no more are",
+        as: .quarantined, component.logFields + [(.firstSequence, String(sequence)), (.cause, words)])
     }
     var record = SupervisionRecord(
       .quarantined, component: component.name, instant: bulkhead_monotonic_nanoseconds())
@@ -45,7 +45,7 @@ extension Supervisor {
     record.epoch = component.epoch
     journal.note(record)
     narrate(
-      "watchdogd: \(component.name) died \(causes.count) times with sequence \(sequence) at hand (\(words)): it is passed over from now on"
-    )
+      "watchdogd: \(component.name) died \(causes.count) times with sequence \(sequence) at hand (\(words)): it is passed over from now on",
+      as: .quarantined, component.logFields + [(.firstSequence, String(sequence)), (.cause, words)])
   }
 }

@@ -10,7 +10,9 @@ extension Supervisor {
   func serveRequests(_ now: UInt64, hasCome: Bool) {
     if hasCome || channel.isBusy { channel.serve(now: now) { answer($0, $1, now) } }
     for index in requests.overdue(now) {
-      narrate("watchdogd: \(components[index].name) has not ended in time; ended with SIGKILL")
+      narrate(
+        "watchdogd: \(components[index].name) has not ended in time; ended with SIGKILL", as: .fenced,
+        components[index].logFields)
       components[index].fence(now)
     }
   }
@@ -18,7 +20,13 @@ extension Supervisor {
   private func answer(_ request: ControlRequest, _ peer: RequestChannel.Peer, _ now: UInt64) -> ControlAnswer
   {
     guard peer.user == 0 || peer.user == geteuid() else {
-      narrate("watchdogd: user \(peer.user) (process \(peer.process)) may not ask for \(request.verb.name)")
+      narrate(
+        "watchdogd: user \(peer.user) (process \(peer.process)) may not ask for \(request.verb.name)",
+        as: .requested,
+        [
+          (.verb, request.verb.name), (.outcome, "notPermitted"), (.askingUser, String(peer.user)),
+          (.askingProcess, String(peer.process)),
+        ])
       return ControlAnswer(.notPermitted, "only the owner of the set, or root")
     }
     let stages = components.map { RequestedStage(name: $0.name, epoch: $0.epoch, pid: $0.pid) }
@@ -54,7 +62,9 @@ extension Supervisor {
     guard !component.isStarting else { return }
     start(component)
     if component.pid > 0 {
-      narrate("watchdogd: \(component.name) started as process \(component.pid), as asked")
+      narrate(
+        "watchdogd: \(component.name) started as process \(component.pid), as asked", as: .stageStarted,
+        component.logFields)
     }
   }
 
@@ -65,12 +75,16 @@ extension Supervisor {
     case .policy: return false
     case .successor:
       startAsAsked(index)
-      narrate("watchdogd: \(component.name) \(cause); restarted as process \(component.pid), as asked")
+      narrate(
+        "watchdogd: \(component.name) \(cause); restarted as process \(component.pid), as asked",
+        as: .stageStarted,
+        component.logFields)
     case .held:
       noteHeld(index)
-      narrate("watchdogd: \(component.name) \(cause); stays down, as asked")
+      narrate("watchdogd: \(component.name) \(cause); stays down, as asked", as: .held, component.logFields)
     case .waiting:
-      narrate("watchdogd: \(component.name) \(cause); not restarted: maintenance")
+      narrate(
+        "watchdogd: \(component.name) \(cause); not restarted: maintenance", as: .held, component.logFields)
     }
     return true
   }
@@ -102,33 +116,12 @@ extension Supervisor {
     journal.note(record)
     let reason = request.reason.isEmpty ? "" : " (\(request.reason))"
     narrate(
-      "watchdogd: user \(peer.user), process \(peer.process), asks: \(request.verb.name) \(request.component)\(reason): \(answer.text)"
-    )
-    SystemJournal.send([
-      (
-        "MESSAGE",
-        "bulkhead \(topology.host.instance): \(request.verb.name) \(target) asked for\(reason): \(answer.text)"
-      ),
-      ("MESSAGE_ID", SystemJournal.operatorRequest), ("PRIORITY", "5"), ("SYSLOG_IDENTIFIER", "watchdogd"),
-      ("BULKHEAD_INSTANCE", topology.host.instance), ("BULKHEAD_COMPONENT", target),
-      ("BULKHEAD_EPOCH", String(request.epoch)), ("BULKHEAD_VERB", request.verb.name),
-      ("BULKHEAD_REASON", request.reason), ("BULKHEAD_ASKING_USER", String(peer.user)),
-      ("BULKHEAD_ASKING_PROCESS", String(peer.process)),
-    ])
-  }
-}
-
-/// The system's journal, in its own protocol, where there is one.
-enum SystemJournal {
-  /// Of an operator's request.
-  static let operatorRequest = "2f6d0c3a8b5e4d2f9a417c60d3be8151"
-  private static let socketPath = "/run/systemd/journal/socket"
-
-  /// Never waits; a journal that is not there, or full, is not told.
-  static func send(_ fields: [(name: String, value: String)]) {
-    var text = ""
-    // Values hold no line ends: texts of requests come without control characters.
-    for field in fields where !field.value.isEmpty { text += "\(field.name)=\(field.value)\n" }
-    text.withUTF8 { _ = bulkhead_send_datagram_to_path(socketPath, $0.baseAddress, $0.count) }
+      "watchdogd: user \(peer.user), process \(peer.process), asks: \(request.verb.name) \(request.component)\(reason): \(answer.text)",
+      as: .requested,
+      [
+        (.component, target), (.epoch, String(request.epoch)), (.verb, request.verb.name),
+        (.outcome, "\(answer.outcome)"), (.reason, request.reason), (.askingUser, String(peer.user)),
+        (.askingProcess, String(peer.process)),
+      ])
   }
 }

@@ -34,10 +34,14 @@ extension Supervisor {
   /// A stage that is not there when its set is taken over: it died while nobody looked, or was left down.
   private func replaceMissing(_ component: SupervisedComponent) {
     if let index = components.firstIndex(where: { $0 === component }), requests.held.contains(index) {
-      return narrate("watchdogd: \(component.name) was stopped by an operator, and stays down")
+      return narrate(
+        "watchdogd: \(component.name) was stopped by an operator, and stays down", as: .held,
+        component.logFields)
     }
     if component.supervision.isDown {
-      return narrate("watchdogd: \(component.name) was left down by an earlier watchdogd, and stays down")
+      return narrate(
+        "watchdogd: \(component.name) was left down by an earlier watchdogd, and stays down", as: .leftDown,
+        component.logFields)
     }
     distrust(place(of: component), now: bulkhead_monotonic_nanoseconds())
     journal.noteDeath(of: component.name, .unknown, pid: 0, epoch: component.epoch)
@@ -72,8 +76,8 @@ extension Supervisor {
         component.sockets = [socket.descriptor]
         if socket.grantedBytes < line.receiveBufferBytes {
           narrate(
-            "watchdogd: line \(line.name): receive buffer \(socket.grantedBytes) of \(line.receiveBufferBytes) bytes granted; raise net.core.rmem_max"
-          )
+            "watchdogd: line \(line.name): receive buffer \(socket.grantedBytes) of \(line.receiveBufferBytes) bytes granted; raise net.core.rmem_max",
+            as: .hostFallsShort, [(.line, line.name)])
         }
       } catch {
         fail("watchdogd: \(error)", code: ExitCode.unavailable)
@@ -93,7 +97,9 @@ extension Supervisor {
     case .running: noteStart(of: component)
     case .requested: break
     case .failed(let code):
-      narrate("watchdogd: cannot start \(component.name): \(String(cString: strerror(code)))")
+      narrate(
+        "watchdogd: cannot start \(component.name): \(String(cString: strerror(code)))", as: .died,
+        component.logFields)
       component.watch.end()
       if !isAdopting && !hasComeUp { giveUp(ExitCode.unavailable) }
       respond(to: .failed(code: 127), of: component, atLeastAfter: Self.failedStartNanoseconds)
@@ -110,6 +116,10 @@ extension Supervisor {
   func noteStart(of component: SupervisedComponent) {
     journal.note(.started, component.name, pid: component.pid)
     control.flight.note(.started, UInt64(place(of: component)), UInt64(component.pid))
+    if ProcessLog.takesDetails {
+      narrate(
+        "watchdogd: \(component.name) runs as process \(component.pid)", as: .detail, component.logFields)
+    }
     watchMemory(of: component)
   }
 
@@ -122,14 +132,16 @@ extension Supervisor {
       let pid = component.pid
       if let cause = component.reapIfDead(&memory) {
         journal.noteDeath(of: component.name, cause, pid: pid, epoch: component.epoch)
-        narrate("watchdogd: \(component.name) did not become READY: \(cause)")
+        narrate(
+          "watchdogd: \(component.name) did not become READY: \(cause)", as: .died,
+          component.logFields + [(.cause, "\(cause)")])
         giveUp(
           cause == .permanent(code: ExitCode.configuration) ? ExitCode.configuration : ExitCode.unavailable)
       }
       if bulkhead_monotonic_nanoseconds() > deadline {
         narrate(
-          "watchdogd: \(component.name) is not READY after \(component.stage.ladder.startNanoseconds / 1_000_000) ms"
-        )
+          "watchdogd: \(component.name) is not READY after \(component.stage.ladder.startNanoseconds / 1_000_000) ms",
+          as: .alarm, component.logFields)
         giveUp(ExitCode.unavailable)
       }
       let signal = bulkhead_next_signal(signals)
@@ -150,18 +162,19 @@ extension Supervisor {
   func leave() {
     let running = components.filter { $0.pid > 0 }
     guard running.isEmpty else {
-      return narrate("watchdogd: ends; \(running.map(\.name).joined(separator: ", ")) run on")
+      return narrate("watchdogd: ends; \(running.map(\.name).joined(separator: ", ")) run on", as: .stopped)
     }
     control.setState(.draining)
     control.setState(.drained)
     journal.note(.stopped, InstanceFiles.supervisor, pid: getpid(), epoch: control.epoch)
-    narrate("watchdogd: stopped")
+    narrate("watchdogd: stopped", as: .stopped)
   }
 
   /// Stops the stages in the direction of the flow: each hands on what it still gets before the next is asked.
   func stopAll() {
     control.setState(.draining)
     journal.note(.stopping, InstanceFiles.supervisor, pid: getpid(), epoch: control.epoch)
+    if ProcessLog.takesDetails { narrate("watchdogd: the set is being stopped", as: .stopping) }
     for component in components where component.pid > 0 {
       control.flight.note(.stopping, UInt64(place(of: component)))
       component.requestStop()
@@ -170,7 +183,8 @@ extension Supervisor {
         control.beat()
         launcher.turn()
         if bulkhead_monotonic_nanoseconds() > deadline {
-          narrate("watchdogd: \(component.name) did not stop within 10 s; killed")
+          narrate(
+            "watchdogd: \(component.name) did not stop within 10 s; killed", as: .fenced, component.logFields)
           component.fence(bulkhead_monotonic_nanoseconds())
           component.waitForDeath(&memory)
           break
@@ -180,6 +194,6 @@ extension Supervisor {
     }
     control.setState(.drained)
     journal.note(.stopped, InstanceFiles.supervisor, pid: getpid(), epoch: control.epoch)
-    narrate("watchdogd: stopped")
+    narrate("watchdogd: stopped", as: .stopped)
   }
 }

@@ -73,11 +73,15 @@ extension Supervisor {
       case .loggedOn: record.value = 1
       case .ended(let end):
         record.code = Int32(end?.rawValue ?? 0)
-        narrate("watchdogd: the session of action \(name) ended: \(end?.name ?? "closed by the other side")")
+        narrate(
+          "watchdogd: the session of action \(name) ended: \(end?.name ?? "closed by the other side")",
+          as: .session, [(.action, name)])
       case .answered(let outcome):
         record.event = .answered
         record.value = UInt64(outcome.rawValue)
-        narrate("watchdogd: action \(name): \(outcome.name) by the other side")
+        narrate(
+          "watchdogd: action \(name): \(outcome.name) by the other side", as: .answered,
+          [(.action, name), (.outcome, outcome.name)])
       }
       journal.note(record)
     }
@@ -106,7 +110,7 @@ extension Supervisor {
     journal.note(
       .trusted, component?.name ?? ArmedAction.lines, pid: component?.pid ?? 0, epoch: component?.epoch ?? 0)
     let why = component.map { "\($0.name) has caught up" } ?? "the lines speak"
-    narrate("watchdogd: the stream may be believed again: \(why)")
+    narrate("watchdogd: the stream may be believed again: \(why)", as: .trusted, component?.logFields ?? [])
   }
 
   /// At a take-over nobody knows who had marked the stream: every stage that can shows that it is well.

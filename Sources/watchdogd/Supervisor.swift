@@ -36,6 +36,8 @@ final class Supervisor {
   var nextLookAtStop: UInt64 = 0
   /// When it was last seen to be.
   var setStopSeenAt: UInt64 = 0
+  /// When to tell of lines of the log that were passed over (CLOCK_MONOTONIC, ns).
+  private var nextLookAtLog: UInt64 = 0
   private(set) var components: [SupervisedComponent] = []
   var journal: StatusJournal
   var actions: SafetyActions
@@ -93,6 +95,7 @@ final class Supervisor {
     if isAdopting { writeDownPredecessor() }
     speakToServiceManager(startNanoseconds: topology.stages.map(\.ladder.startNanoseconds).max())
     control.beginIncarnation()
+    ProcessLog.begin(component: InstanceFiles.supervisor, epoch: control.epoch, topology: topology)
     control.recordSignals()
     Sandbox.prepare(
       topology.host.sandbox, locksMemory: topology.host.lockMemory, component: InstanceFiles.supervisor,
@@ -122,7 +125,7 @@ final class Supervisor {
       }
     }
     let adopted = components.filter { $0.pid > 0 }.map { "\($0.name) (\($0.pid))" }
-    narrate("watchdogd: took over \(adopted.joined(separator: ", "))")
+    narrate("watchdogd: took over \(adopted.joined(separator: ", "))", as: .tookOver)
   }
 
   /// How the supervisor ended that had the set before: it is dead, for its lock is free.
@@ -149,18 +152,20 @@ final class Supervisor {
   /// Starts the set, keeps it running until asked to stop, stops it. Does not return on failure to start.
   func run() {
     narrate(
-      "watchdogd: set \"\(topology.host.instance)\", configuration \(topology.hash), files in \(directory)")
+      "watchdogd: set \"\(topology.host.instance)\", configuration \(topology.hash), files in \(directory)",
+      as: .supervisorStarted)
     bringUp()
     if !isAdopting { actions.lift(bulkhead_monotonic_nanoseconds()) }
     control.setState(.ready)
     if !isAdopting {
-      narrate("watchdogd: all \(components.count { $0.name != topology.viewStage }) stages READY")
+      narrate(
+        "watchdogd: all \(components.count { $0.name != topology.viewStage }) stages READY", as: .setReady)
     }
     let result = bulkhead_become_realtime(Self.realTimePriority)
     if result < 0 {
       narrate(
-        "watchdogd: no real-time priority (\(String(cString: strerror(-result)))): under load it may look late"
-      )
+        "watchdogd: no real-time priority (\(String(cString: strerror(-result)))): under load it may look late",
+        as: .hostFallsShort)
     }
     keepRunning()
     actions.endSessions(now: bulkhead_monotonic_nanoseconds())
@@ -201,6 +206,10 @@ final class Supervisor {
       resumeIfStopIsOff(now)
       serveRequests(now, hasCome: timer.hasRequest)
       if mustStop { return }
+      if now >= nextLookAtLog {
+        nextLookAtLog = now + 1_000_000_000
+        ProcessLog.tellSuppressed()
+      }
       control.set(SupervisorCounter.lateScans, clock.lateScans)
       control.set(SupervisorCounter.longestScanGap, clock.longestGap)
     }

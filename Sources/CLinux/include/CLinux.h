@@ -7,6 +7,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "journal_socket.h"
 #include "request_sockets.h"
 #include "sandbox.h"
 #include "venue_sockets.h"

@@ -12,7 +12,5 @@ int bulkhead_open_request_listener(const char *directory, const char *name);
 // Takes the next connection, and the peer's user and process as the kernel knows them.
 int bulkhead_accept_request(int listener, uint32_t *user, int32_t *process);
 int bulkhead_connect_request(const char *directory, const char *name);
-// One datagram to the socket at `path`, without waiting.
-int bulkhead_send_datagram_to_path(const char *path, const void *bytes, size_t count);
 
 #endif

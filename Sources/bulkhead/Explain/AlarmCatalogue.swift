@@ -6,6 +6,7 @@ import StageRecords
 import SetInspection
 import StageRuntime
 import Supervision
+import SystemLog
 import Topology
 
 /// Everything that the product can say and that has a runbook, by the runbook's file. Taken from the types that say it, so that
@@ -18,7 +19,24 @@ enum AlarmCatalogue {
       ("rings", rings), ("clients", CloseCode.allCases.map(\.name)),
       ("codes", exitCodes + TopologyDiagnostic.codes),
       ("host", HostCheckName.allCases.map(\.rawValue)),
+      ("log", log),
     ]
+  }
+
+  /// Kinds of the log that no other family has.
+  private static var log: [String] {
+    let others: Set = ["log", Runbooks.alerts]
+    let known = Set(
+      Runbooks.shipped.all.filter { !others.contains($0.family) }.flatMap(\.names).map(Runbooks.key))
+    let alerts = Set(
+      Runbooks.shipped.all.filter { $0.family == Runbooks.alerts }.flatMap(\.names).map(Runbooks.key))
+    var names: [String] = []
+    for event in LogEvent.allCases where event.entry.identifier != nil {
+      let name = event.entry.runbook
+      let key = Runbooks.key(name)
+      if !known.contains(key), !alerts.contains(key), !names.contains(name) { names.append(name) }
+    }
+    return names
   }
 
   private static var liveness: [String] {

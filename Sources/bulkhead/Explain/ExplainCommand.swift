@@ -1,12 +1,13 @@
 import Runbooks
 import SetInspection
 import StageRuntime
+import SystemLog
 
 extension Command {
   static let explain = Command(
     name: "explain", group: .help, summary: "print the runbook of what the product said, offline",
     description: [
-      "What an event, a cause, an error code, an exit code, a close code, a host check or an alert means, what the product has "
+      "What an event, a cause, an error code, an exit code, a close code, a host check, an alert or a MESSAGE_ID of the log means, what the product has "
         + "done by itself, what to look at, what to do, and where it is tested. A name is written as the product says it."
     ],
     operands: [
@@ -36,7 +37,9 @@ private func explainCommand(_ arguments: CommandArguments) throws(ToolUsageError
   }
   // `exit 78` needs no quotes.
   let name = words.joined(separator: " ")
-  let found = runbooks.named(name)
+  // `journalctl` shows identifiers.
+  let event = LogEvent.identified(by: name)
+  let found = runbooks.named(event?.entry.runbook ?? name)
   if found.isEmpty {
     let near = runbooks.nearest(to: name, limit: 5)
     narrate(

@@ -65,6 +65,7 @@ struct UnitsInstallation {
     return """
         systemd-sysusers /etc/sysusers.d/\(names.prefix).conf
         systemd-tmpfiles --create /etc/tmpfiles.d/\(names.prefix).conf
+        journalctl --update-catalog
         systemctl daemon-reload
         systemctl restart \(names.target)     # a set of an earlier configuration ends, in order
       """

@@ -1,4 +1,5 @@
 import Glibc
+import Runbooks
 import ServiceUnits
 import StageRuntime
 import Topology
@@ -7,7 +8,8 @@ extension Command {
   static let units = Command(
     name: "units", group: .configure, summary: "render, verify and install a set as units of systemd",
     description: [
-      "One service a component, a socket a line, a target, a slice, users, directories and the right to manage them.",
+      "One service a component, a socket a line, a target, a slice, users, directories, the right to manage them, and a "
+        + "catalogue of the log's messages for `journalctl -x`.",
       "Nothing is started or reloaded: what does that is printed. A file that bulkhead did not render is never touched.",
     ],
     actions: [
@@ -82,7 +84,10 @@ struct UnitsOptions {
         ?? "/etc/bulkhead/\(topology.host.instance).toml")
     places.overrides = overrides
     if let programs { places.programs = Self.absolute(programs) ?? programs }
-    return (topology.host.instance, UnitRenderer(topology: topology, places: places).files())
+    return (
+      topology.host.instance,
+      UnitRenderer(topology: topology, places: places).files(catalogue: MessageCatalogue.text())
+    )
   }
 
   private static func absolute(_ path: String) -> String? {
