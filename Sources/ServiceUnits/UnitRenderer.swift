@@ -43,7 +43,10 @@ public struct UnitRenderer: Sendable {
     files.append(file("etc/sysusers.d/\(names.prefix).conf", usersBody))
     files.append(file("etc/tmpfiles.d/\(names.prefix).conf", directoriesBody))
     files.append(file("etc/polkit-1/rules.d/60-\(names.prefix).rules", permissionsBody, comment: "//"))
-    if let catalogue { files.append(file("etc/systemd/catalog/\(names.prefix).catalog", catalogue)) }
+    // systemd 252 looks in no folder below /etc for it.
+    if let catalogue {
+      files.append(file("usr/local/lib/systemd/catalog/\(names.prefix).catalog", catalogue))
+    }
     return files
   }
 

@@ -69,6 +69,11 @@ final class EntryTests: XCTestCase {
     XCTAssertEqual(found["BULKHEAD_EPOCH"], "3")
     XCTAssertNil(found["MESSAGE_ID"])
     XCTAssertEqual(found["PRIORITY"], "6")
+    // An empty value says nothing; of a field that is given twice the first counts.
+    let twice = try fields(
+      "watchdogd: x", .alarm, [(.component, "merged"), (.component, "bookd"), (.cause, "")])
+    XCTAssertEqual(twice["BULKHEAD_COMPONENT"], "merged")
+    XCTAssertNil(twice["BULKHEAD_CAUSE"])
     // About another whose incarnation is not known, the speaker's is not said in its place.
     XCTAssertNil(try fields("watchdogd: x", .alarm, [(.component, "merged")])["BULKHEAD_EPOCH"])
   }
