@@ -1032,14 +1032,14 @@ extension Runbooks {
       **By itself** A restart of bookd goes on from it. Older ones beyond `tape.snapshots_kept` were removed.
       **Look** `bulkhead tape ls DIR`: its number, its digest.
       **Do** Nothing.
-      **Tested** `TapeTests`.
+      **Tested** `InstructionTests`, `TapeTests`.
 
       ## `snapshot failed`
       **Means** An image of the books could not be written, or was not what it should be when it was read back.
       **By itself** It was removed; the next one is tried after `tape.snapshot_interval`. The older ones stand.
       **Look** The line says why; `bulkhead tape ls DIR`: which one is the newest; free space on the disk.
-      **Do** Make room, or replace the disk.
-      **Tested** `TapeTests`.
+      **Do** Make room, or replace the disk; then `bulkhead snapshot` writes one at once.
+      **Tested** `InstructionTests`, `TapeTests`.
 
       """##
     ),

@@ -223,6 +223,23 @@ public enum TapeCounter: Int, StageCounter {
   case snapshotFailures
   case snapshotSequence
   case snapshotAt
+  /// The last snapshot that was asked for and dealt with: its number among the requests since the set was made; what came of
+  /// it (``SnapshotAnswer``); through which sequence number, the digest of the books, bytes of the file.
+  case snapshotAnswered
+  case snapshotOutcome
+  case snapshotThrough
+  case snapshotDigest
+  case snapshotBytes
+}
+
+/// What came of a snapshot that was asked for. The raw value is on the control page.
+public enum SnapshotAnswer: UInt64, Sendable {
+  /// Written, read back, and found equal.
+  case verified = 1
+  /// It could not be written, or was not what it should be.
+  case failed = 2
+  /// The recorder's books say nothing at the moment.
+  case noBooks = 3
 }
 
 /// Counters of the viewer.

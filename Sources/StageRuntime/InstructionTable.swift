@@ -18,6 +18,19 @@ public enum InstructionTable {
     return topology.stages.firstIndex { $0.name == component }
   }
 
+  /// What is wanted of a component, for whoever looks at a set from outside; nil when nothing ever was.
+  public static func wanted(of component: String, directory: String) -> InstructionRecord? {
+    all(directory: directory).first { $0.component == component }
+  }
+
+  /// What is wanted of every component of a set; nothing where the table cannot be read.
+  public static func all(directory: String) -> [InstructionRecord] {
+    guard let table = try? TableReader.attach(path: path(directory: directory), configurationHash: nil) else {
+      return []
+    }
+    return table.instructions
+  }
+
   /// A component's own entry.
   public final class Reader: @unchecked Sendable {
     private let table: TableReader

@@ -10,6 +10,10 @@ public enum ControlVerb: UInt8, Sendable, CaseIterable {
   case restart = 4
   case maintenanceOn = 5
   case maintenanceOff = 6
+  /// Write a snapshot now.
+  case snapshot = 32
+  /// How much a component writes to its log; the argument is a ``LogWish``.
+  case logLevel = 33
 
   public var name: String {
     switch self {
@@ -19,6 +23,8 @@ public enum ControlVerb: UInt8, Sendable, CaseIterable {
     case .restart: "restart"
     case .maintenanceOn: "maintenance on"
     case .maintenanceOff: "maintenance off"
+    case .snapshot: "snapshot"
+    case .logLevel: "loglevel"
     }
   }
 
@@ -26,18 +32,47 @@ public enum ControlVerb: UInt8, Sendable, CaseIterable {
   public var isOfStage: Bool { self != .maintenanceOn && self != .maintenanceOff }
 }
 
+/// How much a component is to write to its log, and for how long: the argument of a request.
+public struct LogWish: Equatable, Sendable {
+  /// A priority of syslog(3), 3...7; 0 for the usual one.
+  public var level: UInt8
+  /// Until somebody wants something else: 0.
+  public var seconds: UInt32
+
+  public init(level: UInt8, seconds: UInt32) {
+    self.level = level
+    self.seconds = seconds
+  }
+
+  public var argument: UInt64 { UInt64(level) | UInt64(seconds) << 8 }
+
+  /// Nil for an argument that says none.
+  public init?(argument: UInt64) {
+    level = UInt8(truncatingIfNeeded: argument)
+    guard level == 0 || (3...7).contains(level), let seconds = UInt32(exactly: argument >> 8) else {
+      return nil
+    }
+    self.seconds = seconds
+  }
+
+  var words: String {
+    let name = level == 0 ? "as usual" : ["error", "warning", "notice", "info", "debug"][Int(level) - 3]
+    return name + (seconds == 0 || level == 0 ? "" : " for \(seconds) s")
+  }
+}
+
 /// One request, as it goes to a supervisor: a record of fixed length.
 ///
 /// ```
 /// 0  magic u32 │ 4 version u16 │ 6 verb u8 │ 7 flags u8: 1 = say only what would be done
-/// 8  epoch u64 │ 16 component[24] │ 40 reason[160]; texts are padded with zeros
+/// 8  epoch u64 │ 16 component[24] │ 40 reason[152]; texts are padded with zeros │ 192 argument u64, as the verb says
 /// ```
 public struct ControlRequest: Equatable, Sendable {
   public static let bytes = 200
   static let magic: UInt32 = 0x5145_5242  // "BREQ"
-  static let version: UInt16 = 1
+  static let version: UInt16 = 2
   static let nameBytes = 24
-  public static let reasonBytes = 160
+  public static let reasonBytes = 152
 
   public var verb: ControlVerb
   public var isDryRun = false
@@ -45,9 +80,14 @@ public struct ControlRequest: Equatable, Sendable {
   public var epoch: UInt64
   public var component: String
   public var reason: String
+  /// What the verb is about, besides; 0 for most.
+  public var argument: UInt64
 
-  public init(_ verb: ControlVerb, component: String = "", epoch: UInt64, reason: String = "") {
+  public init(
+    _ verb: ControlVerb, component: String = "", epoch: UInt64, reason: String = "", argument: UInt64 = 0
+  ) {
     self.verb = verb
+    self.argument = argument
     self.component = component
     self.epoch = epoch
     self.reason = reason
@@ -63,6 +103,7 @@ public struct ControlRequest: Equatable, Sendable {
       base.storeBytes(of: epoch, toByteOffset: 8, as: UInt64.self)
       FixedText.store(component, in: base, at: 16, count: Self.nameBytes)
       FixedText.store(reason, in: base, at: 40, count: Self.reasonBytes)
+      base.storeBytes(of: argument, toByteOffset: 192, as: UInt64.self)
     }
     return bytes
   }
@@ -78,6 +119,7 @@ public struct ControlRequest: Equatable, Sendable {
     epoch = bytes.loadUnaligned(fromByteOffset: 8, as: UInt64.self)
     component = FixedText.load(bytes, at: 16, count: Self.nameBytes)
     reason = FixedText.load(bytes, at: 40, count: Self.reasonBytes)
+    argument = bytes.loadUnaligned(fromByteOffset: 192, as: UInt64.self)
   }
 }
 

@@ -4,11 +4,14 @@ public struct RequestedStage: Sendable {
   public let epoch: UInt64
   /// 0: it does not run.
   public let pid: Int32
+  /// It can be asked for a snapshot.
+  public let writesSnapshots: Bool
 
-  public init(name: String, epoch: UInt64, pid: Int32) {
+  public init(name: String, epoch: UInt64, pid: Int32, writesSnapshots: Bool = false) {
     self.name = name
     self.epoch = epoch
     self.pid = pid
+    self.writesSnapshots = writesSnapshots
   }
 }
 
@@ -24,6 +27,10 @@ public struct OperatorRequests: Sendable {
     case end(Int)
     /// Maintenance is over: start these, which died in it.
     case startAll([Int])
+    /// Have the stage write a snapshot.
+    case snapshot(Int)
+    /// Have a component write so much to its log; the supervisor's own number is that behind the stages.
+    case log(Int, LogWish)
   }
 
   /// What is to be done about a death.
@@ -70,6 +77,12 @@ public struct OperatorRequests: Sendable {
     now: UInt64
   ) -> (answer: ControlAnswer, action: Action) {
     if isStopping { return (ControlAnswer(.refused, "the set is being stopped"), .none) }
+    if request.verb == .logLevel, request.component == Self.supervisor {
+      guard request.epoch == supervisorEpoch else {
+        return (moved(Self.supervisor, is: supervisorEpoch, named: request.epoch), .none)
+      }
+      return log(request, stages.count, epoch: supervisorEpoch, pid: 0)
+    }
     guard request.verb.isOfStage else {
       guard request.epoch == supervisorEpoch else {
         return (moved("watchdogd", is: supervisorEpoch, named: request.epoch), .none)
@@ -91,6 +104,13 @@ public struct OperatorRequests: Sendable {
       return (answer(.refused, "\(stage.name) is ending already: \(ending.verb.name) was asked for"), .none)
     }
     switch request.verb {
+    case .logLevel: return log(request, index, epoch: stage.epoch, pid: stage.pid)
+    case .snapshot:
+      guard stage.writesSnapshots else {
+        return (answer(.refused, "\(stage.name) writes no snapshots"), .none)
+      }
+      guard stage.pid > 0 else { return (answer(.refused, "\(stage.name) does not run"), .none) }
+      return (answer(.accepted, "\(stage.name) is asked for a snapshot"), .snapshot(index))
     case .start:
       if stage.pid > 0 { return (answer(.nothingToDo, "\(stage.name) runs as process \(stage.pid)"), .none) }
       if !request.isDryRun { forget(index) }
@@ -113,6 +133,20 @@ public struct OperatorRequests: Sendable {
         + (request.verb == .restart ? "; a successor starts" : "; it stays down")
       return (answer(.accepted, text), .end(index))
     }
+  }
+
+  private static let supervisor = "watchdogd"
+
+  private func log(
+    _ request: ControlRequest, _ index: Int, epoch: UInt64, pid: Int32
+  ) -> (answer: ControlAnswer, action: Action) {
+    guard let wish = LogWish(argument: request.argument) else {
+      return (ControlAnswer(.refused, "no level of a log", epoch: epoch, pid: pid), .none)
+    }
+    return (
+      ControlAnswer(.accepted, "\(request.component) writes its log: \(wish.words)", epoch: epoch, pid: pid),
+      .log(index, wish)
+    )
   }
 
   private func moved(

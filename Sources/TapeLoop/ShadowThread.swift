@@ -20,6 +20,8 @@ struct ShadowStatus {
   var snapshotFailures: UInt64 = 0
   var snapshotSequence: UInt64 = 0
   var snapshotAt: UInt64 = 0
+  /// The last one that was asked for.
+  var answered: (number: UInt64, outcome: SnapshotAnswer, through: UInt64, digest: UInt64, bytes: Int)?
 }
 
 /// Keeps books from the tape on a thread of low priority: reads what the writer has written, as any reader of the tape
@@ -36,6 +38,10 @@ final class ShadowThread: @unchecked Sendable {
     let poisonPath: String
     let configurationHash: UInt64
     let flight: FlightRecorder
+    /// What operators want; nil where nothing can be asked for.
+    let instructions: InstructionTable.Reader?
+    /// Requests that an earlier incarnation has dealt with.
+    let answered: UInt64
   }
 
   /// Records between two looks at the clock and the probes.
@@ -51,10 +57,14 @@ final class ShadowThread: @unchecked Sendable {
   private var end: UInt64?
   private var deadline: UInt64 = 0
   private var hasStopped = false
+  // Of the thread alone.
+  private var answered: UInt64
+  private var lastBytes = 0
 
   init(settings: Settings, files: SystemTapeFiles) {
     self.settings = settings
     self.files = files
+    answered = settings.answered
   }
 
   func start() -> Int32 { StageThread.start { self.run() } }
@@ -177,6 +187,11 @@ final class ShadowThread: @unchecked Sendable {
         publish(book, comparison)
         return false
       }
+      if let wanted = settings.instructions?.record?.snapshotsWanted, wanted > answered {
+        // One for all that were asked for meanwhile.
+        answer(wanted, book)
+        snapshotAt = book.position.nextSequence
+      }
       if now >= nextSnapshot {
         nextSnapshot = now &+ settings.snapshotInterval
         if book.blindness == nil, book.position.nextSequence != snapshotAt {
@@ -284,7 +299,25 @@ final class ShadowThread: @unchecked Sendable {
     return true
   }
 
-  private func write(_ book: borrowing ShadowBook) {
+  /// A snapshot that was asked for, and what came of it.
+  private func answer(_ number: UInt64, _ book: borrowing ShadowBook) {
+    answered = number
+    var outcome = SnapshotAnswer.noBooks
+    if book.blindness == nil { outcome = write(book) ? .verified : .failed }
+    if outcome == .verified {
+      say(
+        "snapshot through sequence \(book.position.nextSequence &- 1), as asked", as: .snapshotWritten,
+        [(.lastSequence, String(book.position.nextSequence &- 1))])
+    }
+    let digest = outcome == .verified ? book.contentDigest : 0
+    let bytes = outcome == .verified ? lastBytes : 0
+    monitor.locked {
+      state.answered = (number, outcome, book.position.nextSequence &- 1, digest, bytes)
+    }
+  }
+
+  @discardableResult
+  private func write(_ book: borrowing ShadowBook) -> Bool {
     let name = SnapshotName(run: settings.run, nextSequence: book.position.nextSequence)
     settings.flight.doing(.writingSnapshot, name.nextSequence, lane: .shadow)
     let image = book.image()
@@ -306,11 +339,14 @@ final class ShadowThread: @unchecked Sendable {
         state.snapshotSequence = name.nextSequence
         state.snapshotAt = bulkhead_monotonic_nanoseconds()
       }
+      lastBytes = image.count
+      return true
     } catch {
       settings.flight.step(
         .snapshotFailed, name.nextSequence, at: bulkhead_monotonic_nanoseconds(), lane: .shadow)
       monitor.locked { state.snapshotFailures &+= 1 }
       say("no snapshot before sequence \(name.nextSequence): \(error)", as: .snapshotFailed)
+      return false
     }
   }
 

@@ -117,7 +117,9 @@ public struct TapeStage: ~Copyable {
           snapshotInterval: settings.snapshotIntervalNanoseconds, snapshotsKept: settings.snapshotsKept,
           component: process.component, tablePath: ProbeTable.path(directory: process.directory),
           poisonPath: PoisonTable.path(directory: process.directory),
-          configurationHash: process.configurationHash, flight: control.flight), files: files) : nil
+          configurationHash: process.configurationHash, flight: control.flight,
+          instructions: InstructionTable.Reader(topology: process.topology, component: process.component),
+          answered: control.value(TapeCounter.snapshotAnswered)), files: files) : nil
     seek(to: opening.tail, component: process.component)
     // A thread keeps what it began with.
     Sandbox.dropCapabilities()
@@ -380,6 +382,14 @@ public struct TapeStage: ~Copyable {
     if shadow.snapshotsWritten > 0 {
       control.set(TapeCounter.snapshotSequence, shadow.snapshotSequence)
       control.set(TapeCounter.snapshotAt, shadow.snapshotAt)
+    }
+    if let answered = shadow.answered {
+      control.set(TapeCounter.snapshotOutcome, answered.outcome.rawValue)
+      control.set(TapeCounter.snapshotThrough, answered.through)
+      control.set(TapeCounter.snapshotDigest, answered.digest)
+      control.set(TapeCounter.snapshotBytes, UInt64(answered.bytes))
+      // Last: whoever waits looks at this one. Releasing, so that what it stands for is there.
+      control.counter(TapeCounter.snapshotAnswered.rawValue).storeReleasing(answered.number)
     }
   }
 

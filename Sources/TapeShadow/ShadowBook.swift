@@ -201,6 +201,9 @@ public struct ShadowBook: ~Copyable {
     return bytes
   }
 
+  /// The digest of these books' contents, as an image's summary has it.
+  public var contentDigest: UInt64 { builder.books.contentDigest() }
+
   /// These books, to go on with.
   public consuming func intoBuilder() -> BookBuilder { builder }
 

@@ -29,7 +29,11 @@ extension Supervisor {
         ])
       return ControlAnswer(.notPermitted, "only the owner of the set, or root")
     }
-    let stages = components.map { RequestedStage(name: $0.name, epoch: $0.epoch, pid: $0.pid) }
+    let stages = components.map {
+      RequestedStage(
+        name: $0.name, epoch: $0.epoch, pid: $0.pid,
+        writesSnapshots: $0.name == topology.tapeStage && topology.tape?.shadow == true)
+    }
     let result = requests.take(
       request, stages: stages, supervisorEpoch: control.epoch, isStopping: false, now: now)
     if request.isDryRun { return result.answer }
@@ -38,7 +42,7 @@ extension Supervisor {
     if isHeldNow, let index = components.firstIndex(where: { $0.name == request.component }) {
       noteHeld(index)
     }
-    if result.answer.outcome == .accepted, !request.verb.isOfStage {
+    if result.answer.outcome == .accepted, [.maintenanceOn, .maintenanceOff].contains(request.verb) {
       note(
         .maintenance, InstanceFiles.supervisor, value: request.verb == .maintenanceOn ? 1 : 0, request.reason)
     }
@@ -53,6 +57,11 @@ extension Supervisor {
     case .startAll(let indices): for index in indices where components[index].pid == 0 { startAsAsked(index) }
     case .end(let index):
       components[index].requestStop()
+    case .snapshot(let index): instructions.askForSnapshot(components[index].name, key: index)
+    case .log(let index, let wish):
+      instructions.set(
+        wish, of: index < components.count ? components[index].name : InstanceFiles.supervisor, key: index,
+        now: bulkhead_monotonic_nanoseconds())
     }
   }
 

@@ -42,6 +42,7 @@ final class Supervisor {
   var journal: StatusJournal
   var actions: SafetyActions
   var poison: PoisonList
+  var instructions: InstructionList
   var holds: TrustHolds
   /// Since when every line looks silent; 0 while one does not.
   var silentSince: UInt64 = 0
@@ -77,6 +78,7 @@ final class Supervisor {
       actions = try SafetyActions(
         topology: topology, configurationHash: hash, supervisorEpoch: control.epoch &+ 1)
       poison = try PoisonList(directory: directory, configurationHash: hash)
+      instructions = try InstructionList(directory: directory, configurationHash: hash)
       holds = Self.holders(of: topology)
       let history = isAdopting ? RestartHistory(directory: directory) : RestartHistory()
       requests = OperatorRequests(

@@ -118,11 +118,54 @@ final class OperatorRequestsTests: XCTestCase {
     XCTAssertEqual(requests.died(0), .successor)
   }
 
+  // MARK: What ends nothing
+
+  private func instruct(
+    _ verb: ControlVerb, _ component: String, epoch: UInt64, argument: UInt64 = 0
+  ) -> (outcome: ControlAnswer.Outcome, action: OperatorRequests.Action) {
+    var requests = OperatorRequests()
+    let stages = self.stages + [RequestedStage(name: "taped", epoch: 2, pid: 103, writesSnapshots: true)]
+    let request = ControlRequest(verb, component: component, epoch: epoch, argument: argument)
+    let result = requests.take(request, stages: stages, supervisorEpoch: 5, isStopping: false, now: 0)
+    XCTAssertEqual(requests.died(0), .policy)
+    return (result.answer.outcome, result.action)
+  }
+
+  func testASnapshotIsAskedOfWhoeverWritesOne() {
+    XCTAssertEqual(instruct(.snapshot, "taped", epoch: 2).action, .snapshot(3))
+    XCTAssertEqual(instruct(.snapshot, "taped", epoch: 1).outcome, .epochMoved)
+    XCTAssertEqual(instruct(.snapshot, "bookd", epoch: 7).outcome, .refused)
+    XCTAssertEqual(instruct(.snapshot, "bookd", epoch: 7).action, .none)
+  }
+
+  func testALevelIsOfAStageOrOfTheSupervisorItself() {
+    let wish = LogWish(level: 7, seconds: 600)
+    XCTAssertEqual(instruct(.logLevel, "bookd", epoch: 7, argument: wish.argument).action, .log(1, wish))
+    XCTAssertEqual(
+      instruct(.logLevel, "pubd", epoch: 1, argument: wish.argument).action, .log(2, wish), "it is down")
+    XCTAssertEqual(
+      instruct(.logLevel, "watchdogd", epoch: 5, argument: 0).action, .log(4, LogWish(level: 0, seconds: 0)))
+    XCTAssertEqual(instruct(.logLevel, "watchdogd", epoch: 4, argument: wish.argument).outcome, .epochMoved)
+    XCTAssertEqual(instruct(.logLevel, "nobody", epoch: 1, argument: wish.argument).outcome, .refused)
+    for argument in [UInt64(1), 2, 8, 255, .max, 7 | 1 << 40] {
+      XCTAssertEqual(
+        instruct(.logLevel, "bookd", epoch: 7, argument: argument).outcome, .refused, "\(argument)")
+    }
+    for level in UInt8(0)...8 {
+      for seconds in [UInt32(0), 1, .max] {
+        let wish = LogWish(level: level, seconds: seconds)
+        let isOne = level == 0 || (3...7).contains(level)
+        XCTAssertEqual(LogWish(argument: wish.argument), isOne ? wish : nil)
+      }
+    }
+  }
+
   // MARK: Records
 
   func testRecordsComeBackAsTheyWere() {
     for verb in ControlVerb.allCases {
-      var request = ControlRequest(verb, component: "rxd@a", epoch: .max - 3, reason: "weil's geht, à 5 %")
+      var request = ControlRequest(
+        verb, component: "rxd@a", epoch: .max - 3, reason: "weil's geht, à 5 %", argument: .max - 7)
       request.isDryRun = verb == .drain
       XCTAssertEqual(request.encoded.withUnsafeBytes { ControlRequest($0) }, request)
     }
@@ -133,7 +176,7 @@ final class OperatorRequestsTests: XCTestCase {
       reason: String(repeating: "y", count: 999))
     let back = long.encoded.withUnsafeBytes { ControlRequest($0) }
     XCTAssertEqual(back?.component.count, 24)
-    XCTAssertEqual(back?.reason.count, 160)
+    XCTAssertEqual(back?.reason.count, 152)
     // What could steer a terminal is not passed on.
     let rude = ControlRequest(.stop, component: "a", epoch: 1, reason: "x\u{1B}[2Jy\nz\u{9B}1m")
     XCTAssertEqual(rude.encoded.withUnsafeBytes { ControlRequest($0) }?.reason, "x [2Jy z 1m")
@@ -145,7 +188,7 @@ final class OperatorRequestsTests: XCTestCase {
       let bytes = Array((good + good).prefix(length))
       XCTAssertNil(bytes.withUnsafeBytes { ControlRequest($0) }, "\(length) bytes")
     }
-    for (offset, value) in [(0, UInt8(0)), (4, 2), (6, 0), (6, 99), (7, 2)] {
+    for (offset, value) in [(0, UInt8(0)), (4, 1), (4, 3), (6, 0), (6, 99), (7, 2)] {
       var bytes = good
       bytes[offset] = value
       XCTAssertNil(bytes.withUnsafeBytes { ControlRequest($0) }, "byte \(offset)")

@@ -70,6 +70,7 @@ struct ProcessesCommand {
           json.field("beatAgeNanoseconds", component.beatAge)
           json.field("restarts", component.restarts)
           json.field("configurationHash", hexadecimal(component.configurationHash))
+          json.field("logLevel", component.logLevel.name)
         }
       }
     }

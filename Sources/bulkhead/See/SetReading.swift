@@ -4,6 +4,7 @@ import LatencyHistogram
 import SetInspection
 import ShmRing
 import StageRuntime
+import SystemLog
 
 /// Everything that a set's files say at one moment, running or dead: what the commands that look are made from.
 struct SetReading {
@@ -24,6 +25,8 @@ struct SetReading {
     let configurationHash: UInt64
     let counters: [UInt64]
     let latency: HistogramSample
+    /// How much it writes to its log.
+    let logLevel: LogLevel
 
     func value<Counter: StageCounter>(_ counter: Counter) -> UInt64 { counters[counter.rawValue] }
 
@@ -58,6 +61,7 @@ struct SetReading {
     let known = SetStatus.flowOrder + [InstanceFiles.supervisor]
     let stages = present.filter { !known.contains($0) && $0 != InstanceFiles.auditor }
     let order = SetStatus.flowOrder + stages + [InstanceFiles.supervisor]
+    let instructions = InstructionTable.all(directory: set.path)
     let restarts = Dictionary((status?.stages ?? []).map { ($0.name, $0.restarts) }) { first, _ in first }
     components = order.filter(present.contains).compactMap { name in
       guard let page = try? ControlPage.attach(directory: set.path, component: name, access: .readOnly) else {
@@ -72,7 +76,8 @@ struct SetReading {
         appliedSequence: page.appliedSequence, backlog: page.backlog, restarts: restarts[name] ?? 0,
         configurationHash: page.configurationHash,
         counters: (0..<ControlPage.counterCount).map { page.counter($0).loadRelaxed() },
-        latency: page.latency.sample())
+        latency: page.latency.sample(),
+        logLevel: instructions.first { $0.component == name }?.effectiveLevel(at: monotonic) ?? .usual)
     }
   }
 

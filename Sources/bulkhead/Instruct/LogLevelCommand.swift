@@ -1,0 +1,140 @@
+import SetInspection
+import ShmRing
+import StageRecords
+import StageRuntime
+import Supervision
+import SystemLog
+
+extension Command {
+  static let loglevel = Command(
+    name: "loglevel", group: .act, summary: "change how much a component writes to its log",
+    description: [
+      "From the next line on, without a restart: lines that are less urgent than LEVEL are not written. `info` is the usual "
+        + "level, `debug` adds states and steps, `usual` takes an earlier wish back. It outlives the component and watchdogd, "
+        + "not the set. Requests of operators are written whatever the level is. `bulkhead ps -o process,log` shows it.",
+      writtenDown,
+    ],
+    operands: [
+      Operand(.process, "a component of the set, as `bulkhead ps` names it"),
+      Operand(.choice(LogLevel.allCases.map(\.name) + ["usual"]), "the least urgent level that is written"),
+    ],
+    options: ofAsking + [
+      Option(
+        "--for", .seconds("SECONDS", 1...604_800), "the usual level is back after so long; otherwise it stays"
+      )
+    ],
+    exitCodes: actingCodes,
+    examples: [
+      .init("loglevel bookd debug --for 600", "ten minutes of details"),
+      .init("loglevel bookd usual", "no more of them"),
+    ]
+  ) { arguments throws(ToolUsageError) in
+    let level = arguments.operands.last.flatMap(LogLevel.init(name:))
+    let seconds = UInt32(clamping: (arguments.nanoseconds("--for") ?? 0) / 1_000_000_000)
+    let wish = LogWish(level: level?.rawValue ?? 0, seconds: level == nil ? 0 : seconds)
+    return try AskingCommand(.logLevel, component: arguments.operands.first ?? "", arguments, wish.argument)
+      .run {
+        _, _ in ExitCode.success
+      }
+  }
+
+  static let writtenDown =
+    "Asked of watchdogd, which writes down who asked for what, and why (`bulkhead events`)."
+
+  /// What a command takes that asks watchdogd for something that ends nothing.
+  static let ofAsking: [Option] = [
+    .name, .runDirectory, .json,
+    Option(
+      "--epoch", .number("N", 0...UInt64.max),
+      "the incarnation that is meant, as `bulkhead ps` shows it; refused if it is another by then"),
+    Option("--reason", .text("TEXT"), "why; written down with who asked"),
+    Option("--dry-run", "say what would be done, and do nothing"),
+  ]
+}
+
+/// Something that is asked of watchdogd and ends nothing: nobody has to confirm it.
+struct AskingCommand {
+  let verb: ControlVerb
+  let component: String
+  let options: SetOptions
+  let epoch: UInt64?
+  let reason: String
+  let isDryRun: Bool
+  let argument: UInt64
+  var say: (String) -> Void = narrate
+
+  init(
+    _ verb: ControlVerb, component: String, _ arguments: CommandArguments, _ argument: UInt64 = 0
+  ) throws(ToolUsageError) {
+    self.verb = verb
+    self.component = component
+    options = SetOptions(arguments)
+    epoch = arguments.number("--epoch")
+    reason = arguments.value("--reason") ?? ""
+    isDryRun = arguments.has("--dry-run")
+    self.argument = argument
+    if reason.utf8.count > ControlRequest.reasonBytes {
+      throw ToolUsageError(line: "--reason has room for \(ControlRequest.reasonBytes) bytes")
+    }
+  }
+
+  /// - Parameter follow: what to do once it is accepted, with the set and its page as it was before.
+  func run(
+    follow: (SetDirectory, SetReading.Component) -> Int32
+  ) throws(ToolUsageError) -> Int32 {
+    let set: SetDirectory
+    switch options.onlySet() {
+    case .failure(let failure):
+      if failure.code == ExitCode.usage { throw ToolUsageError(line: failure.line) }
+      say("bulkhead \(verb.name): \(failure.line)")
+      return failure.code
+    case .success(let found): set = found
+    }
+    let before = SetReading(set)
+    guard before.supervisor?.isAlive == true else {
+      say("bulkhead \(verb.name): watchdogd of \"\(set.instance)\" is not running: it can be asked nothing")
+      return ExitCode.notRunning
+    }
+    guard let target = before.component(component) else {
+      let names = before.components.map(\.name)
+      let nearest =
+        BookOptions.nearest(to: component, among: names, count: 1).first
+        .map { "; did you mean `\($0)`?" } ?? ""
+      throw ToolUsageError(
+        line: "\"\(set.instance)\" has no component `\(component)`\(nearest) There are: "
+          + names.joined(separator: ", "))
+    }
+    var request = ControlRequest(
+      verb, component: component, epoch: epoch ?? target.epoch, reason: reason, argument: argument)
+    request.isDryRun = isDryRun
+    switch SupervisorRequest.send(request, directory: set.path) {
+    case .failure(let failure):
+      say("bulkhead \(verb.name): \(failure.line)")
+      return failure.code
+    case .success(let answer):
+      switch answer.outcome {
+      case .notPermitted:
+        say("bulkhead \(verb.name): \(answer.text)")
+        return ExitCode.cannotTell
+      case .refused, .epochMoved:
+        say("bulkhead \(verb.name): refused: \(answer.text)")
+        return ExitCode.failure
+      case .accepted, .nothingToDo:
+        let text = (isDryRun ? "would be done: " : "") + answer.text
+        if options.json, verb == .logLevel {
+          print(
+            JSONReport(schema: "asked").text { json in
+              json.field("instance", set.instance)
+              json.field("component", component)
+              json.field("verb", verb.name)
+              json.field("dryRun", isDryRun)
+              json.field("text", answer.text)
+            })
+        } else if !options.json {
+          print(text)
+        }
+        return isDryRun ? ExitCode.success : follow(set, target)
+      }
+    }
+  }
+}
