@@ -1,4 +1,3 @@
-import CLinux
 import ShmRing
 import StageRecords
 import StageRuntime
@@ -30,7 +29,7 @@ public struct GapsReport {
     do {
       let page = try RecoveryPage.attach(directory: set.path, access: .readOnly)
       mergedIsAlive = set.components().contains { $0.name == "merged" && $0.isAlive }
-      now = mergedIsAlive ? bulkhead_monotonic_nanoseconds() : page.writtenAt
+      now = mergedIsAlive ? SetClock.monotonic : page.writtenAt
       clockOffset = page.clockOffset
       if let gaps = page.openGaps() { open = gaps } else { problem = "the open ranges are never at rest" }
       openBeyondTable = page.openBeyondTable

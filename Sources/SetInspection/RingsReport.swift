@@ -99,12 +99,12 @@ public struct RingsReport {
   public init(_ set: SetDirectory, withTables: Bool = true) {
     instance = set.instance
     let components = set.components()
-    time = bulkhead_monotonic_nanoseconds()
+    time = SetClock.monotonic
     isAlive = components.contains { $0.isAlive }
     for name in set.rings {
       do throws(RingError) {
         let ring = try look(at: name, of: set, components)
-        isAlive = isAlive || ring.writerState == .alive
+        isAlive = isAlive || (ring.writerState == .alive && SetClock.kept == nil)
         rings.append(ring)
       } catch {
         refusals.append(("\(name).ring", "\(error)"))

@@ -1,4 +1,3 @@
-import CLinux
 import Glibc
 import ShmRing
 import StageRecords
@@ -81,8 +80,8 @@ public final class SetWatch {
 
   /// Everything, now. Some milliseconds.
   public func sample() -> SetSample {
-    let instant = bulkhead_monotonic_nanoseconds()
-    let time = bulkhead_realtime_nanoseconds()
+    let instant = SetClock.monotonic
+    let time = SetClock.realTime
     let stages = view.stages()
     let beginnings = view.beginnings()
     var processes = stages.enumerated().map { index, stage in

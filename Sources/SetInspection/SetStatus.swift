@@ -1,4 +1,3 @@
-import CLinux
 import Glibc
 import ShmRing
 import StageRuntime
@@ -247,7 +246,7 @@ public struct LineStatus {
     packetRate = value(.packetRateA, .packetRateB)
     messageRate = value(.messageRateA, .messageRateB)
     let last = value(.lineALastPacket, .lineBLastPacket)
-    let now = bulkhead_monotonic_nanoseconds()
+    let now = SetClock.monotonic
     lastPacketAge = last == 0 ? nil : now > last ? now - last : 0
     lagMedian = value(.lineALagMedian, .lineBLagMedian)
     lagHigh = value(.lineALagHigh, .lineBLagHigh)

@@ -1,4 +1,3 @@
-import CLinux
 import Glibc
 import ShmRing
 import StageRuntime
@@ -74,7 +73,7 @@ public final class SetView {
   private func status(_ name: String, _ page: borrowing ControlPage, restarts: UInt64) -> StageStatus {
     // The beat first: one that comes meanwhile is no age.
     let beat = page.beatTime
-    let now = bulkhead_monotonic_nanoseconds()
+    let now = SetClock.monotonic
     return StageStatus(
       name: name, pid: page.pid, epoch: page.epoch, state: page.state, isAlive: page.isAlive,
       beatAge: now > beat ? now - beat : 0, appliedSequence: page.appliedSequence, restarts: restarts)

@@ -1,4 +1,3 @@
-import CLinux
 import ShmRing
 import StageRecords
 import StageRuntime
@@ -86,6 +85,6 @@ public struct StatusReader: ~Copyable {
 
   /// Nanoseconds since 1970 of an instant of CLOCK_MONOTONIC.
   public static func timeOfDay(_ instant: UInt64) -> UInt64 {
-    bulkhead_realtime_nanoseconds() &- bulkhead_monotonic_nanoseconds() &+ instant
+    SetClock.realTime &- SetClock.monotonic &+ instant
   }
 }

@@ -1,4 +1,3 @@
-import CLinux
 import ShmRing
 import StageRecords
 import StageRuntime
@@ -20,7 +19,7 @@ public struct TrustStatus {
   /// Why the stream may not be believed; nil when the supervisor has nothing against it.
   public var reason: String? {
     guard let record, record.state != .live else { return nil }
-    let now = bulkhead_monotonic_nanoseconds()
+    let now = SetClock.monotonic
     let ago = duration(now > record.since ? now - record.since : 0)
     if record.state == .halted { return "the stream is halted: \(record.component) is down since \(ago)" }
     if record.component == ArmedAction.lines {

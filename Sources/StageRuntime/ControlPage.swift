@@ -81,6 +81,16 @@ public struct ControlPage: ~Copyable {
     SharedWord(file.base).storeReleasing(magic)
   }
 
+  /// In a copy of a page: whoever wrote it is nobody here, whatever process has its number. Ignores a page that there is not.
+  public static func forgetProcess(directory: String, component: String) {
+    guard
+      let file = try? SharedFile.open(
+        path: path(directory: directory, component: component), access: .readWrite, minimumBytes: bytes,
+        populate: false)
+    else { return }
+    SharedWord(file.base + 0x18).storeRelaxed(.max)
+  }
+
   private init(file: consuming SharedFile, flight: FlightRecorder) {
     self.file = file
     self.flight = flight

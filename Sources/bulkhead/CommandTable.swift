@@ -52,12 +52,7 @@ enum CommandTable {
     }
     do throws(ToolUsageError) {
       let arguments = try CommandArguments(arguments, of: command)
-      // `--from` of tap is a place in a ring.
-      if command.option("--from")?.meaning == Command.Option.from.meaning,
-        let file = arguments.value("--from")
-      {
-        return try showFromBundle(file, arguments)
-      }
+      if let place = arguments.keptPlace { return try runFrom(place, arguments) }
       return try command.run(arguments)
     } catch {
       narrate("bulkhead \(command.name): \(error.line)\ntry `bulkhead \(command.name) --help`")
@@ -66,7 +61,9 @@ enum CommandTable {
   }
 
   /// Options that mean the same everywhere may stand in front of the command too.
-  private static let shared: [Command.Option] = [.name, .runDirectory, .json, .color, .raw, .utc, .local]
+  private static let shared: [Command.Option] = [
+    .from, .name, .runDirectory, .json, .color, .raw, .utc, .local,
+  ]
 
   private static func sharedOptionsBehind(
     _ arguments: [String]

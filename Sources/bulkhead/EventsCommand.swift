@@ -30,7 +30,7 @@ extension Command {
       "Oldest first: starts, deaths with their causes, READY, alarms, actions. Reads the set's status ring only; works on "
         + "a dead set too."
     ],
-    options: Option.ofSets + [.from] + [
+    options: Option.ofSets + [
       Option("--follow", "go on with what comes, until the set is stopped or this command is interrupted")
     ] + Option.ofTimes,
     exitCodes: [

@@ -32,7 +32,7 @@ extension Command {
         + "ended it; SINCE is how long it is open, TOOK how long it was. A range that is filled in pieces has a line "
         + "for each.",
     ],
-    options: Option.ofSets + [.from] + [Option("--open", "only what is open")] + Option.ofTimes,
+    options: Option.ofSets + [Option("--open", "only what is open")] + Option.ofTimes,
     exitCodes: [
       .init(ExitCode.success, "nothing is open or lost"), .init(ExitCode.failure, "something is"),
       .notRunning,

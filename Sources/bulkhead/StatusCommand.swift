@@ -11,7 +11,7 @@ extension Command {
       "Needs no configuration: a set is found by the control pages in its directory. LIVE: every stage is READY and every "
         + "book is trusted. DEGRADED: something wants a look. STALE: books may be wrong. DOWN: nothing runs."
     ],
-    options: Option.ofSets + [.from] + Option.ofNumbers,
+    options: Option.ofSets + Option.ofNumbers,
     exitCodes: [
       .init(ExitCode.success, "every stage is READY and trusted"),
       .init(ExitCode.failure, "something is not"),

@@ -36,6 +36,19 @@ final class BundleTests: XCTestCase {
     let json = try ProcessHandle.run("bulkhead", ["status", "--from", file, "--json"])
     let list = try JSONDecoder().decode(StatusList.self, from: Data(json.output.utf8))
     XCTAssertEqual(list.sets.first?.pids, status.pids)
+    // In front of the command, too; and what nobody printed then is made from the files.
+    for (arguments, code, word) in [
+      (["--from", file, "ps"], 0, "READY"), (["check", "--from", file, "--format", "text"], 0, "OK"),
+      (["metrics", "--from", file], 0, "bulkhead_process_up"), (["clients", "--from", file], 0, "PUBD"),
+      (["ps", "--from", file, "-o", "process,state"], 0, "bookd"), (["stat", "--from", file], 0, "MERGED/S"),
+      (["tap", "status", "--from", file, "--count", "1"], 0, "recordKind"),
+      (["gaps", "--from", file, "--open"], 0, "missing"),
+      (["postmortem", "--from", file], 0, "nobody"),
+    ] as [([String], Int32, String)] {
+      let shown = try ProcessHandle.run("bulkhead", arguments)
+      XCTAssertEqual(shown.ending, .exit(code), shown.transcript)
+      XCTAssertTrue(shown.output.contains(word), shown.transcript)
+    }
     try look(into: file, run.place, isRedacted: false)
     try look(into: hidden, run.place, isRedacted: true)
   }
@@ -72,7 +85,9 @@ final class BundleTests: XCTestCase {
     let none = try ProcessHandle.run("bulkhead", ["gaps", "--from", "\(file.path).none"])
     XCTAssertEqual(none.ending, .exit(66), none.transcript)
     let more = try ProcessHandle.run("bulkhead", ["gaps", "--from", file.path, "--open"])
-    XCTAssertEqual(more.ending, .exit(64), more.transcript)
+    XCTAssertEqual(more.ending, .exit(65), more.transcript)
+    let acting = try ProcessHandle.run("bulkhead", ["stop", "--from", file.path])
+    XCTAssertEqual(acting.ending, .exit(64), acting.transcript)
     let unknown = try ProcessHandle.run("bulkhead", ["bundle", "--name", "no-such-set"])
     XCTAssertEqual(unknown.ending, .exit(3), unknown.transcript)
   }

@@ -34,7 +34,7 @@ extension Command {
       "Everything about one set that somebody else needs to see, in one file: what the reading commands say, the configuration, "
         + "the set's pages and the headers of its rings, limits of its processes, the host's facts. Of the market's messages "
         + "nothing but the payloads of disagreements. Works on a dead set. Passwords are never in it.",
-      "status, rings, gaps and events with --from show what was seen then. Unpacked, its folder sets is a run directory.",
+      "Every command that looks takes it with --from: as printed then where it is in the bundle, otherwise from its files.",
     ],
     operands: [
       Operand(
@@ -65,6 +65,8 @@ final class BundleWriter {
   private var redaction: Redaction
   private let hostName: String
   private let now = bulkhead_realtime_nanoseconds()
+  /// The same instant by the clock that the set's files are written by.
+  private let instant = bulkhead_monotonic_nanoseconds()
 
   init(_ options: BundleOptions) {
     self.options = options
@@ -140,8 +142,12 @@ final class BundleWriter {
   /// What is shown of a set: by the commands themselves, each in a process of its own, as anybody would see it now.
   private func capture(_ set: SetDirectory, _ topology: Topology?, in folder: BundleFolder) {
     let place = ["--name", set.instance, "--run-directory", options.set.runDirectory]
-    for verb in ["status", "rings", "gaps", "events", "ps", "lat", "errors", "doctor"] {
-      for (ending, more) in [("txt", []), ("json", ["--json"])] {
+    let verbs = [
+      "status", "rings", "gaps", "events", "ps", "lat", "errors", "clients", "postmortem", "doctor", "check",
+      "metrics",
+    ]
+    for verb in verbs {
+      for (ending, more) in Self.forms(of: verb) {
         guard var text = output(of: [verb] + place + more, in: folder) else { continue }
         if options.redact, verb == "gaps", ending == "txt" {
           // The payloads of disagreements are lines of digits there.
@@ -159,6 +165,14 @@ final class BundleWriter {
     }
     let text = Redaction.withoutSecrets(topology.canonicalText) + "# hash \(topology.hash)\n"
     add("configuration.txt", text, to: folder)
+  }
+
+  private static func forms(of verb: String) -> [(ending: String, arguments: [String])] {
+    switch verb {
+    case "metrics": [("txt", [])]
+    case "check": [("txt", ["--format", "text"]), ("json", ["--format", "json"])]
+    default: [("txt", []), ("json", ["--json"])]
+    }
   }
 
   /// What this program prints with other arguments; nil if it cannot be started.
@@ -219,7 +233,7 @@ final class BundleWriter {
       json.field("instance", set.instance)
       json.field("host", options.redact ? "HOST" : hostName)
       json.field("realTime", now)
-      json.field("monotonic", bulkhead_monotonic_nanoseconds())
+      json.field("monotonic", instant)
       json.field("redacted", options.redact)
       if let running { json.field("configurationHash", hexadecimal(running)) }
       if let topology {
@@ -242,36 +256,4 @@ extension Redaction {
       return key == "username" || key == "password" ? "\(line[..<equals])= \"redacted\"" : String(line)
     }.joined(separator: "\n") + "\n"
   }
-}
-
-/// A bundle in the place of a set: shows what the command said when the bundle was made.
-func showFromBundle(_ file: String, _ arguments: CommandArguments) throws(ToolUsageError) -> Int32 {
-  let name = arguments.command.name
-  guard arguments.given.allSatisfy({ $0.name == "--from" || $0.name == "--json" }) else {
-    throw ToolUsageError(
-      line:
-        "with --from only --json; for more unpack the bundle (tar -xf): its folder sets is a run directory")
-  }
-  guard let folder = BundleFolder() else { return ExitCode.failure }
-  var root = file
-  var status = stat()
-  guard stat(file, &status) == 0 else {
-    narrate("bulkhead \(name): \(file): \(String(cString: strerror(errno)))")
-    return ExitCode.noInput
-  }
-  if status.st_mode & S_IFMT != S_IFDIR {
-    guard Archive.unpack(file, into: folder.path) else {
-      narrate("bulkhead \(name): \(file) is no bundle")
-      return ExitCode.malformedInput
-    }
-    root = folder.path
-  }
-  let ending = arguments.has("--json") ? "json" : "txt"
-  guard readText("\(root)/manifest.json") != nil, let text = readText("\(root)/captured/\(name).\(ending)")
-  else {
-    narrate("bulkhead \(name): \(file) is no bundle, or has no \(name)")
-    return ExitCode.malformedInput
-  }
-  print(text, terminator: "")
-  return ExitCode.success
 }

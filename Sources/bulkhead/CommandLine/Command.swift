@@ -220,10 +220,11 @@ extension Command.Option {
     isRepeatable: true)
 
   static let from = Command.Option(
-    "--from", .file("BUNDLE"), "what a support bundle shows (`bulkhead bundle`), in the place of a set")
+    "--from", .file("PLACE"),
+    "a set's directory or one that holds some, wherever it lies, or a support bundle (`bulkhead bundle`)")
 
   /// What every command on sets takes.
-  static let ofSets: [Command.Option] = [.name, .runDirectory, .json]
+  static let ofSets: [Command.Option] = [.from, .name, .runDirectory, .json]
   /// What shows numbers takes.
   static let ofNumbers: [Command.Option] = [.raw, .color]
   /// What shows times of the day takes.

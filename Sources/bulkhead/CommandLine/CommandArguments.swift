@@ -11,6 +11,8 @@ struct CommandArguments: Sendable {
   private(set) var given: [(name: String, value: String?)] = []
   /// Values from the environment, for options that were not given.
   private var fallbacks: [String: String] = [:]
+  /// What is looked at was kept, and lies somewhere else than a running set would.
+  private(set) var isKept = false
 
   /// - Parameter environment: looks a variable up.
   init(
@@ -119,6 +121,25 @@ struct CommandArguments: Sendable {
   }
 
   // MARK: What was given. Asking for what the description does not have is a mistake of the program.
+
+  /// Where `--from` leads, of a command that takes it; not the places in a ring that tap knows by the same name.
+  var keptPlace: String? {
+    // `tape` has sequence numbers of that name.
+    if command.name == Command.tap.name { return values("--from").last { !TapOptions.isStart($0) } }
+    guard command.option("--from")?.meaning == Command.Option.from.meaning else { return nil }
+    return value("--from")
+  }
+
+  /// The same, of sets that lie somewhere else.
+  func placed(in runDirectory: String, instance: String?) -> CommandArguments {
+    var moved = self
+    moved.given.removeAll { $0.name == "--from" && $0.value == keptPlace }
+    moved.given.append(("--run-directory", runDirectory))
+    if let instance { moved.given.append(("--name", instance)) }
+    moved.fallbacks = [:]
+    moved.isKept = true
+    return moved
+  }
 
   func has(_ name: String) -> Bool {
     precondition(command.option(name) != nil, "\(command.name) has no option \(name)")

@@ -33,7 +33,9 @@ private func doctorCommand(_ arguments: CommandArguments) throws(ToolUsageError)
   }
   let report = DoctorReport(
     sets: sets.map { Symptoms(instance: $0.instance, runDirectory: options.runDirectory) },
-    host: HostPreflight(DaemonArguments.loadTopology(path: path, overrides: overrides)).verdict)
+    // Sets that were kept may be another host's.
+    host: arguments.isKept
+      ? nil : HostPreflight(DaemonArguments.loadTopology(path: path, overrides: overrides)).verdict)
   if options.json { print(report.json) } else { for line in report.lines { print(line) } }
   return report.isWell ? ExitCode.success : ExitCode.failure
 }
@@ -42,12 +44,12 @@ private func doctorCommand(_ arguments: CommandArguments) throws(ToolUsageError)
 struct DoctorReport {
   let sets: [(instance: String, verdict: String, findings: [Finding])]
   let host: [Finding]
-  private let hostSummary: String
+  private let hostSummary: String?
 
-  init(sets: [Symptoms], host: HostVerdict) {
+  init(sets: [Symptoms], host: HostVerdict?) {
     self.sets = sets.map { ($0.instance, "\($0.verdict.rawValue): \($0.reason)", Diagnosis.findings($0)) }
-    self.host = Diagnosis.findings(host)
-    hostSummary = host.summary
+    self.host = host.map { Diagnosis.findings($0) } ?? []
+    hostSummary = host?.summary
   }
 
   /// Nothing to do now or soon.
@@ -71,8 +73,10 @@ struct DoctorReport {
       tell(set.findings)
       lines.append("")
     }
-    lines.append("host  \(hostSummary)")
-    tell(host)
+    if let hostSummary {
+      lines.append("host  \(hostSummary)")
+      tell(host)
+    }
     return lines
   }
 

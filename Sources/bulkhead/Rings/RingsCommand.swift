@@ -31,7 +31,7 @@ extension Command {
         + "70, 85, 95 %; LAPPED: a reader lost records between the samples, or is about to find out; UNKNOWN: a file "
         + "cannot be read. HIGH-WATER: the most cells that a reader was behind at the end of a turn, to a segment.",
     ],
-    options: Option.ofSets + [.from] + [
+    options: Option.ofSets + [
       Option(
         "--watch", .seconds("SECONDS", 0.01...86_400), "show again and again; with --json one object a line"),
       .color,
@@ -94,7 +94,7 @@ struct RingsCommand {
       }
     }
     if options.set.json {
-      output.line(RingsReport.json(reports, realTime: bulkhead_realtime_nanoseconds()))
+      output.line(RingsReport.json(reports, realTime: SetClock.realTime))
     } else {
       for (index, report) in reports.enumerated() {
         if index > 0 { output.line("") }

@@ -26,7 +26,7 @@ struct TapOptions: Equatable {
   init(_ arguments: CommandArguments) throws(ToolUsageError) {
     set = SetOptions(arguments)
     ring = arguments.operands.first ?? ""
-    start = try arguments.value("--from").map(Self.start)
+    start = try arguments.values("--from").last.map(Self.start)
     count = arguments.number("--count").map(Int.init(clamping:))
     follow = arguments.has("--follow")
     hex = arguments.has("--hex")
@@ -36,6 +36,9 @@ struct TapOptions: Equatable {
   static func parse(_ arguments: [String]) throws(ToolUsageError) -> TapOptions {
     try TapOptions(CommandArguments(arguments, of: .tap))
   }
+
+  /// Whether it is a place in a ring, and none in the file system.
+  static func isStart(_ text: String) -> Bool { ["oldest", "newest"].contains(text) || UInt64(text) != nil }
 
   private static func start(_ text: String) throws(ToolUsageError) -> Start {
     switch text {
@@ -61,11 +64,13 @@ extension Command {
       Operand(
         .ring, "a ring's name (rx_a, rx_b, merged, book) or the path of a ring file; the set may be dead")
     ],
-    options: Option.ofSets + [
+    options: Option.ofSets.filter { $0.name != "--from" } + [
       Option(
-        "--from", .text("oldest|newest|POSITION"),
+        "--from", .text("oldest|newest|POSITION|PLACE"),
         "oldest: what the ring still holds (default); newest: the last --count records (default 1), with --follow "
-          + "what comes next (the default then); POSITION: the first record there or behind"),
+          + "what comes next (the default then); POSITION: the first record there or behind; PLACE, which may come besides: "
+          + "a set's directory, wherever it lies, or a support bundle, which has the ring status alone",
+        isRepeatable: true),
       Option("--count", .number("N", 1...1_000_000_000), "end after N records"),
       Option("--follow", "go on with what comes"),
       Option(

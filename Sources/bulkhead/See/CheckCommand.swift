@@ -17,7 +17,7 @@ extension Command {
         .choice(SetCheck.Area.allCases.map(\.rawValue) + ["all"]), "what is judged (all)", isOptional: true)
     ],
     options: [
-      .name, .runDirectory,
+      .from, .name, .runDirectory,
       Option("--format", .choice(["nagios", "json", "prometheus", "text"]), "nagios is the default"),
       Option("--warn", .number("N", 0...UInt64.max), "rings, gaps, clients: warning from this value on"),
       Option("--critical", .number("N", 0...UInt64.max), "rings, gaps, clients: critical from this value on"),

@@ -10,7 +10,7 @@ extension Command {
         + "viewd knows, of its own connections and of the tape's disk, is left out. One set: the one that runs, or --name."
     ],
     options: [
-      .name, .runDirectory,
+      .from, .name, .runDirectory,
       Option("--format", .choice(["prometheus", "openmetrics"]), "prometheus is the default"),
     ],
     exitCodes: [

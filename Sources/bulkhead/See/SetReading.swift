@@ -1,4 +1,3 @@
-import CLinux
 import Glibc
 import LatencyHistogram
 import SetInspection
@@ -42,14 +41,13 @@ struct SetReading {
   let status: SetStatus?
   let rings: RingsReport
   /// The stages in flow order, then watchdogd.
-  let components: [Component]
+  private(set) var components: [Component]
   /// CLOCK_MONOTONIC and since 1970, ns.
-  let monotonic: UInt64
-  let realTime: UInt64
+  private(set) var monotonic: UInt64
+  private(set) var realTime: UInt64
 
   init(
-    _ set: SetDirectory, monotonic: UInt64 = bulkhead_monotonic_nanoseconds(),
-    realTime: UInt64 = bulkhead_realtime_nanoseconds()
+    _ set: SetDirectory, monotonic: UInt64 = SetClock.monotonic, realTime: UInt64 = SetClock.realTime
   ) {
     instance = set.instance
     directory = set.path
@@ -79,6 +77,21 @@ struct SetReading {
         latency: page.latency.sample(),
         logLevel: instructions.first { $0.component == name }?.effectiveLevel(at: monotonic) ?? .usual)
     }
+  }
+
+  /// The set's whole life as two moments: before anything was counted, and when a process of it was last heard of. For a set
+  /// that is dead.
+  var life: (before: SetReading, end: SetReading) {
+    var (before, end) = (self, self)
+    before.components = []
+    let beats = components.map { monotonic > $0.beatAge ? monotonic - $0.beatAge : 0 }.filter { $0 > 0 }
+    let beginnings = components.map { monotonic > $0.uptime ? monotonic - $0.uptime : 0 }.filter { $0 > 0 }
+    if let last = beats.max(), last <= monotonic {
+      end.monotonic = last
+      end.realTime = realTime &- (monotonic - last)
+    }
+    before.monotonic = min(beginnings.min() ?? end.monotonic, end.monotonic)
+    return (before, end)
   }
 
   func component(_ name: String) -> Component? { components.first { $0.name == name } }
@@ -139,7 +152,7 @@ extension SetOptions {
 /// The head that every report in JSON begins with.
 struct JSONReport {
   let schema: String
-  var time: UInt64 = bulkhead_realtime_nanoseconds()
+  var time: UInt64 = SetClock.realTime
   var host: String = hostName()
 
   /// The report with the fields that `body` adds.

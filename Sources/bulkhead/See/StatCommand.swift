@@ -13,7 +13,7 @@ extension Command {
         + "from the receive stamp to bookd's output, of the interval. GAPS: found in the interval; OPEN: open now. "
         + "RING%: the lag of the slowest reader, of the retention. DROPS: datagrams dropped by the kernel, EVICTED: "
         + "clients thrown out, in the interval.",
-      "One set: the one that runs, or --name.",
+      "One set: the one that runs, or --name. Of a dead one with --from one line: the average over its life.",
     ],
     options: Option.ofSets + [
       Option("--interval", .seconds("SECONDS", 0.01...3_600), "time between two lines (1)"),
@@ -33,7 +33,7 @@ extension Command {
     StatCommand(
       options: SetOptions(arguments), interval: arguments.nanoseconds("--interval") ?? 1_000_000_000,
       count: arguments.number("--count"), hasHeadings: !arguments.has("--no-headers"),
-      show: arguments.presentation, output: .standard()
+      show: arguments.presentation, output: .standard(), isKept: arguments.isKept
     ).run()
   }
 }
@@ -96,6 +96,8 @@ struct StatCommand {
   let hasHeadings: Bool
   let show: Presentation
   let output: LineOutput
+  /// What is looked at was kept: of a set that is dead a line is shown, about its whole life.
+  var isKept = false
 
   func run() -> Int32 {
     let set: SetDirectory
@@ -106,6 +108,7 @@ struct StatCommand {
     case .success(let found): set = found
     }
     var earlier = SetReading(set)
+    if isKept, !earlier.isAlive { return showLife(of: earlier) }
     guard earlier.isAlive else {
       narrate("bulkhead stat: no process of \"\(set.instance)\" runs")
       return ExitCode.notRunning
@@ -135,6 +138,19 @@ struct StatCommand {
       }
       earlier = now
     }
+    return ExitCode.success
+  }
+
+  private func showLife(of set: SetReading) -> Int32 {
+    let (before, end) = set.life
+    let rates = SetRates(end, since: before)
+    if options.json {
+      output.line(JSONReport(schema: "stat", time: end.realTime).text { write(rates, end, to: &$0) })
+    } else {
+      if hasHeadings { output.line(Self.line(Self.headings)) }
+      output.line(Self.line(cells(rates, at: end.realTime)))
+    }
+    output.flush()
     return ExitCode.success
   }
 

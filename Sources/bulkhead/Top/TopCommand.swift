@@ -14,7 +14,7 @@ extension Command {
       "Wants a terminal; elsewhere `bulkhead stat` and `bulkhead status` say the same.",
     ],
     options: [
-      .name, .runDirectory,
+      .from, .name, .runDirectory,
       Option("--interval", .seconds("SECONDS", 0.05...3_600), "time between two pictures (1)"),
       .raw, .utc, .local, .color,
     ],
