@@ -31,6 +31,21 @@ public enum ProcessLog {
   /// Tells of lines that were passed over and whose time is over. For a loop that is not in a hurry; every line does it too.
   public static func tellSuppressed() { writer?.tellSuppressed() }
 
+  /// Writes down what a person did by a tool, where no supervisor is there to do it: in the system's journal alone.
+  public static func audit(instance: String, verb: String, text: String, outcome: String, epoch: UInt64 = 0) {
+    let speaker = LogSpeaker(
+      component: "bulkhead", epoch: 0, instance: instance, channel: "", configurationHash: "")
+    // Who began it, where a privilege was lent.
+    let lender =
+      getenv("SUDO_UID").map { String(cString: $0) } ?? getenv("PKEXEC_UID").map { String(cString: $0) }
+    var fields: [(LogField, String)] = [
+      (.verb, verb), (.outcome, outcome), (.askingUser, String(getuid())), (.askingProcess, String(getpid())),
+    ]
+    if epoch > 0 { fields.append((.epoch, String(epoch))) }
+    if let lender { fields.append((.lentBy, lender)) }
+    LogWriter(speaker, nil, isNative: true).writeAudit("\(verb): \(text)", fields)
+  }
+
   static func write(
     _ line: String, _ event: LogEvent, _ fields: [(LogField, String)], _ place: (file: String, line: Int)?
   ) {
@@ -106,6 +121,11 @@ final class LogWriter: @unchecked Sendable {
       tellSuppressed(now)
       put(line, event, fields, suppressed: suppressed, place)
     }
+  }
+
+  /// An entry for the journal and for nothing else.
+  func writeAudit(_ line: String, _ fields: [(LogField, String)]) {
+    monitor.locked { _ = send(line, .requested, fields, suppressed: 0, nil) }
   }
 
   func tellSuppressed() { monitor.locked { tellSuppressed(bulkhead_monotonic_nanoseconds()) } }

@@ -19,6 +19,8 @@ public enum LogField: String, Sendable, CaseIterable {
   case askingUser = "BULKHEAD_ASKING_USER"
   case askingProcess = "BULKHEAD_ASKING_PROCESS"
   case digest = "BULKHEAD_DIGEST"
+  /// The user who lent the privilege with which something was done.
+  case lentBy = "BULKHEAD_LENT_BY"
 }
 
 /// One entry in the protocol of the system's journal (systemd, "Native Journal Protocol"): `NAME=value` and a line end, or for

@@ -61,7 +61,12 @@ private func stopCommand(_ arguments: CommandArguments) -> Int32 {
     narrate("bulkhead stop: systemd runs \"\(name)\": systemctl stop bulkhead-\(name).target")
     return ExitCode.failure
   }
-  guard kill(view.supervisorPid, SIGTERM) == 0 else {
+  let result = kill(view.supervisorPid, SIGTERM)
+  let reason = arguments.value("--reason").map { " (\($0))" } ?? ""
+  ProcessLog.audit(
+    instance: name, verb: "stop", text: "the whole set, watchdogd process \(view.supervisorPid)\(reason)",
+    outcome: result == 0 ? "accepted" : "refused", epoch: view.supervisorEpoch)
+  guard result == 0 else {
     narrate("bulkhead stop: cannot signal process \(view.supervisorPid): \(String(cString: strerror(errno)))")
     return ExitCode.cannotTell
   }

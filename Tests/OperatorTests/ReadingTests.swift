@@ -34,7 +34,7 @@ final class ReadingTests: XCTestCase {
     // 100,000 s after boot: whatever else the pages say lies before or behind it.
     let sample = try set.sample(monotonic: 100_000_002_500_000)
     let lines = ProcessesCommand(
-      options: set.options, hasHeadings: true, show: show, output: Printed().output
+      options: set.options, show: show, output: Printed().output
     )
     .lines([sample])
     XCTAssertEqual(lines.count, 7)
@@ -305,7 +305,7 @@ final class ReadingTests: XCTestCase {
     try set.note(death("bookd", .killed, at: 5_000_000_000))
     let printed = Printed()
     let output = printed.output
-    _ = ProcessesCommand(options: set.jsonOptions, hasHeadings: true, show: show, output: output).run()
+    _ = ProcessesCommand(options: set.jsonOptions, show: show, output: output).run()
     _ = LatencyCommand(options: set.jsonOptions, stage: nil, interval: nil, show: show, output: output).run()
     _ = ClientsCommand(options: set.jsonOptions, show: show, output: output).run()
     _ = ErrorsCommand(options: set.jsonOptions, show: show, output: output).run()

@@ -62,6 +62,8 @@ struct CommandArguments: Sendable {
       value = String(name[name.index(after: equals)...])
       name = String(name[..<equals])
     }
+    // As ps(1) and many others have it.
+    if name == "-o", command.option("--fields") != nil { name = "--fields" }
     guard let option = command.option(name) else {
       let nearest = nearestName(name, among: command.options.map(\.name) + ["--help"])
       throw ToolUsageError(line: "unknown option `\(name)`\(nearest.map { "; did you mean \($0)?" } ?? "")")

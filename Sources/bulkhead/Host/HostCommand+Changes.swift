@@ -28,6 +28,9 @@ extension HostReport {
       }
       do throws(HostChangeError) {
         for change in try changer.apply(writes) {
+          ProcessLog.audit(
+            instance: "", verb: "host init", text: "\(check.name.rawValue): \(Self.line(change))",
+            outcome: change.isGood ? "done" : "failed")
           print(Self.line(change))
           if !change.isGood { code = ExitCode.failure }
         }
@@ -61,7 +64,12 @@ func finishHost(_ options: HostOptions) -> Int32 {
       return ExitCode.success
     }
     let changes = try changer.restore(force: options.force)
-    for change in changes { print(HostReport.line(change)) }
+    for change in changes {
+      print(HostReport.line(change))
+      ProcessLog.audit(
+        instance: "", verb: "host fini", text: HostReport.line(change),
+        outcome: change.isGood ? "done" : "failed")
+    }
     return changes.allSatisfy(\.isGood) ? ExitCode.success : ExitCode.failure
   } catch {
     narrate("bulkhead host fini: \(error)")

@@ -11,14 +11,17 @@ extension Command {
         + "yet, ROOM what may wait at most, QUIET how long nothing was taken. Readers of the rings on this host are "
         + "shown by `bulkhead rings`."
     ],
-    options: Option.ofSets + Option.ofNumbers,
+    options: Option.ofSets + TableChoice.options(ClientsCommand.columns) + Option.ofNumbers,
     exitCodes: [
       .init(ExitCode.success, "shown"), .init(ExitCode.failure, "pubd of a set does not run, or it has none"),
       .notRunning, .usage,
     ],
     examples: [.init("clients", "who is connected, and who was thrown out")]
-  ) { arguments in
-    ClientsCommand(options: SetOptions(arguments), show: arguments.presentation, output: .standard()).run()
+  ) { arguments throws(ToolUsageError) in
+    let choice = try TableChoice(arguments, of: ClientsCommand.columns)
+    return ClientsCommand(
+      options: SetOptions(arguments), show: arguments.presentation, output: .standard(), choice: choice
+    ).run()
   }
 }
 
@@ -26,6 +29,12 @@ struct ClientsCommand {
   let options: SetOptions
   let show: Presentation
   let output: LineOutput
+  /// Of the table of clients; the counts above it are always whole, and left out where columns are chosen.
+  var choice = TableChoice()
+  static let columns: [RowTable.Column] = [
+    .init("instance"), .init("client"), .init("state"), .init("connected"), .init("quiet"), .init("waiting"),
+    .init("room"), .init("sent"), .init("subscriptions"),
+  ]
 
   func run() -> Int32 {
     let sets = options.samples()
@@ -66,8 +75,12 @@ struct ClientsCommand {
               return entry.counter == .port ? String(value) : show.count(value)
             })
       }
-      for line in aligned(rows) { output.line(line) }
-      for line in clientLines(sets) { output.line(line) }
+      if choice.fields == nil {
+        for line in aligned(rows) { output.line(line) }
+        for line in clientLines(sets) { output.line(line) }
+      } else {
+        for line in clientLines(sets).dropFirst() { output.line(line) }
+      }
     }
     output.flush()
     guard !sets.isEmpty else {
@@ -79,23 +92,22 @@ struct ClientsCommand {
 
   /// A line for each client, under headings; none without clients.
   func clientLines(_ sets: [SetReading]) -> [String] {
-    var rows = [
-      ["INSTANCE", "CLIENT", "STATE", "CONNECTED", "QUIET", "WAITING", "ROOM", "SENT", "SUBSCRIPTIONS"]
-    ]
+    var table = RowTable(Self.columns)
     for set in sets {
       for client in set.clients {
-        func time(_ since: UInt64) -> String {
+        func time(_ since: UInt64) -> RowTable.Cell {
           let nanoseconds = Self.elapsed(since: since, set)
-          return show.isRaw ? String(nanoseconds) : age(nanoseconds)
+          return .init(show.isRaw ? String(nanoseconds) : age(nanoseconds), nanoseconds)
         }
-        rows.append([
-          set.instance, "\(client.addressText):\(client.port)", client.state.name, time(client.since),
-          time(client.lastTaken), show.count(client.waitingBytes), show.count(client.capacityBytes),
-          show.count(client.sentBytes), show.count(client.subscriptions),
+        func count(_ value: UInt64) -> RowTable.Cell { .init(show.count(value), value) }
+        table.rows.append([
+          .init(set.instance), .init("\(client.addressText):\(client.port)"), .init(client.state.name),
+          time(client.since), time(client.lastTaken), count(client.waitingBytes), count(client.capacityBytes),
+          count(client.sentBytes), count(client.subscriptions),
         ])
       }
     }
-    return rows.count > 1 ? [""] + aligned(rows) : []
+    return table.rows.isEmpty ? [] : [""] + table.lines(choice)
   }
 
   private static func elapsed(since instant: UInt64, _ set: SetReading) -> UInt64 {

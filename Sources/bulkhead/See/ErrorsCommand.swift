@@ -12,14 +12,17 @@ extension Command {
       "Two sources: counters of each process that count what should not happen, over the set's life; and deaths and alarms "
         + "that the supervisor wrote down, with the first and the last time. Works on a dead set too."
     ],
-    options: Option.ofSets + Option.ofTimes,
+    options: Option.ofSets + TableChoice.options(ErrorsCommand.columns) + Option.ofTimes,
     exitCodes: [
       .init(ExitCode.success, "nothing went wrong"), .init(ExitCode.failure, "something did"), .notRunning,
       .usage,
     ],
     examples: [.init("errors", "what went wrong, and how often")]
-  ) { arguments in
-    ErrorsCommand(options: SetOptions(arguments), show: arguments.presentation, output: .standard()).run()
+  ) { arguments throws(ToolUsageError) in
+    let choice = try TableChoice(arguments, of: ErrorsCommand.columns)
+    return ErrorsCommand(
+      options: SetOptions(arguments), show: arguments.presentation, output: .standard(), choice: choice
+    ).run()
   }
 }
 
@@ -37,6 +40,10 @@ struct ErrorsCommand {
   let options: SetOptions
   let show: Presentation
   let output: LineOutput
+  var choice = TableChoice()
+  static let columns: [RowTable.Column] = [
+    .init("instance"), .init("component"), .init("count"), .init("first"), .init("last"), .init("error"),
+  ]
 
   func run() -> Int32 {
     let sets = options.samples()
@@ -57,17 +64,19 @@ struct ErrorsCommand {
       }
       output.line(text)
     } else if !sets.isEmpty {
-      var rows = [["INSTANCE", "COMPONENT", "COUNT", "FIRST", "LAST", "ERROR"]]
+      var table = RowTable(Self.columns)
       for (set, entries) in errors {
         for entry in entries {
-          func time(_ instant: UInt64?) -> String { instant.map { show.time($0, decimals: 3) } ?? "-" }
-          rows.append([
-            set.instance, entry.component, show.count(entry.count), time(entry.first), time(entry.last),
-            entry.error,
+          func time(_ instant: UInt64?) -> RowTable.Cell {
+            instant.map { .init(show.time($0, decimals: 3), $0) } ?? .init("-")
+          }
+          table.rows.append([
+            .init(set.instance), .init(entry.component), .init(show.count(entry.count), entry.count),
+            time(entry.first), time(entry.last), .init(entry.error),
           ])
         }
       }
-      for line in aligned(rows) { output.line(line) }
+      for line in table.lines(choice) { output.line(line) }
     }
     output.flush()
     guard !sets.isEmpty else {

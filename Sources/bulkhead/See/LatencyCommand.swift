@@ -14,7 +14,7 @@ extension Command {
     options: Option.ofSets + [
       Option("--stage", .process, "only this stage"),
       Option("--interval", .seconds("SECONDS", 0.01...86_400), "of the samples of so long, from now on"),
-    ] + Option.ofNumbers,
+    ] + TableChoice.options(LatencyCommand.columns) + Option.ofNumbers,
     exitCodes: [
       .init(ExitCode.success, "shown"), .init(ExitCode.failure, "no set has such a stage"), .notRunning,
       .usage,
@@ -23,10 +23,12 @@ extension Command {
       .init("lat", "since the sets were made"),
       .init("lat --interval 10 --stage bookd", "bookd's next ten seconds"),
     ]
-  ) { arguments in
-    LatencyCommand(
+  ) { arguments throws(ToolUsageError) in
+    let choice = try TableChoice(arguments, of: LatencyCommand.columns)
+    return LatencyCommand(
       options: SetOptions(arguments), stage: arguments.value("--stage"),
-      interval: arguments.nanoseconds("--interval"), show: arguments.presentation, output: .standard()
+      interval: arguments.nanoseconds("--interval"), show: arguments.presentation, output: .standard(),
+      choice: choice
     ).run()
   }
 }
@@ -42,6 +44,11 @@ struct LatencyCommand {
   let interval: UInt64?
   let show: Presentation
   let output: LineOutput
+  var choice = TableChoice()
+  static let columns: [RowTable.Column] =
+    [.init("instance"), .init("stage"), .init("samples")]
+    + quantiles.map { .init($0.name, heading: $0.heading) }
+    + [.init("max")]
 
   func run() -> Int32 {
     var sets = options.samples()
@@ -71,16 +78,21 @@ struct LatencyCommand {
       }
       output.line(text)
     } else {
-      var table = [["INSTANCE", "STAGE", "SAMPLES"] + Self.quantiles.map(\.heading) + ["MAX"]]
+      var table = RowTable(Self.columns)
       for (set, latencies) in rows {
         for latency in latencies {
           let times = Self.quantiles.map { latency.sample.value(at: $0.value) } + [latency.sample.maximum]
-          table.append(
-            [set.instance, latency.name, show.count(latency.sample.count)]
-              + times.map { latency.sample.count == 0 ? "-" : show.span($0).replacingSpaces })
+          table.rows.append(
+            [
+              .init(set.instance), .init(latency.name),
+              .init(show.count(latency.sample.count), latency.sample.count),
+            ]
+              + times.map {
+                latency.sample.count == 0 ? .init("-") : .init(show.span($0).replacingSpaces, $0)
+              })
         }
       }
-      for line in aligned(table) { output.line(line) }
+      for line in table.lines(choice) { output.line(line) }
     }
     output.flush()
     return ExitCode.success

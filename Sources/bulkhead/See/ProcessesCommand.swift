@@ -1,28 +1,55 @@
+import Glibc
 import SetInspection
 import ShmRing
 import StageRuntime
+import SystemLog
 
 extension Command {
   static let ps = Command(
     name: "ps", group: .see, summary: "list the processes of every set on this host",
     description: [
       "A line a process. STATE is what the process says of itself; `dead` for one that does not run, `never` for one that "
-        + "has not begun yet. EPOCH is its incarnation, BEAT the time since its loop came round last."
+        + "has not begun yet. EPOCH is its incarnation, BEAT the time since its loop came round last, LOG how much it writes "
+        + "to its log (`bulkhead loglevel`).",
+      "With --clean it removes what dead sets have left behind: directories of which no process runs and whose lock nobody holds. What "
+        + "it did is written to the system's journal.",
     ],
-    options: Option.ofSets + [Option("--no-headers", "no line of headings")] + Option.ofNumbers,
-    exitCodes: [.init(ExitCode.success, "shown, even when there are none"), .usage],
-    examples: [.init("ps", "what runs here?"), .init("ps --no-headers --raw", "the same, to be read by awk")]
-  ) { arguments in
-    ProcessesCommand(
-      options: SetOptions(arguments), hasHeadings: !arguments.has("--no-headers"),
-      show: arguments.presentation, output: .standard()
+    options: Option.ofSets + TableChoice.options(ProcessesCommand.columns) + Option.ofNumbers + [
+      Option("--clean", "remove the files of sets that are dead; of all, or of --name"),
+      Option("--dry-run", "with --clean: say what would be removed"),
+      Option("--yes", "with --clean: do not ask; wanted where standard input is no terminal"),
+    ],
+    exitCodes: [
+      .init(ExitCode.success, "shown, even when there are none; removed"),
+      .init(ExitCode.failure, "with --clean: not removed"), .usage,
+    ],
+    examples: [
+      .init("ps", "what runs here?"), .init("ps -o process,pid,log --no-headers --raw", "to be read by awk"),
+      .init("ps --sort restarts --top 3", "who was restarted most"),
+      .init("ps --clean --dry-run", "what have dead sets left behind?"),
+    ]
+  ) { arguments throws(ToolUsageError) in
+    let choice = try TableChoice(arguments, of: ProcessesCommand.columns)
+    let options = SetOptions(arguments)
+    if arguments.has("--clean") { return try Cleaning(options, arguments).run() }
+    for option in ["--dry-run", "--yes"] where arguments.has(option) {
+      throw ToolUsageError(line: "\(option) goes with --clean")
+    }
+    return ProcessesCommand(
+      options: options, choice: choice, show: arguments.presentation, output: .standard()
     ).run()
   }
 }
 
 struct ProcessesCommand {
+  static let columns: [RowTable.Column] = [
+    .init("instance"), .init("process"), .init("pid"), .init("state"), .init("epoch"), .init("uptime"),
+    .init("beat"), .init("restarts"), .init("configuration"), .init("log", isExtra: true),
+    .init("sequence", isExtra: true), .init("backlog", isExtra: true),
+  ]
+
   let options: SetOptions
-  let hasHeadings: Bool
+  var choice = TableChoice()
   let show: Presentation
   let output: LineOutput
 
@@ -38,23 +65,28 @@ struct ProcessesCommand {
   }
 
   func lines(_ sets: [SetReading]) -> [String] {
-    var rows = [
-      ["INSTANCE", "PROCESS", "PID", "STATE", "EPOCH", "UPTIME", "BEAT", "RESTARTS", "CONFIGURATION"]
-    ]
+    var table = RowTable(Self.columns)
     for set in sets {
       for component in set.components {
         let isAlive = component.isAlive
-        rows.append([
-          set.instance, component.name, component.pid > 0 ? String(component.pid) : "-", component.stateName,
-          String(component.epoch),
-          isAlive ? show.isRaw ? String(component.uptime) : age(component.uptime) : "-",
-          isAlive ? show.span(component.beatAge).replacingSpaces : "-", show.count(component.restarts),
-          hexadecimal(component.configurationHash),
+        table.rows.append([
+          .init(set.instance), .init(component.name),
+          .init(component.pid > 0 ? String(component.pid) : "-", Double(component.pid)),
+          .init(component.stateName),
+          .init(String(component.epoch), component.epoch),
+          isAlive
+            ? .init(show.isRaw ? String(component.uptime) : age(component.uptime), component.uptime)
+            : .init("-"),
+          isAlive ? .init(show.span(component.beatAge).replacingSpaces, component.beatAge) : .init("-"),
+          .init(show.count(component.restarts), component.restarts),
+          .init(hexadecimal(component.configurationHash)),
+          .init(component.logLevel.name),
+          .init(show.count(component.appliedSequence), component.appliedSequence),
+          .init(show.count(component.backlog), component.backlog),
         ])
       }
     }
-    let lines = aligned(rows)
-    return hasHeadings ? lines : Array(lines.dropFirst())
+    return table.lines(choice)
   }
 
   private func write(_ set: SetReading, to json: inout JSONText) {
@@ -74,6 +106,75 @@ struct ProcessesCommand {
         }
       }
     }
+  }
+}
+
+/// `bulkhead ps --clean`: what dead sets have left behind.
+struct Cleaning {
+  let options: SetOptions
+  let isDryRun: Bool
+  let isConfirmed: Bool
+  var say: (String) -> Void = narrate
+
+  init(_ options: SetOptions, _ arguments: CommandArguments) throws(ToolUsageError) {
+    self.options = options
+    isDryRun = arguments.has("--dry-run")
+    isConfirmed = arguments.has("--yes")
+    if arguments.has("--json") { throw ToolUsageError(line: "--clean prints no JSON") }
+    if arguments.isKept { throw ToolUsageError(line: "--clean removes nothing that --from leads to") }
+  }
+
+  func run() throws(ToolUsageError) -> Int32 {
+    let dead = options.samples().filter { !$0.isAlive && !$0.rings.isAlive }
+    if dead.isEmpty {
+      print("no dead set has left anything behind")
+      return ExitCode.success
+    }
+    var code = ExitCode.success
+    for set in dead {
+      let epoch = set.supervisor?.epoch ?? 0
+      let what = "\(set.directory) (\(set.instance), watchdogd epoch \(epoch))"
+      if isDryRun {
+        print("would be removed: \(what)")
+        continue
+      }
+      if !isConfirmed {
+        guard let confirm = ActingCommand.terminalConfirmation else {
+          throw ToolUsageError(line: "--clean: --yes is wanted where nobody can be asked")
+        }
+        guard confirm("remove \(what)?") else {
+          code = ExitCode.failure
+          continue
+        }
+      }
+      let problem = remove(set)
+      ProcessLog.audit(
+        instance: set.instance, verb: "ps --clean",
+        text: "\(set.directory): \(problem ?? "removed")", outcome: problem == nil ? "done" : "refused",
+        epoch: epoch)
+      if let problem {
+        say("bulkhead ps: \(set.directory): \(problem)")
+        code = ExitCode.failure
+      } else {
+        print("removed \(set.directory)")
+      }
+    }
+    return code
+  }
+
+  /// What kept it from being removed. The lock is held meanwhile: a set of this name cannot start.
+  private func remove(_ set: SetReading) -> String? {
+    let lock = "\(options.runDirectory)/\(set.instance).lock"
+    let descriptor = open(lock, O_RDWR | O_CREAT | O_CLOEXEC, 0o644)
+    guard descriptor >= 0 else { return "its lock cannot be opened: \(String(cString: strerror(errno)))" }
+    defer { close(descriptor) }
+    guard flock(descriptor, LOCK_EX | LOCK_NB) == 0 else { return "a watchdogd holds its lock" }
+    // Between the look and the lock a set may have come and gone; one that has come is another by its files.
+    guard let again = SetDirectory(instance: set.instance, path: set.directory),
+      !again.components().contains(where: { $0.isAlive })
+    else { return "it has changed meanwhile" }
+    InstanceFiles.remove(directory: set.directory, runDirectory: options.runDirectory)
+    return access(set.directory, F_OK) == 0 ? "not everything could be removed" : nil
   }
 }
 

@@ -28,7 +28,13 @@ struct UnitsInstallation {
     }
     guard isAgreed() else { return ExitCode.failure }
     for step in plan.steps {
-      if let problem = perform(step) {
+      let problem = perform(step)
+      if step.action != .keep {
+        ProcessLog.audit(
+          instance: instance, verb: "units install", text: "\(step.action.rawValue) /\(step.path)",
+          outcome: problem ?? "done")
+      }
+      if let problem {
         narrate("bulkhead units: \(problem)")
         return ExitCode.failure
       }
