@@ -339,30 +339,6 @@ final class ReadingTests: XCTestCase {
     let lines = Printed()
     _ = EventsCommand(options: events, output: lines.output).run()
     let all = documents + lines.text.split(separator: "\n").map { "bulkhead.events \($0)" }
-    try validate(all)
-  }
-
-  /// - Parameter documents: each of a line; those without a field `schema` behind the schema's name.
-  private func validate(_ documents: [String]) throws {
-    let python = ProcessInfo.processInfo.environment["BULKHEAD_PYTHON"] ?? "/usr/bin/python3"
-    let here = URL(fileURLWithPath: #filePath).deletingLastPathComponent()
-    let schemas = here.appendingPathComponent("../../docs/schemas").standardized.path
-    let input = NSTemporaryDirectory() + "bulkhead-reports-\(getpid())-\(UInt32.random(in: 0...UInt32.max))"
-    try documents.joined(separator: "\n").write(toFile: input, atomically: true, encoding: .utf8)
-    defer { try? FileManager.default.removeItem(atPath: input) }
-    let process = Process()
-    process.executableURL = URL(fileURLWithPath: python)
-    process.arguments = [here.appendingPathComponent("validate_reports.py").path, schemas, input]
-    let pipe = Pipe()
-    process.standardOutput = pipe
-    process.standardError = pipe
-    try process.run()
-    let said = String(decoding: pipe.fileHandleForReading.readDataToEndOfFile(), as: UTF8.self)
-    process.waitUntilExit()
-    if process.terminationStatus == 77 {
-      throw XCTSkip("python3-jsonschema is not installed: scripts/bootstrap")
-    }
-    XCTAssertEqual(process.terminationStatus, 0, said)
-    XCTAssertEqual(said, "\(documents.count) reports match\n")
+    try validateReports(all)
   }
 }

@@ -51,7 +51,8 @@ final class RenderedTests: XCTestCase {
     let files = pages.map { "\(directory)/\($0.file.dropLast(4))" }
     let shown = try run("man", ["--warnings", "--local-file", "-P", "cat", "-T", "utf8"] + files)
     XCTAssertEqual(shown.code, 0, shown.text)
-    XCTAssertFalse(shown.text.contains("warning"), shown.text)
+    // As man and groff write one; pages may be about warnings.
+    XCTAssertFalse(shown.text.contains("warning:"), shown.text)
   }
 
   /// What escapes is text again when it is rendered.

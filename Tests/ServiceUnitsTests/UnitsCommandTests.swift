@@ -75,7 +75,7 @@ final class UnitsCommandTests: XCTestCase {
 
     let done = try units(["install", "--root", root, "--yes"])
     XCTAssertEqual(done.code, 0, done.text)
-    XCTAssertEqual(installed(), 13)
+    XCTAssertEqual(installed(), 14)
     XCTAssertEqual(try units(["diff", "--root", root]).code, 0)
 
     let changed = [("stage.bookd.core", "0")]

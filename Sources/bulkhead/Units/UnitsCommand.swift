@@ -1,6 +1,7 @@
 import CLinux
 import Glibc
 import ServiceUnits
+import SetInspection
 import StageRuntime
 
 /// `bulkhead units`: the set as units of systemd.
@@ -8,15 +9,41 @@ func unitsCommand(_ arguments: CommandArguments) throws(ToolUsageError) -> Int32
   let options = try UnitsOptions(arguments)
   let (instance, files) = options.render()
   switch arguments.action {
-  case "verify": return verifyUnits(files)
-  case "diff": return diffUnits(files, instance: instance, root: options.root)
+  case "verify": return verifyUnits(files, instance: instance, json: options.json)
+  case "diff": return diffUnits(files, instance: instance, options)
   case "install": return UnitsInstallation(files: files, instance: instance, options: options).run()
-  default: return renderUnits(files, out: options.out)
+  default: return renderUnits(files, instance: instance, options)
   }
 }
 
-private func renderUnits(_ files: [RenderedFile], out: String?) -> Int32 {
-  guard let out else {
+/// What was done or seen, as one object.
+private func printJSON(_ action: String, _ instance: String, _ body: (inout JSONText) -> Void) {
+  var json = JSONText()
+  json.object { json in
+    json.field("schema", "bulkhead.units")
+    json.field("version", 1)
+    json.field("action", action)
+    json.field("instance", instance)
+    body(&json)
+  }
+  print(json.text)
+}
+
+private func renderUnits(_ files: [RenderedFile], instance: String, _ options: UnitsOptions) -> Int32 {
+  guard let out = options.out else {
+    if options.json {
+      printJSON("render", instance) { json in
+        json.array("files") { json in
+          for file in files {
+            json.object { json in
+              json.field("path", "/" + file.path)
+              json.field("text", file.text)
+            }
+          }
+        }
+      }
+      return ExitCode.success
+    }
     for file in files { print("==> /\(file.path)\n\(file.text)") }
     return ExitCode.success
   }
@@ -26,12 +53,21 @@ private func renderUnits(_ files: [RenderedFile], out: String?) -> Int32 {
       return ExitCode.failure
     }
   }
-  print("\(files.count) files below \(out)")
+  if options.json {
+    printJSON("render", instance) { json in
+      json.field("out", out)
+      json.array("files") { json in
+        for file in files { json.object { json in json.field("path", "/" + file.path) } }
+      }
+    }
+  } else {
+    print("\(files.count) files below \(out)")
+  }
   return ExitCode.success
 }
 
 /// What systemd itself says of the units, without any of them installed.
-private func verifyUnits(_ files: [RenderedFile]) -> Int32 {
+private func verifyUnits(_ files: [RenderedFile], instance: String, json isJSON: Bool) -> Int32 {
   let analyze = "/usr/bin/systemd-analyze"
   guard access(analyze, X_OK) == 0 else {
     narrate("bulkhead units: \(analyze) is missing (package systemd)")
@@ -56,12 +92,13 @@ private func verifyUnits(_ files: [RenderedFile]) -> Int32 {
     }
   }
   var isGood = true
+  var verdicts: [(unit: String, isGood: Bool, text: String)] = []
   let verified = UnitFiles.run(
     [analyze, "verify", "--man=no", "--recursive-errors=yes"] + units.map { "\(place)/\($0.name)" },
     outputPath: "\(place)/output")
   if verified.code != 0 || !verified.output.isEmpty {
     isGood = false
-    print(verified.output, terminator: "")
+    if !isJSON { print(verified.output, terminator: "") }
   }
   for unit in units where unit.name.hasSuffix(".service") {
     let judged = UnitFiles.run(
@@ -71,14 +108,48 @@ private func verifyUnits(_ files: [RenderedFile]) -> Int32 {
     // The table's last line says it all.
     let verdict =
       judged.output.split(separator: "\n").last { $0.contains("Overall exposure") } ?? "no verdict"
-    print("\(judged.code == 0 ? "good" : "BAD ") \(unit.name): \(verdict.drop { $0 == "→" || $0 == " " })")
+    let text = String(verdict.drop { $0 == "→" || $0 == " " })
+    verdicts.append((unit.name, judged.code == 0, text))
+    if !isJSON { print("\(judged.code == 0 ? "good" : "BAD ") \(unit.name): \(text)") }
+  }
+  if isJSON {
+    printJSON("verify", instance) { json in
+      json.field("good", isGood)
+      json.field("warnings", verified.output)
+      json.array("services") { json in
+        for verdict in verdicts {
+          json.object { json in
+            json.field("unit", verdict.unit)
+            json.field("good", verdict.isGood)
+            json.field("exposure", verdict.text)
+          }
+        }
+      }
+    }
+    return isGood ? ExitCode.success : ExitCode.failure
   }
   print(isGood ? "\(units.count) units, no warning" : "\(units.count) units, not accepted")
   return isGood ? ExitCode.success : ExitCode.failure
 }
 
-private func diffUnits(_ files: [RenderedFile], instance: String, root: String) -> Int32 {
+private func diffUnits(_ files: [RenderedFile], instance: String, _ options: UnitsOptions) -> Int32 {
+  let root = options.root
   let plan = UnitFiles.plan(files, instance: instance, root: root, overwritesEdits: true)
+  if options.json {
+    printJSON("diff", instance) { json in
+      json.field("same", plan.changesNothing)
+      json.array("steps") { json in
+        for step in plan.steps {
+          json.object { json in
+            json.field("action", step.action.rawValue)
+            json.field("path", "/" + step.path)
+            if !step.reason.isEmpty { json.field("reason", step.reason) }
+          }
+        }
+      }
+    }
+    return plan.changesNothing ? ExitCode.success : ExitCode.failure
+  }
   for step in plan.steps where step.action != .keep {
     print("\(step.action.rawValue) /\(step.path)\(step.reason.isEmpty ? "" : ": \(step.reason)")")
     guard let wanted = files.first(where: { $0.path == step.path }), step.action == .replace,

@@ -21,7 +21,7 @@ extension Command {
       Action("install", "put them in their places", operands: [unitsFile]),
     ],
     options: [
-      .set,
+      .set, .json,
       Option(
         "--configuration", .file("PATH"),
         "where FILE lies on the host that runs the set (where it lies here)"),
@@ -58,6 +58,7 @@ struct UnitsOptions {
   let root: String
   let overrides: [(keyPath: String, value: String)]
   let isDryRun: Bool
+  let json: Bool
   let isAgreed: Bool
   let overwritesEdits: Bool
 
@@ -69,6 +70,8 @@ struct UnitsOptions {
     root = arguments.value("--root") ?? "/"
     overrides = try topologyOverrides(arguments.values("--set"))
     isDryRun = arguments.has("--dry-run")
+    json = arguments.has("--json")
+    if json, arguments.action == "install" { throw ToolUsageError(line: "install prints no JSON; see diff") }
     isAgreed = arguments.has("--yes")
     overwritesEdits = arguments.has("--overwrite-edits")
     for path in [configuration, programs, file] where path?.contains("\n") == true {
