@@ -50,7 +50,8 @@ public struct SandboxProfile: Sendable, Equatable {
       SandboxProfile(
         "watchdogd", first: ["poll", "ppoll", "recvmsg", "sendmsg", "ioctl"],
         rest: [
-          "pidfd_open", "pidfd_send_signal", "kill", "wait4", "socket", "connect", "setsockopt", "getsockopt",
+          "accept4", "pidfd_open", "pidfd_send_signal", "kill", "wait4", "socket", "connect", "setsockopt",
+          "getsockopt",
           "getsockname", "getpeername", "fcntl", "recvfrom", "writev", "readv", "bind", "getuid", "geteuid",
           "getgid", "getegid", "uname", "shutdown", "timerfd_settime", "epoll_ctl", "epoll_create1",
           "epoll_pwait", "epoll_wait",

@@ -93,6 +93,10 @@ final class FilterTests: XCTestCase {
       XCTAssertEqual(
         verdict(filter, openat, [0, 0, 0o102]), ["taped", "bookd"].contains(program) ? allow : trap, program)
       XCTAssertLessThan(filter.instructions.count, 4096, "the kernel takes no more")
+      // Of operators' requests, and of clients; a receiver or a book lets nobody in.
+      let accept = UInt32(max(0, bulkhead_system_call_number("accept4")))
+      XCTAssertEqual(
+        verdict(filter, accept), ["pubd", "viewd", "watchdogd"].contains(program) ? allow : trap, program)
     }
     XCTAssertNil(SandboxProfile.of(program: "venue"))
   }
