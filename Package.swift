@@ -174,11 +174,8 @@ let package = Package(
         "BookBuilder", "BookSettings", "StreamDigest", "PublishWire", "SetInspection", "StageRuntime",
         "Supervision",
         "Drills",
-        "CJansson", "HostChecks", "LatencyHistogram", "Reliability", "Runbooks", "ServiceUnits", "Tape",
-        "TapeExport", "TapeShadow", "Topology", "ViewPages",
         "CJansson", "HostChecks", "LatencyHistogram", "Reliability", "Runbooks", "ServiceUnits", "SystemLog",
-        "Tape",
-        "TapeExport", "Topology", "ViewPages",
+        "Tape", "TapeExport", "TapeShadow", "Topology", "ViewPages",
       ]),
 
     // Kills, stops and replaces the two ends of tiny rings. No part of what is installed.
