@@ -15,7 +15,7 @@ TARGET =
 .PHONY: check check-loops check-models models unit-test pipeline-test
 .PHONY: fuzz fuzz-short simulate simulate-one seeded-defects test-interleavings explore-interleavings
 .PHONY: torture torture-short sanitize drills drills-short drills-merge fuzz-ci
-.PHONY: drill-failpoints drill-failpoints-short seeded-recovery-defects
+.PHONY: drill-failpoints drill-failpoints-short seeded-recovery-defects drills-long
 .PHONY: drill-pauses bench bench-ring bench-book bench-merge
 .PHONY: book-oracle book-oracle-short
 .PHONY: test-python-client python-wheel man test-view
@@ -31,6 +31,7 @@ help:
 	@echo "make torture  kill writers and readers of tiny rings a thousand times each, read 10^9 records"
 	@echo "make drills-merge  cut lines, holes, bad services: ROUNDS=1 TIMES= (TIMES=--no-times on a busy machine)"
 	@echo "make drills  kill every process of a set 200 times under load, and 30 minutes of chaos"
+	@echo "make drills-long  an hour of kills at half rate, an hour without a fault: no growth, no false alarm (SOAK=3600)"
 	@echo "make drill-failpoints  kill every program at every numbered step that it comes to, 20 times (DEATHS=n)"
 	@echo "make sanitize  the ring's tests under ThreadSanitizer and AddressSanitizer"
 	@echo "make bench  throughput of the whole set on this machine"
@@ -206,6 +207,8 @@ drills-short: build
 	$(BIN)/bulkhead drill run $(DRILLS) --kills 6 --messages 800000 --no-times
 	$(BIN)/bulkhead drill run D-34K D-07 --kills 2 --messages 600000 --no-times
 	$(BIN)/bulkhead drill run D-45 --seconds 10 --messages 600000 --no-times
+	$(BIN)/bulkhead drill run D-44 --seconds 6 --messages 600000 --rate 100000 --no-times
+	$(BIN)/bulkhead drill run D-46 --seconds 2 --messages 1500000 --no-times
 
 # Every program dies at every numbered step that it comes to (D-12, docs/DRILLS.md), in a build of its own: the product has
 # no such steps. DEATHS of each; the short form takes one.
@@ -225,6 +228,12 @@ seeded-recovery-defects:
 KILLS ?= 200
 drills: build
 	$(BIN)/bulkhead drill run $(DRILLS) D-07 D-34K D-45 --kills $(KILLS) --seconds 1800 --seed $(SEED) --record .build/drills.json
+	$(BIN)/bulkhead drill run D-44L D-47 --seed $(SEED) --record .build/drills-faults.json
+
+# The long ones: half rate with a kill every two seconds, and full load without any, an hour each (SOAK=seconds).
+SOAK ?= 3600
+drills-long: build
+	$(BIN)/bulkhead drill run D-44 D-46 --seconds $(SOAK) --seed $(SEED) --record .build/drills-long.json
 
 # The ring's tests under ThreadSanitizer and AddressSanitizer. Two builds of the ring, so it is no part of `make test`.
 sanitize:

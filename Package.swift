@@ -41,6 +41,8 @@ let package = Package(
       name: "PublishLoop", targets: ["PublishLoop", "PublishWire", "ShmRing", "StageRecords", "CLinux"]),
     .library(
       name: "Books", targets: ["OrderBook", "BookBuilder", "FeedWire", "FeedSim", "StageRecords"]),
+    // Loaded into a process that is to leak, for drills that have to find it.
+    .library(name: "drillleak", type: .dynamic, targets: ["drillleak"]),
   ],
   targets: [
     // What Swift cannot import, and the C libraries from the distribution.
@@ -187,6 +189,7 @@ let package = Package(
     testProgram("bookoracle", ["FeedSim", "OrderBook", "BookBuilder", "StageRecords"]),
     testProgram("poisonedbookd", ["BookLoop", "StageRuntime"]),
     testProgram("sandboxed", ["CLinux", "ShmRing", "StageRuntime", "Topology"]),
+    .target(name: "drillleak", path: "Tests/programs/drillleak"),
     testProgram("standin", ["CLinux", "ShmRing", "StageRuntime"]),
     tests("ShmRingTests", ["CNuma", "CLinux", "ShmRing"]),
     tests("RingTortureTests", ["ShmRing", "ringtorture"]),

@@ -15,11 +15,23 @@ public struct Drill: Sendable {
     case tornRecords
     /// Every program kills itself at every numbered place that it comes to: in a test build only.
     case failpoints
+    /// At half of the rate that the machine has, SIGKILL for somebody every two seconds, as long as asked; all but one, who is
+    /// another in each round.
+    case soak
+    /// Nothing is done, as long as asked, while somebody asks for the metrics ten times a second.
+    case quiet
+    /// Nothing is done but that more is sent than the set can take, in steps.
+    case overload
+    /// What one drill alone does.
+    case scripted
 
     var isOfPauses: Bool {
       if case .pauses = self { return true }
       return false
     }
+
+    /// Whether it goes on as long as asked.
+    public var isTimed: Bool { self == .chaos || self == .soak || self == .quiet }
   }
 
   /// Whether processes are stopped by plan, and the supervisor's ladder is judged.
@@ -40,6 +52,23 @@ public struct Drill: Sendable {
   public let limits: [Limit]
   /// What the lines do to packets meanwhile, as `--impair` of `bulkhead run` takes it; nil for clean lines.
   public let impairment: String?
+  /// How long it goes on, and how long a round's day is, when nobody says otherwise; nil for what holds for all.
+  public let seconds: UInt64?
+  public let messages: UInt64?
+
+  init(
+    id: String, title: String, failureModes: [String], method: Method, limits: [Limit] = [],
+    impairment: String? = nil, seconds: UInt64? = nil, messages: UInt64? = nil
+  ) {
+    self.id = id
+    self.title = title
+    self.failureModes = failureModes
+    self.method = method
+    self.limits = limits
+    self.impairment = impairment
+    self.seconds = seconds
+    self.messages = messages
+  }
 
   /// Every drill that there is, in the order of their numbers.
   public static let catalogue: [Drill] = [
@@ -104,6 +133,21 @@ public struct Drill: Sendable {
       id: "D-45", title: "Seeded chaos: kills and stops of everything",
       failureModes: ["FM-020", "FM-135", "FM-602", "FM-609"],
       method: .chaos, limits: [], impairment: "A:loss=1%,dup=1%,reorder=1%;B:loss=1%,reorder=1%"),
+    Drill(
+      id: "D-44", title: "Soak: half rate, and somebody dies every two seconds",
+      failureModes: ["FM-006", "FM-028", "FM-032", "FM-115", "FM-255", "FM-448", "FM-452"], method: .soak,
+      limits: [], impairment: nil, seconds: 3_600, messages: 12_000_000),
+    Drill(
+      id: "D-44L", title: "Soak with leaks of one process, each of which must be found",
+      failureModes: ["FM-006", "FM-255"], method: .scripted, seconds: 60, messages: 12_000_000),
+    Drill(
+      id: "D-46", title: "False-alarm budget: no fault, metrics asked for ten times a second",
+      failureModes: ["FM-270", "FM-271", "FM-277", "FM-340", "FM-343"], method: .quiet, limits: [],
+      impairment: nil, seconds: 3_600, messages: 30_000_000),
+    Drill(
+      id: "D-47", title: "Overload ladder: more is sent than can be taken, step by step",
+      failureModes: ["FM-019", "FM-055", "FM-118", "FM-124", "FM-477", "FM-514"], method: .overload,
+      messages: 3_000_000),
   ]
 
   public static func named(_ id: String) -> Drill? { catalogue.first { $0.id == id.uppercased() } }
@@ -113,23 +157,24 @@ public struct Drill: Sendable {
     switch method {
     case .baseline, .tornRecords: []
     case .kill(let victims): victims
-    case .chaos, .wholeSet, .pauses, .failpoints: nil
+    case .quiet, .overload: []
+    case .chaos, .wholeSet, .pauses, .failpoints, .soak, .scripted: nil
     }
   }
 
   /// Whether the set records a tape, which is compared with the stream.
   public var hasTape: Bool {
     switch method {
-    case .wholeSet: true
+    case .wholeSet, .soak: true
     case .kill(let victims): victims.contains("taped")
-    case .baseline, .chaos, .tornRecords, .pauses, .failpoints: false
+    case .baseline, .chaos, .tornRecords, .pauses, .failpoints, .quiet, .overload, .scripted: false
     }
   }
 
   /// Kills that a round of one day leaves room for.
   public var killsPerRound: Int {
     switch method {
-    case .baseline, .tornRecords, .pauses, .failpoints: 0
+    case .baseline, .tornRecords, .pauses, .failpoints, .quiet, .overload, .soak, .scripted: 0
     // Whoever runs the set replaces a dead supervisor.
     case .kill(let victims): victims.contains("watchdogd") ? 10 : 20
     case .wholeSet: 1

@@ -25,7 +25,9 @@ public struct DrillSchedule: Sendable {
   /// How long to wait, in microseconds, and what to do then.
   public mutating func next() -> (waitMicroseconds: UInt32, blow: Blow) {
     switch drill.method {
-    case .baseline, .tornRecords, .wholeSet, .pauses, .failpoints: return (1_000_000, .kill([]))
+    case .baseline, .tornRecords, .wholeSet, .pauses, .failpoints, .quiet, .overload, .scripted:
+      return (1_000_000, .kill([]))
+    case .soak: return (2_000_000, .kill([]))
     case .kill(let victims): return (UInt32(1_000 + random(below: 40_000)), .kill(victims))
     case .chaos:
       let everybody = ["rxd@a", "rxd@b", "merged", "bookd", "pubd", "watchdogd"]
@@ -42,6 +44,16 @@ public struct DrillSchedule: Sendable {
       default: return (UInt32(wait), .kill([first]))
       }
     }
+  }
+
+  /// Whom a soak kills next, of those who can be hit.
+  public mutating func victim(among names: [String]) -> String? {
+    names.isEmpty ? nil : names[Int(random(below: UInt64(names.count)))]
+  }
+
+  /// Whom a soak spares in a round, so that everybody's life is a whole day long now and then.
+  public static func spared(of everybody: [String], round: Int) -> String {
+    everybody[round % everybody.count]
   }
 
   /// Whom a drill of pauses stops, for how long and in which order.

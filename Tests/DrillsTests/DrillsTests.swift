@@ -129,6 +129,37 @@ final class DrillsTests: XCTestCase {
     XCTAssertFalse(judge().criteria.contains { $0.code == "tape" })
   }
 
+  /// A finding of one round fails its line, one of times only where times count, one that was skipped never.
+  func testFindingsAreJudged() {
+    let drill = Drill.named("D-46")!
+    func verdicts(_ findings: [DrillFinding], times: Bool = true) -> [String: DrillCriterion.Verdict] {
+      let judgement = judge(drill, wanted: 0, times: times) {
+        $0.kills = []
+        $0.after = $0.before
+        $0.outcome.restarts = [:]
+        $0.findings = findings
+      }
+      return Dictionary(uniqueKeysWithValues: judgement.criteria.map { ($0.code, $0.verdict) })
+    }
+    func finding(_ holds: Bool, times: Bool = false) -> DrillFinding {
+      DrillFinding("x", "holds", found: "", holds: holds, isOfTimes: times)
+    }
+    XCTAssertEqual(verdicts([finding(true), finding(true)])["x"], .pass)
+    XCTAssertEqual(verdicts([finding(true), finding(false)])["x"], .fail)
+    XCTAssertEqual(verdicts([finding(false, times: true)])["x"], .fail)
+    XCTAssertEqual(verdicts([finding(false, times: true)], times: false)["x"], .notJudged)
+    XCTAssertEqual(verdicts([.skipped("x", "holds", because: "no such thing here")])["x"], .notJudged)
+    XCTAssertEqual(verdicts([.skipped("x", "holds", because: "no"), finding(false)])["x"], .fail)
+    // A day that a drill ends before its end says nothing of the stream, but what was found in it counts.
+    let cut = judge(drill, wanted: 0) {
+      $0.hasWholeDay = false
+      $0.outcome.verdict = "stopped"
+      $0.findings = [finding(false)]
+    }
+    XCTAssertEqual(failed(cut), ["x"])
+    XCTAssertFalse(cut.criteria.contains { $0.code == "C1" })
+  }
+
   // MARK: Each failure fails its criterion
 
   func testEachFailureIsSeen() {

@@ -52,13 +52,14 @@ private func runDrills(_ ids: [String], _ options: DrillOptions) -> Int32 {
       passed = runFailpoints(drill, options) && passed
       continue
     }
-    let runner = DrillRunner(drill: drill, options: options)
+    let runner = DrillRunner(drill: drill, options: options.fitted(to: drill))
     let startedAt = bulkhead_monotonic_nanoseconds()
-    let rounds = runner.run()
+    let result = runner.run()
     let report = DrillReport(
-      drill: drill, options: options, rounds: rounds,
+      drill: drill, options: options, rounds: result.rounds,
       judgement: DrillJudgement(
-        drill, rounds, killsWanted: runner.killsWanted, judgesTimes: options.judgesTimes),
+        drill, result.rounds, killsWanted: runner.killsWanted, judgesTimes: options.judgesTimes,
+        findings: result.findings), tables: result.tables,
       startedAt: startedAt, endedAt: bulkhead_monotonic_nanoseconds())
     reports.append(report)
     passed = passed && report.judgement.passed

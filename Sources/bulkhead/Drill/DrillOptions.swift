@@ -16,8 +16,13 @@ struct DrillOptions {
   var seed: UInt64 = 1
   /// Messages of a round's day.
   var messages: UInt64 = 1_500_000
-  /// For how long chaos goes on, in seconds.
+  /// For how long a drill goes on that counts no kills.
   var seconds: UInt64 = 180
+  /// The same as somebody asked for them; else a drill's own figures hold.
+  var givenMessages: UInt64? { didSet { messages = givenMessages ?? messages } }
+  var givenSeconds: UInt64? { didSet { seconds = givenSeconds ?? seconds } }
+  /// Messages a second of a soak; nil for half of what the machine takes at that moment.
+  var rate: UInt64?
   var jsonPath: String?
   var json = false
   var judgesTimes = true
@@ -40,8 +45,11 @@ struct DrillOptions {
     }
     kills = arguments.number("--kills").map(Int.init(clamping:))
     seed = arguments.number("--seed") ?? seed
-    messages = arguments.number("--messages") ?? messages
-    seconds = arguments.number("--seconds") ?? seconds
+    givenMessages = arguments.number("--messages")
+    givenSeconds = arguments.number("--seconds")
+    messages = givenMessages ?? messages
+    seconds = givenSeconds ?? seconds
+    rate = arguments.number("--rate")
     jsonPath = arguments.value("--record")
     json = arguments.has("--json")
     judgesTimes = !arguments.has("--no-times")
@@ -49,6 +57,14 @@ struct DrillOptions {
   }
 
   init() {}
+
+  /// With the drill's own figures where nobody gave others.
+  func fitted(to drill: Drill) -> DrillOptions {
+    var result = self
+    result.messages = givenMessages ?? drill.messages ?? messages
+    result.seconds = givenSeconds ?? drill.seconds ?? seconds
+    return result
+  }
 }
 
 extension Command {
@@ -73,8 +89,14 @@ extension Command {
       Option("--seed", .number("S", 1...(1 << 40)), "seed of the days, the moments and the victims (1)"),
       Option(
         "--messages", .number("N", 1...100_000_000),
-        "messages of a round; a drill runs as many rounds as its kills need (1500000)"),
-      Option("--seconds", .number("N", 1...1_000_000), "how long a drill goes on that counts no kills (180)"),
+        "messages of a round; a drill runs as many rounds as its kills need (1500000; D-44 12 and D-46 30 million)"
+      ),
+      Option(
+        "--seconds", .number("N", 1...1_000_000),
+        "how long a drill goes on that counts no kills (180; D-44 and D-46 3600)"),
+      Option(
+        "--rate", .number("N", 1...1_000_000_000),
+        "messages a second of D-44 (half of what the set takes when the drill begins)"),
       Option(
         "--no-times", "report durations but do not judge them: for a machine that is busy with other things"),
       .set, Option("--json", "results as JSON lines on standard output"),

@@ -8,6 +8,7 @@ struct DrillPlace {
   let instance: String
   var directory: String { "\(SetDirectory.defaultRunDirectory)/\(instance)" }
   let overrides: [String]
+  private let firstPort: Int
 
   init(round: Int) {
     let pid = Int(getpid())
@@ -16,6 +17,7 @@ struct DrillPlace {
     // Below the range from which the system takes its own ports.
     var port = 14_000 + (pid * 31 + round * 7) % 5_000
     while !Self.isFree(UInt16(port)) { port += 3 }
+    firstPort = port
     overrides = [
       "host.instance=\(instance)", "channel.line.a.group=239.\(middle).\(round * 2 & 0xFE)",
       "channel.line.b.group=239.\(middle).\(round * 2 & 0xFE | 1)", "channel.line.a.port=\(port + 1)",
@@ -23,8 +25,15 @@ struct DrillPlace {
     ]
   }
 
-  private static func isFree(_ port: UInt16) -> Bool {
-    let descriptor = socket(AF_INET, Int32(SOCK_DGRAM.rawValue), 0)
+  /// Another port of this place, that nobody has.
+  func freePort(after offset: Int) -> UInt16 {
+    var port = firstPort + offset
+    while !Self.isFree(UInt16(port)) || !Self.isFree(UInt16(port), stream: true) { port += 1 }
+    return UInt16(port)
+  }
+
+  private static func isFree(_ port: UInt16, stream: Bool = false) -> Bool {
+    let descriptor = socket(AF_INET, Int32((stream ? SOCK_STREAM : SOCK_DGRAM).rawValue), 0)
     guard descriptor >= 0 else { return true }
     defer { close(descriptor) }
     var name = sockaddr_in()

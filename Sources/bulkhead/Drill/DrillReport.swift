@@ -10,6 +10,7 @@ struct DrillReport {
   let options: DrillOptions
   let rounds: [DrillRound]
   let judgement: DrillJudgement
+  var tables: [DrillTable] = []
   let startedAt, endedAt: UInt64
 
   private var kills: [KillMeasurement] { rounds.flatMap(\.kills) }
@@ -24,6 +25,7 @@ struct DrillReport {
         "  " + column(criterion.code, 9) + column(criterion.text, 52) + column(criterion.found, 34)
           + criterion.verdict.rawValue)
     }
+    for table in tables { lines += Self.lines(of: table) }
     for metric in KillMetric.allCases {
       guard let found = judgement.percentiles[metric] else { continue }
       lines.append(
@@ -31,12 +33,22 @@ struct DrillReport {
           + "p50 \(duration(found.p50))   p99 \(duration(found.p99))   max \(duration(found.maximum))   of \(found.count)"
       )
     }
-    for round in rounds where round.problem != nil || round.outcome.verdict != "correct" {
+    for round in rounds
+    where round.problem != nil || (round.hasWholeDay && round.outcome.verdict != "correct") {
       lines.append("  round \(round.number + 1): \(round.problem ?? round.outcome.verdict)")
       lines += round.outcome.reasons.prefix(5).map { "    " + $0 }
     }
     lines.append("\(judgement.passed ? "PASS" : "FAIL")  \(drill.id)")
     return lines
+  }
+
+  private static func lines(of table: DrillTable) -> [String] {
+    let rows = [table.columns] + table.rows
+    let widths = table.columns.indices.map { index in
+      (rows.map { index < $0.count ? $0[index].count : 0 }.max() ?? 0) + 2
+    }
+    return ["  \(table.title)"]
+      + rows.map { row in "    " + zip(row, widths).map { column($0, $1) }.joined() }
   }
 
   /// One object of the record.
@@ -66,6 +78,20 @@ struct DrillReport {
             json.field("p50", found.p50)
             json.field("p99", found.p99)
             json.field("max", found.maximum)
+          }
+        }
+      }
+      json.array("tables") { json in
+        for table in tables {
+          json.object { json in
+            json.field("title", table.title)
+            json.array("rows") { json in
+              for row in table.rows {
+                json.object { json in
+                  for (name, value) in zip(table.columns, row) { json.field(name, value) }
+                }
+              }
+            }
           }
         }
       }
@@ -114,8 +140,9 @@ struct DrillRecord {
       // What a replay needs.
       json.field("seed", options.seed)
       json.field("kills", options.kills ?? 200)
-      json.field("messages", options.messages)
-      json.field("seconds", options.seconds)
+      if let messages = options.givenMessages { json.field("messages", messages) }
+      if let seconds = options.givenSeconds { json.field("seconds", seconds) }
+      if let rate = options.rate { json.field("rate", rate) }
       json.field("judgesTimes", options.judgesTimes)
       json.array("overrides") { json in for override in options.overrides { json.element(override) } }
       json.array("drills") { json in for report in reports { report.write(to: &json) } }
@@ -144,8 +171,9 @@ struct DrillRecord {
     options.action = .run(ids)
     options.seed = json["seed"]?.unsigned ?? options.seed
     options.kills = json["kills"]?.unsigned.flatMap { Int(exactly: $0) }
-    options.messages = json["messages"]?.unsigned ?? options.messages
-    options.seconds = json["seconds"]?.unsigned ?? options.seconds
+    options.givenMessages = json["messages"]?.unsigned
+    options.givenSeconds = json["seconds"]?.unsigned
+    options.rate = json["rate"]?.unsigned
     options.overrides = json["overrides"]?.elements.compactMap(\.string) ?? []
     return options
   }

@@ -5,6 +5,14 @@ import StageRecords
 import StageRuntime
 import Supervision
 
+/// What came of a drill.
+struct DrillResult {
+  var rounds: [DrillRound]
+  /// What holds of all rounds together.
+  var findings: [DrillFinding] = []
+  var tables: [DrillTable] = []
+}
+
 /// Runs one drill: rounds of a set under load, blows at the moments of the schedule, and what they did.
 struct DrillRunner {
   static let recoveryNanoseconds: UInt64 = 30_000_000_000
@@ -26,12 +34,30 @@ struct DrillRunner {
     case .wholeSet: killsWanted = min(options.kills ?? 20, 50)
     // Stops that are wanted: all that are planned.
     case .pauses: killsWanted = options.kills ?? .max
-    case .baseline, .chaos, .tornRecords, .failpoints: killsWanted = 0
+    case .baseline, .chaos, .tornRecords, .failpoints, .soak, .quiet, .overload, .scripted: killsWanted = 0
     }
   }
 
-  func run() -> [DrillRound] {
-    if drill.stopsByPlan { return runPauses() }
+  func run() -> DrillResult {
+    switch drill.method {
+    case .pauses: DrillResult(rounds: runPauses())
+    case .soak: runSoak()
+    case .quiet: runQuiet()
+    case .overload: runOverload()
+    case .scripted: runScript()
+    default: DrillResult(rounds: runBlows())
+    }
+  }
+
+  /// What one drill alone does.
+  private func runScript() -> DrillResult {
+    switch drill.id {
+    case "D-44L": return runLeaks()
+    default: preconditionFailure("\(drill.id) has no script")
+    }
+  }
+
+  private func runBlows() -> [DrillRound] {
     var rounds: [DrillRound] = []
     let deadline = bulkhead_monotonic_nanoseconds() + options.seconds * 1_000_000_000
     var kills = 0
@@ -98,7 +124,8 @@ struct DrillRunner {
     Glibc.kill(pid, SIGCONT)
   }
 
-  private struct Victim {
+  /// Somebody who was hit, until it is known what followed.
+  struct Victim {
     let name: String
     let pid: pid_t
     let epoch: UInt64
@@ -160,7 +187,7 @@ struct DrillRunner {
   }
 
   /// What the successor's page and the supervisor's record say.
-  private func conclude(_ victim: Victim, in set: DrilledSet, since index: Int) -> KillMeasurement {
+  func conclude(_ victim: Victim, in set: DrilledSet, since index: Int) -> KillMeasurement {
     var measurement = victim.measurement
     let box = set.page(victim.name)
     measurement.set(.recover, from: measurement.killedAt, to: box?.page.readyTime ?? 0)

@@ -21,18 +21,8 @@ final class DrillTape {
   }
 
   deinit {
-    if let handle = opendir(path) {
-      var names: [String] = []
-      while let entry = readdir(handle) {
-        names.append(
-          withUnsafePointer(to: &entry.pointee.d_name) {
-            $0.withMemoryRebound(to: CChar.self, capacity: 256) { String(cString: $0) }
-          })
-      }
-      closedir(handle)
-      for name in names where name != "." && name != ".." {
-        InstanceFiles.remove(directory: "\(path)/\(name)", runDirectory: path)
-      }
+    for name in DrilledSet.names(in: path) {
+      InstanceFiles.remove(directory: "\(path)/\(name)", runDirectory: path)
     }
     rmdir(path)
   }

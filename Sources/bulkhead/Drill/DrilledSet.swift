@@ -12,6 +12,7 @@ final class DrilledSet {
   private let stages: [String]
   var everybody: [String] { stages + [InstanceFiles.supervisor] }
   private static let startNanoseconds: UInt64 = 60_000_000_000
+  private static let timeoutSeconds: UInt64 = 900
 
   let place: DrillPlace
   private let run: ChildProcess
@@ -43,31 +44,37 @@ final class DrilledSet {
   ///   - linesFrom: the first message that the lines carry, when the day is not sent from its beginning.
   ///   - settings: overrides of this round alone.
   ///   - arguments: of `bulkhead run`, for this round alone.
+  ///   - programs: a folder with the programs; nil for those beside this one.
+  ///   - hasEndlessBudgets: whether nobody's restarts come to an end.
   init(
     place: DrillPlace, round: Int, options: DrillOptions, drill: Drill, tape: DrillTape? = nil,
-    linesFrom: UInt64 = 1, settings: [String] = [], arguments extra: [String] = []
+    linesFrom: UInt64 = 1, settings: [String] = [], arguments extra: [String] = [], programs: String? = nil,
+    hasEndlessBudgets: Bool = true
   ) throws(DrillFailure) {
     let tape = tape ?? (drill.method == .failpoints ? DrillTape(round: round, isBusy: true) : nil)
     self.tape = tape
     let hasTape = tape != nil || options.overrides.contains("tape.enabled=true")
-    stages = ["rxd@a", "rxd@b", "merged", "bookd", "pubd"] + (hasTape ? ["taped"] : [])
+    let hasView = settings.contains("view.enabled=true")
+    stages =
+      ["rxd@a", "rxd@b", "merged", "bookd", "pubd"] + (hasTape ? ["taped"] : []) + (hasView ? ["viewd"] : [])
     outputPath = "\(SetDirectory.defaultRunDirectory)-\(place.instance).out"
     var arguments = [
       "run", "--generate", String(options.messages), "--seed",
       String(DrillSchedule.daySeed(seed: options.seed, round: round)), "--json", "--quiet", "--keep",
-      "--timeout",
-      "300", "--supervisor-restarts", "1000000",
+      "--timeout", String(Self.timeoutSeconds), "--supervisor-restarts", "1000000",
     ]
     // A drill wants to see every recovery: budgets are drilled on their own.
     arguments += extra
-    let budgets = stages.map { "stage.\($0).restart_limit=1000" }
+    let budgets = hasEndlessBudgets ? stages.map { "stage.\($0).restart_limit=1000" } : []
     let ladders =
       drill.stopsByPlan
       ? stages.flatMap { stage in
         PauseMeasurement.tiers.map { "stage.\(stage).ladder.\($0.name)=\($0.nanoseconds / 1_000_000)ms" }
       } : []
     let ownTape = tape?.overrides ?? []
-    for setting in place.overrides + budgets + ladders + ownTape + settings + options.overrides {
+    // A machine that is busy with other things is no reason to give a start up.
+    let patience = ["merged", "bookd", "pubd"].map { "stage.\($0).ladder.start=60s" }
+    for setting in place.overrides + budgets + patience + ladders + ownTape + settings + options.overrides {
       arguments += ["--set", setting]
     }
     if linesFrom > 1 {
@@ -76,7 +83,11 @@ final class DrilledSet {
       arguments += ["--impair", impairment]
     }
     self.place = place
-    run = ChildProcess(program: "bulkhead", arguments: arguments, outputPath: outputPath)
+    if let programs {
+      run = ChildProcess(path: "\(programs)/bulkhead", arguments: arguments, outputPath: outputPath)
+    } else {
+      run = ChildProcess(program: "bulkhead", arguments: arguments, outputPath: outputPath)
+    }
     unlink(outputPath)
     guard run.tryStart() else { throw DrillFailure("cannot start bulkhead run") }
     let deadline = bulkhead_monotonic_nanoseconds() + Self.startNanoseconds
@@ -97,6 +108,28 @@ final class DrilledSet {
     unlink(outputPath)
     InstanceFiles.remove(directory: place.directory, runDirectory: SetDirectory.defaultRunDirectory)
     unlink("\(place.directory).lock")
+  }
+
+  /// Sends the run a signal.
+  func ask(_ signal: Int32) { run.signal(signal) }
+
+  /// Whether the run has ended within that time.
+  func waitForEnd(seconds: UInt64) -> Bool {
+    let deadline = bulkhead_monotonic_nanoseconds() + seconds * 1_000_000_000
+    while !hasEnded {
+      if bulkhead_monotonic_nanoseconds() > deadline { return false }
+      usleep(1_000)
+    }
+    return true
+  }
+
+  /// What the processes have said on standard error.
+  var transcript: String { readText(outputPath) ?? "" }
+
+  /// Asks the run to end before its day does.
+  func stop() {
+    run.signal(SIGTERM)
+    _ = run.waitForEnd(seconds: 60)
   }
 
   private func failure(_ what: String) -> DrillFailure {
@@ -165,19 +198,12 @@ final class DrilledSet {
 
   /// Those whose arguments name the instance, which no other set of this host has.
   private static func processes(naming instance: String) -> [pid_t] {
-    guard let handle = opendir("/proc") else { return [] }
-    defer { closedir(handle) }
-    var found: [pid_t] = []
-    while let entry = readdir(handle) {
-      let name = withUnsafePointer(to: &entry.pointee.d_name) {
-        $0.withMemoryRebound(to: CChar.self, capacity: 256) { String(cString: $0) }
-      }
+    names(in: "/proc").compactMap { name in
       guard let pid = pid_t(name), pid != getpid(), let text = readText("/proc/\(name)/cmdline"),
         text.contains("host.instance=\(instance)\0") || text.contains("/\(instance)/")
-      else { continue }
-      found.append(pid)
+      else { return nil }
+      return pid
     }
-    return found
   }
 
   func footprints() -> [ProcessFootprint] {
@@ -190,17 +216,63 @@ final class DrilledSet {
     }
   }
 
-  private static func entries(_ path: String) -> Int {
-    guard let handle = opendir(path) else { return 0 }
-    defer { closedir(handle) }
-    var count = 0
-    while readdir(handle) != nil { count += 1 }
-    return count
+  /// What a process holds, at this moment; nil of one that has ended.
+  static func holdings(of pid: pid_t) -> (memory: UInt64, descriptors: Int, mappings: Int)? {
+    guard pid > 0, let status = readText("/proc/\(pid)/status"),
+      let line = status.split(separator: "\n").first(where: { $0.hasPrefix("RssAnon:") }),
+      let kilobytes = UInt64(line.split(whereSeparator: { " \t".contains($0) }).dropFirst().first ?? ""),
+      let maps = readText("/proc/\(pid)/maps"), !maps.isEmpty
+    else { return nil }
+    return (kilobytes * 1_024, entries("/proc/\(pid)/fd"), maps.utf8.lazy.filter { $0 == 10 }.count)
   }
+
+  /// The process that runs the set.
+  var runner: pid_t { run.pid }
+
+  /// Bytes and files of the set's directory of shared memory.
+  func sharedMemory() -> (bytes: UInt64, files: Int) {
+    guard let handle = opendir(place.directory) else { return (0, 0) }
+    defer { closedir(handle) }
+    var bytes: UInt64 = 0
+    var files = 0
+    while let entry = readdir(handle) {
+      var status = stat()
+      guard fstatat(dirfd(handle), &entry.pointee.d_name.0, &status, AT_SYMLINK_NOFOLLOW) == 0,
+        status.st_mode & S_IFMT != S_IFDIR
+      else { continue }
+      bytes += UInt64(max(0, status.st_blocks)) * 512
+      files += 1
+    }
+    return (bytes, files)
+  }
+
+  /// What sets of this process have left behind in shared memory.
+  static func leftovers() -> [String] {
+    let parent = SetDirectory.defaultRunDirectory
+    let above = String(parent[..<(parent.lastIndex(of: "/") ?? parent.endIndex)])
+    return [parent, above].flatMap { folder in
+      names(in: folder).filter { $0.contains("drill-\(getpid())-") }.map { "\(folder)/\($0)" }
+    }
+  }
+
+  static func names(in folder: String) -> [String] {
+    guard let handle = opendir(folder) else { return [] }
+    defer { closedir(handle) }
+    var names: [String] = []
+    while let entry = readdir(handle) {
+      names.append(
+        withUnsafePointer(to: &entry.pointee.d_name) {
+          $0.withMemoryRebound(to: CChar.self, capacity: 256) { String(cString: $0) }
+        })
+    }
+    return names.filter { $0 != "." && $0 != ".." }
+  }
+
+  private static func entries(_ path: String) -> Int { names(in: path).count }
 
   /// Waits for the end of the run and reads its result.
   func outcome() throws(DrillFailure) -> DrillRound.Outcome {
-    let code = run.waitForEnd(seconds: 360)
+    let code = run.waitForEnd(seconds: Self.timeoutSeconds + 60)
     guard let line = readText(outputPath)?.split(separator: "\n").last(where: { $0.hasPrefix("{") }),
       let json = JSONValue(String(line)), let verdict = json["verdict"]?.string
     else { throw failure("the run ended with code \(code) and no result") }
@@ -223,6 +295,9 @@ final class DrilledSet {
       && expected?["streamDigest"]?.string == json["streamDigest"]?.string
       && expected?["bookDigest"]?.string == json["bookDigest"]?.string
       && expected?["bookDigest"]?.string == json["publishBookDigest"]?.string
+    outcome.retransmitted = number("messagesFilledByRetransmission")
+    outcome.flowNanoseconds = json["flowSeconds"]?.nanoseconds ?? 0
+    outcome.sendNanoseconds = json["venue"]?["sendSeconds"]?.nanoseconds ?? 0
     for (name, value) in json["restarts"]?.members ?? [] { outcome.restarts[name] = value.unsigned ?? 0 }
     outcome.tapeIsExact = tape?.isExact(instance: place.instance, messages: outcome.messagesSent)
     for line in json["lines"]?.elements ?? [] { outcome.kernelDrops += line["kernelDrops"]?.unsigned ?? 0 }

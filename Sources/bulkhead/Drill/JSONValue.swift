@@ -33,6 +33,12 @@ struct JSONValue {
   /// Whole numbers; negative ones are none.
   var unsigned: UInt64? { UInt64(exactly: json_integer_value(root.node)) }
 
+  /// Seconds with a point, in nanoseconds; nil of what is no number.
+  var nanoseconds: UInt64? {
+    let value = json_number_value(root.node)
+    return value > 0 && value < 1e9 ? UInt64(value * 1e9) : nil
+  }
+
   var elements: [JSONValue] {
     (0..<json_array_size(root.node)).compactMap { index in
       json_array_get(root.node, index).map { JSONValue(OpaqueNode($0, owner: root)) }

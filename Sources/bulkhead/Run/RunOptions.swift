@@ -26,6 +26,7 @@ struct RunOptions {
   var retransmitFault: String?
   var fault: String?
   var window = 32_768
+  var openLoop = false
   var json = false
   var keep = false
   var verify = true
@@ -53,6 +54,7 @@ struct RunOptions {
     retransmitFault = arguments.value("--retransmit-fault")
     fault = arguments.value("--fault")
     window = arguments.number("--window").map(Int.init(clamping:)) ?? window
+    openLoop = arguments.has("--open-loop")
     json = arguments.has("--json")
     keep = arguments.has("--keep")
     verify = !arguments.has("--no-verify")
@@ -108,6 +110,7 @@ extension Command {
       Option(
         "--window", .number("N", 1...1_000_000_000),
         "messages the venue may be ahead of the slowest stage at rate max (32768)"),
+      Option("--open-loop", "the venue sends at its rate whether anybody keeps up or not"),
       Option("--json", "one JSON object on the last line of standard output"),
       Option("--quiet", "no status lines"),
       Option("--no-verify", "do not compute the expected result for comparison"),

@@ -152,10 +152,13 @@ final class RunSession {
 
   private func startVenue() {
     guard var arguments = venueArguments else { return }
-    for component in ["bookd", "pubd", InstanceFiles.auditor] {
-      arguments += ["--follow", ControlPage.path(directory: topology.host.directory, component: component)]
+    // A venue that is not held back loses what nobody takes in time: that is what --open-loop is for.
+    if !options.openLoop {
+      for component in ["bookd", "pubd", InstanceFiles.auditor] {
+        arguments += ["--follow", ControlPage.path(directory: topology.host.directory, component: component)]
+      }
+      arguments += ["--window", String(options.window), "--window-packets", String(windowPackets)]
     }
-    arguments += ["--window", String(options.window), "--window-packets", String(windowPackets)]
     let process = ChildProcess(program: "venue", arguments: arguments, outputPath: venueOutputPath)
     // A venue that outlived this process would go on sending into the groups of the next run.
     setenv("BULKHEAD_END_WITH_PARENT", "1", 1)
