@@ -119,6 +119,9 @@ public struct Drill: Sendable {
       failureModes: ["FM-020", "FM-602"],
       method: .pauses(stages: ["merged"], milliseconds: [1_500], times: 20), limits: [], impairment: nil),
     Drill(
+      id: "D-11", title: "Crash loops: budgets, permanent ends, windows",
+      failureModes: ["FM-036", "FM-337", "FM-614", "FM-629"], method: .scripted, messages: 600_000),
+    Drill(
       id: "D-12", title: "Kill at every step", failureModes: ["FM-020", "FM-023", "FM-602", "FM-609"],
       method: .failpoints, limits: [], impairment: nil),
     Drill(
@@ -133,6 +136,9 @@ public struct Drill: Sendable {
       id: "D-45", title: "Seeded chaos: kills and stops of everything",
       failureModes: ["FM-020", "FM-135", "FM-602", "FM-609"],
       method: .chaos, limits: [], impairment: "A:loss=1%,dup=1%,reorder=1%;B:loss=1%,reorder=1%"),
+    Drill(
+      id: "D-36", title: "Graceful stop, and start again from the tape",
+      failureModes: ["FM-328", "FM-637"], method: .scripted, messages: 1_000_000),
     Drill(
       id: "D-44", title: "Soak: half rate, and somebody dies every two seconds",
       failureModes: ["FM-006", "FM-028", "FM-032", "FM-115", "FM-255", "FM-448", "FM-452"], method: .soak,

@@ -52,6 +52,8 @@ struct DrillRunner {
   /// What one drill alone does.
   private func runScript() -> DrillResult {
     switch drill.id {
+    case "D-11": return runCrashLoops()
+    case "D-36": return runStops()
     case "D-44L": return runLeaks()
     default: preconditionFailure("\(drill.id) has no script")
     }
