@@ -43,6 +43,8 @@ public struct DrillRound: Sendable, Equatable {
     /// How long the venue sent, and how long the reader saw events, in nanoseconds.
     public var sendNanoseconds: UInt64 = 0
     public var flowNanoseconds: UInt64 = 0
+    /// Processes that were there when the set had ended.
+    public var survivors: [String] = []
     /// The tape is whole, and has each message once; nil without a tape.
     public var tapeIsExact: Bool?
 
@@ -189,6 +191,10 @@ public struct DrillJudgement: Sendable {
       let inexact = rounds.filter { $0.outcome.tapeIsExact != true }.count
       judge("tape", "the tape is whole and has each message once", "\(inexact) rounds differ", inexact == 0)
     }
+    let survivors = rounds.flatMap(\.outcome.survivors)
+    judge(
+      "rest", "no process outlives its set", survivors.first.map { "\(survivors.count): \($0)" } ?? "none",
+      survivors.isEmpty)
     Self.judgeBystanders(drill, rounds, judge)
     if let gap = Self.longestBystanderGap(drill, rounds) {
       let holds = gap < Self.alarmNanoseconds

@@ -62,8 +62,15 @@ public struct SlopeEstimate: Sendable, Equatable {
     var count = 0
   }
 
+  /// Fewer samples than that, half a minute of looks, tell nothing of a slope.
+  static let fewest = 120
+
   /// What it grows by at least, as far as the samples tell: three standard errors below the estimate; 0 when that is no growth.
-  public var surelyPerSecond: Double { max(0, perSecond - 3 * standardError) }
+  /// Few groups know little of how far they differ from each other: with them it is up to ten errors.
+  public var surelyPerSecond: Double {
+    let errors = groups == 1 ? 3 : 3 + 7 / Double(groups - 1)
+    return max(0, perSecond - errors * standardError)
+  }
 }
 
 /// What a soak looks at.
@@ -119,9 +126,14 @@ public struct SoakJudgement: Sendable {
     public let highest: Double
 
     public var leaks: Bool {
-      [withinLives, acrossLives].contains { ($0?.surelyPerSecond ?? 0) > quantity.floorPerSecond }
+      let within = (withinLives?.samples ?? 0) < SlopeEstimate.fewest ? nil : withinLives
+      let across = (acrossLives?.samples ?? 0) < SoakJudgement.fewestLives ? nil : acrossLives
+      return [within, across].contains { ($0?.surelyPerSecond ?? 0) > quantity.floorPerSecond }
     }
   }
+
+  /// So many incarnations tell whether each begins with more than the one before.
+  static let fewestLives = 6
 
   public let lines: [Line]
   public var leaks: [Line] { lines.filter(\.leaks) }

@@ -79,8 +79,11 @@ public struct StageProcess: ~Copyable {
       }
       // Before the page is this process's: whoever finds its number there can rely on the word.
       if !control.holdLife() { narrate("\(component): its death will be seen late: no robust mutex") }
+      Self.endIfOrphaned(component)
       control.beginIncarnation()
       ProcessLog.begin(component: component, epoch: control.epoch, topology: topology)
+      // Whoever still has its supervisor here is found on its page by every later one.
+      Self.endIfOrphaned(component)
       control.recordSignals()
       // Everything that will be mapped, too: a page that is not there costs the loop a fault.
       if topology.host.lockMemory, mlockall(Int32(MCL_CURRENT) | Int32(MCL_FUTURE)) != 0 {
@@ -96,6 +99,13 @@ public struct StageProcess: ~Copyable {
     } catch {
       fail("\(component): \(error)", code: ExitCode.unavailable)
     }
+  }
+
+  private static func endIfOrphaned(_ component: String) {
+    guard SupervisorTie.isBroken() else { return }
+    fail(
+      "\(component): its supervisor died before it had begun; the next one starts another",
+      code: ExitCode.failure)
   }
 
   /// Pins the process to the core that the topology gives its stage, or to the cores of the set.

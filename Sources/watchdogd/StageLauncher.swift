@@ -1,5 +1,6 @@
 import CLinux
 import Glibc
+import StageRuntime
 import Supervision
 
 /// How a request to start a stage went.
@@ -51,10 +52,13 @@ final class ChildLauncher: StageLauncher {
     var walk = environ
     while let variable = walk.pointee {
       let text = String(cString: variable)
-      if !text.hasPrefix("LISTEN_") { variables.append(strdup(text)) }
+      if !text.hasPrefix("LISTEN_"), !text.hasPrefix("\(SupervisorTie.variable)=") {
+        variables.append(strdup(text))
+      }
       walk += 1
     }
     if !sockets.isEmpty { variables.append(strdup("LISTEN_FDS=\(sockets.count)")) }
+    variables.append(strdup("\(SupervisorTie.variable)=\(getpid())"))
     variables.append(nil)
     defer { for text in strings + variables { free(text) } }
     let result = bulkhead_spawn(arguments[0], &strings, &variables, sockets, Int32(sockets.count), -1)

@@ -175,6 +175,7 @@ final class DrillsTests: XCTestCase {
           $0.outcome.messagesApplied = 499
         }
       ),
+      ("a process that stays", ["rest"], { $0.outcome.survivors = ["taped (7)"] }),
       ("a repeated record", ["C2"], { $0.outcome.repeatedRecords = 1 }),
       ("a refused event", ["C2"], { $0.outcome.replicaMismatches = 1 }),
       ("an event out of order", ["C2", "C4"], { $0.outcome.identityViolations = 1 }),

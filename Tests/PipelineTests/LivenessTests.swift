@@ -200,6 +200,22 @@ final class LivenessTests: XCTestCase {
     finished.expect(standIn.starts, restarts + 1, "starts of bookd")
   }
 
+  /// A start that has not taken its page when its supervisor dies is nobody's: it ends by itself, and the next supervisor's goes on.
+  func testAStartThatHasNoPageYetEndsWithItsSupervisor() throws {
+    let standIn = try StandIn("2:orphan")
+    let (run, before) = try start([], standIn)
+    try run.crash("bookd", of: before)
+    try run.waitForEvents("a second start of bookd") { events in
+      events.filter { $0.brief == "bookd started" }.count == 2
+    }
+    try run.crash("watchdogd", of: before)
+    let finished = try run.finish()
+    finished.expectCorrect()
+    finished.expect(standIn.starts, 3, "starts of bookd")
+    finished.expect(
+      finished.errors.contains("bookd: its supervisor died before it had begun"), "the orphan's last word")
+  }
+
   /// The budget is the set's, not the supervisor's: it does not begin anew with another watchdogd.
   func testBudgetsDoNotMultiplyByTheDeathsOfSupervisors() throws {
     let (run, before) = try start(["stage.pubd.restart_limit=2"])

@@ -10,6 +10,8 @@ extension DrillRunner {
   private static let lookMicroseconds: UInt32 = 250_000
   /// A successor that is READY has yet to touch what it will need from then on.
   private static let settlingNanoseconds: UInt64 = 4_000_000_000
+  /// What a death's cause is waited for.
+  fileprivate static let causeNanoseconds: UInt64 = 5_000_000_000
   private static let shadowLag: UInt64 = 50_000
   /// A short day at full rate, from which half of it is taken.
   private static let trialMessages: UInt64 = 2_000_000
@@ -166,7 +168,12 @@ extension DrillRunner {
         if let victim = schedule.victim(among: ready) { hits.kill(victim) }
       }
       try awaitEverybody(in: set)
-      hits.look()
+      // The newest deaths may still have to be told of.
+      let patience = bulkhead_monotonic_nanoseconds() + Self.causeNanoseconds
+      while hits.open > 0, bulkhead_monotonic_nanoseconds() <= patience {
+        usleep(10_000)
+        hits.look()
+      }
       round.kills = hits.concluded
       round.pauses = 0
       round.outcome = try set.outcome()
@@ -236,7 +243,7 @@ extension DrillRunner {
         found: shown ?? "\(judgement.lines.count) series, \(samples.count) looks",
         holds: leaks.isEmpty && !samples.isEmpty),
       DrillFinding(
-        "rest", "nothing of a round is left in /dev/shm",
+        "files", "nothing of a round is left in /dev/shm",
         found: rests.first.map { "\(rests.count) left: \($0)" } ?? "nothing", holds: rests.isEmpty),
       DrillFinding(
         "blows", "a kill every two seconds",
@@ -312,7 +319,7 @@ private struct SoakHits {
       let measurement = runner.conclude(victim, in: set, since: before)
       // The successor may be READY before its predecessor's death is on the ring as far as it was read.
       if measurement.cause.isEmpty, !set.hasEnded,
-        bulkhead_monotonic_nanoseconds() - victim.measurement.killedAt < 5_000_000_000
+        bulkhead_monotonic_nanoseconds() - victim.measurement.killedAt < DrillRunner.causeNanoseconds
       {
         continue
       }

@@ -196,6 +196,15 @@ final class DrilledSet {
     return recorded
   }
 
+  /// Ends who is still there when the run is over, and says who that was.
+  private func endSurvivors() -> [String] {
+    Self.processes(naming: place.instance).map { pid in
+      let name = readText("/proc/\(pid)/comm")?.filter { $0 != "\n" } ?? "?"
+      Glibc.kill(pid, SIGKILL)
+      return "\(name) (\(pid))"
+    }
+  }
+
   /// Those whose arguments name the instance, which no other set of this host has.
   private static func processes(naming instance: String) -> [pid_t] {
     names(in: "/proc").compactMap { name in
@@ -278,6 +287,7 @@ final class DrilledSet {
     else { throw failure("the run ended with code \(code) and no result") }
     func number(_ key: String) -> UInt64 { json[key]?.unsigned ?? 0 }
     var outcome = DrillRound.Outcome()
+    outcome.survivors = endSurvivors()
     outcome.verdict = verdict
     outcome.reasons = json["reasons"]?.elements.compactMap(\.string) ?? []
     outcome.messagesSent = number("messagesSent")

@@ -15,6 +15,8 @@ enum Failing {
   case exit(Int32)
   /// Never takes its page.
   case hang
+  /// Is the real program, but only once its supervisor has died.
+  case orphan
   /// Takes its page and beats, and never becomes READY.
   case circle
   /// READY, beats, takes none of its input.
@@ -31,6 +33,7 @@ enum Failing {
   init?(_ text: Substring) {
     switch text {
     case "hang": self = .hang
+    case "orphan": self = .orphan
     case "circle": self = .circle
     case "livelock": self = .livelock
     case "barren": self = .barren
@@ -91,13 +94,20 @@ func fail(as failing: Failing) {
   }
 }
 
+func becomeReal() -> Never {
+  var arguments: [UnsafeMutablePointer<CChar>?] = CommandLine.arguments.map { strdup($0) } + [nil]
+  execv(CommandLine.arguments[0] + ".real", &arguments)
+  exit(127)
+}
+
 let failing = plan(countedStart())
 switch failing {
 case .exit(let code): exit(code)
 case .hang: while true { pause() }
+case .orphan:
+  let supervisor = getppid()
+  while getppid() == supervisor { usleep(1_000) }
+  becomeReal()
 case .some(let other): fail(as: other)
-case nil:
-  var arguments: [UnsafeMutablePointer<CChar>?] = CommandLine.arguments.map { strdup($0) } + [nil]
-  execv(CommandLine.arguments[0] + ".real", &arguments)
-  exit(127)
+case nil: becomeReal()
 }
