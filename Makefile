@@ -15,7 +15,7 @@ TARGET =
 .PHONY: check check-loops check-models models unit-test pipeline-test
 .PHONY: fuzz fuzz-short simulate simulate-one seeded-defects test-interleavings explore-interleavings
 .PHONY: torture torture-short sanitize drills drills-short drills-merge fuzz-ci
-.PHONY: drill-failpoints drill-failpoints-short seeded-recovery-defects drills-long
+.PHONY: drill-failpoints drill-failpoints-short seeded-recovery-defects drills-long drills-host
 .PHONY: drill-pauses bench bench-ring bench-book bench-merge
 .PHONY: book-oracle book-oracle-short
 .PHONY: test-python-client python-wheel man test-view
@@ -31,6 +31,7 @@ help:
 	@echo "make torture  kill writers and readers of tiny rings a thousand times each, read 10^9 records"
 	@echo "make drills-merge  cut lines, holes, bad services: ROUNDS=1 TIMES= (TIMES=--no-times on a busy machine)"
 	@echo "make drills  kill every process of a set 200 times under load, and 30 minutes of chaos"
+	@echo "make drills-host [DRILL='D-26 D-30']  a set clock, another time, throttled real time, a neighbour, no memory"
 	@echo "make drills-long  an hour of kills at half rate, an hour without a fault: no growth, no false alarm (SOAK=3600)"
 	@echo "make drill-failpoints  kill every program at every numbered step that it comes to, 20 times (DEATHS=n)"
 	@echo "make sanitize  the ring's tests under ThreadSanitizer and AddressSanitizer"
@@ -230,6 +231,11 @@ drills: build
 	$(BIN)/bulkhead drill run $(DRILLS) D-07 D-34K D-45 --kills $(KILLS) --seconds 1800 --seed $(SEED) --record .build/drills.json
 	$(BIN)/bulkhead drill run D-11 D-36 D-44L D-47 --seed $(SEED) --record .build/drills-faults.json
 	scripts/drills-publish --bin $(CURDIR)/$(BIN) D-04 D-31
+	scripts/drills-host --bin $(CURDIR)/$(BIN) --seed $(SEED) --seconds 60 --record .build/drills-host.json
+
+# What a host does to a set: a wall clock that is set, another time namespace, real-time bandwidth, a neighbour, the end of memory.
+drills-host: build
+	scripts/drills-host --bin $(CURDIR)/$(BIN) --seed $(SEED) $(ARGUMENTS) $(DRILL)
 
 # The long ones: half rate with a kill every two seconds, and full load without any, an hour each (SOAK=seconds).
 SOAK ?= 3600

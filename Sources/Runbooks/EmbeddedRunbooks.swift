@@ -550,6 +550,27 @@ extension Runbooks {
       **Do** `bulkhead maint off` when the work is done.
       **Tested** `RequestTests`.
 
+      ## `clock set`
+      **Means** The wall clock was set by more than 100 ms between two looks, forward or back. The value is by how many nanoseconds.
+      **By itself** Nothing: liveness, deadlines and ages are of a clock that nobody sets. Stamps of the wall clock are suspect until `clock steady`; it is told once while it goes on.
+      **Look** `chronyc tracking` or `timedatectl timesync-status`; `bulkhead host check`.
+      **Do** Let a time daemon slew the clock; do not set it while the market is open.
+      **Tested** `WallClockWatchTests`, drill D-26.
+
+      ## `clock steady`
+      **Means** The wall clock has run evenly for ten seconds after it was set. The value is how often it had been set.
+      **By itself** Its stamps are believed again.
+      **Look** `bulkhead events --name INSTANCE`.
+      **Do** Nothing.
+      **Tested** `WallClockWatchTests`, drill D-26.
+
+      ## `memory grows`
+      **Means** A process has grown for 16 seconds towards the limit of its control group, and comes there within a minute. The value is by how many bytes a second, the code in how many seconds.
+      **By itself** Nothing: at the limit the kernel ends the process, and its successor starts (`out of memory`).
+      **Look** `bulkhead ps --name INSTANCE`; `memory.current` or `memory.usage_in_bytes` of its control group.
+      **Do** `bulkhead restart` of the stage at a moment of your choice, or a larger limit. Report it: no stage grows after READY.
+      **Tested** `MemoryTrendTests`, drill D-30.
+
       """##
     ),
     (
@@ -970,6 +991,13 @@ extension Runbooks {
       **Look** `bulkhead host check`, `bulkhead host jitter --cpu LIST --seconds 5`: what takes its core.
       **Do** Take what else runs off its core: isolate the cores (`bulkhead explain cpu-isolation`), or give the stage another (`stage.NAME.core`).
       **Tested** `StallCauseTests`; seen beside builds at a load of 17 ([SUPERVISION.md](../SUPERVISION.md)).
+
+      ## `real-time throttled`
+      **Means** A real-time process could run and was not let: the kernel keeps a part of each second for the others (50 ms by default).
+      **By itself** Its fence is put off twice: a successor would fare no better.
+      **Look** `cat /proc/sys/kernel/sched_rt_runtime_us`; gaps of some 50 ms about once a second in `bulkhead lat` and in the stage's longest time between beats.
+      **Do** `bulkhead host init` sets kernel.sched_rt_runtime_us to -1 where a stage spins; or `stage.NAME.idle = "park"`, or no `realtime_priority`.
+      **Tested** `StallCauseTests`, drill D-28.
 
       ## `blocked in the kernel`
       **Means** It is in a system call that cannot be interrupted: a disk, a page fault, a driver.

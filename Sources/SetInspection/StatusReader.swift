@@ -39,6 +39,9 @@ extension SupervisionRecord {
         + (remark.isEmpty ? "" : ": \(printable(remark.utf8))")
     case .maintenance:
       return (value == 1 ? ": on" : ": off") + (remark.isEmpty ? "" : ": \(printable(remark.utf8))")
+    case .clockStepped: return ": \(code < 0 ? "back" : "forward") by \(milliseconds)"
+    case .clockSteady: return ": after \(value) steps"
+    case .memoryGrows: return ": by \(value) bytes/s, at its limit in \(code) s"
     case .cleared: return ": was at \(tier.name)"
     case .fenced: return ": death confirmed after \(value / 1_000) us"
     default: return ""

@@ -45,6 +45,14 @@ public enum SupervisionEvent: UInt8, Sendable, CaseIterable {
   case held = 21
   /// Maintenance began (`value` 1) or ended (`value` 0); the remark is the reason.
   case maintenance = 22
+  /// The wall clock was set: its stamps are suspect until ``clockSteady``. `value` is by how many nanoseconds, `code` 1 for
+  /// forward and -1 for back.
+  case clockStepped = 28
+  /// The wall clock has run evenly for a while; `value` is how often it had been set.
+  case clockSteady = 29
+  /// A process grows towards the limit of its control group: `value` is by how many bytes a second, `code` in how many seconds it
+  /// comes there.
+  case memoryGrows = 30
 
   public var name: String {
     switch self {
@@ -58,6 +66,9 @@ public enum SupervisionEvent: UInt8, Sendable, CaseIterable {
     case .requested: "requested"
     case .held: "held"
     case .maintenance: "maintenance"
+    case .clockStepped: "clock set"
+    case .clockSteady: "clock steady"
+    case .memoryGrows: "memory grows"
     case .leftDown: "left down"
     case .alarm: "alarm"
     case .cleared: "cleared"

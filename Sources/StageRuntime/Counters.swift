@@ -266,6 +266,11 @@ public enum SupervisorCounter: Int, StageCounter {
   /// Looks at the stages that came late, and the longest time between two, ns.
   case lateScans
   case longestScanGap
+  /// Times that the wall clock was set, and 1 while its stamps are suspect for that.
+  case clockSteps
+  case clockSuspect
+  /// Processes whose memory was told to grow towards the limit of their control group.
+  case memoryAlarms
   case firstRestart = 16
 }
 

@@ -7,7 +7,7 @@ extension ProcessSample {
   ///   - cpuStat: cpu.stat of its control group, of either version; empty when it has none.
   ///   - instant: when they were read, CLOCK_MONOTONIC, ns.
   public init(stat: [UInt8], schedstat: [UInt8], cpuStat: [UInt8], instant: UInt64) {
-    self.init(state: Self.state(of: stat), instant: instant)
+    self.init(state: Self.state(of: stat), instant: instant, isRealTime: Self.isRealTime(stat))
     let times = Self.numbers(schedstat)
     if times.count >= 2 {
       processorTime = times[0]
@@ -44,9 +44,28 @@ extension ProcessSample {
     return text[close + 2]
   }
 
+  /// Field 41, the policy, counted from behind the name: 1 is SCHED_FIFO, 2 SCHED_RR.
+  private static func isRealTime(_ text: [UInt8]) -> Bool {
+    guard let close = text.lastIndex(of: UInt8(ascii: ")")) else { return false }
+    let fields = text[(close + 1)...].split(separator: UInt8(ascii: " "))
+    guard fields.count > 38 else { return false }
+    return fields[38].elementsEqual("1".utf8) || fields[38].elementsEqual("2".utf8)
+  }
+
   private static func numbers(_ text: [UInt8]) -> [UInt64] {
     text.split { $0 == UInt8(ascii: " ") || $0 == UInt8(ascii: "\n") }
       .compactMap { UInt64(String(decoding: $0, as: UTF8.self)) }
+  }
+
+  /// The number that a file consists of; nil of any other.
+  public static func number(in text: [UInt8]) -> UInt64? {
+    UInt64(String(decoding: text, as: UTF8.self).filter { !$0.isWhitespace })
+  }
+
+  /// Pages of /proc/PID/statm that are there and not shared; 0 of another text.
+  public static func privatePages(in text: [UInt8]) -> UInt64 {
+    let pages = numbers(text)
+    return pages.count > 2 && pages[1] > pages[2] ? pages[1] - pages[2] : 0
   }
 
   /// The number behind a word at the beginning of a line.

@@ -12,13 +12,15 @@ public struct ProcessSample: Sendable, Equatable {
   public var throttledTime: UInt64
   /// CLOCK_MONOTONIC, ns.
   public var instant: UInt64
+  /// Runs before every ordinary process: SCHED_FIFO or SCHED_RR.
+  public var isRealTime: Bool
 
   public init(
     state: UInt8, processorTime: UInt64 = 0, runDelay: UInt64 = 0, slices: UInt64 = 0,
-    throttledTime: UInt64 = 0,
-    instant: UInt64 = 0
+    throttledTime: UInt64 = 0, instant: UInt64 = 0, isRealTime: Bool = false
   ) {
     self.state = state
+    self.isRealTime = isRealTime
     self.processorTime = processorTime
     self.runDelay = runDelay
     self.slices = slices
@@ -51,6 +53,9 @@ public enum StallCause: UInt8, Sendable, CaseIterable {
   case looping = 41
   /// It sleeps, and nothing wakes it.
   case asleep = 42
+  /// A real-time process that could run, and was not let: the kernel keeps a part of each second for the others
+  /// (kernel.sched_rt_runtime_us).
+  case realTimeThrottled = 43
 
   public var name: String {
     switch self {
@@ -65,11 +70,12 @@ public enum StallCause: UInt8, Sendable, CaseIterable {
     case .barren: "takes input, hands nothing on"
     case .looping: "runs, does not come round"
     case .asleep: "asleep"
+    case .realTimeThrottled: "real-time throttled: the kernel keeps a part of each second for others"
     }
   }
 
   /// Whether a successor would fare no better: it is not the process that fails.
-  public var isOfTheHost: Bool { self == .starved || self == .throttled }
+  public var isOfTheHost: Bool { self == .starved || self == .throttled || self == .realTimeThrottled }
 
   /// Classifies.
   /// - Parameters:
@@ -90,11 +96,12 @@ public enum StallCause: UInt8, Sendable, CaseIterable {
     let waited = span(earlier?.runDelay ?? now.runDelay, now.runDelay)
     let throttled = span(earlier?.throttledTime ?? now.throttledTime, now.throttledTime)
     if elapsed > 0, throttled >= elapsed / 2 { return .throttled }
-    if elapsed > 0, waited >= elapsed / 2 { return .starved }
+    let unserved: StallCause = now.isRealTime ? .realTimeThrottled : .starved
+    if elapsed > 0, waited >= elapsed / 2 { return unserved }
     let isRunnable = now.state == UInt8(ascii: "R")
     // A wait that is not over is not in the run delay yet; but no slice was given meanwhile.
     if let earlier, isRunnable, elapsed > 0, now.slices == earlier.slices, ran < elapsed / 4 {
-      return .starved
+      return unserved
     }
     switch missing {
     case .progress: return .livelocked

@@ -35,6 +35,26 @@ enum ProcessProbe {
     return "/proc/vmstat"
   }
 
+  /// Bytes that a process has to itself, and how many its control group may still take; nil without a limit.
+  static func memoryRoom(_ pid: pid_t) -> (used: UInt64, left: UInt64?) {
+    guard let group = ProcessSample.controlGroup(read("/proc/\(pid)/cgroup"), controller: "memory") else {
+      return (0, nil)
+    }
+    let (limitFile, usageFile) =
+      group.isVersion2
+      ? ("memory.max", "memory.current") : ("memory.limit_in_bytes", "memory.usage_in_bytes")
+    for root in group.isVersion2 ? ["", "/unified"] : ["/memory"] {
+      let folder = "/sys/fs/cgroup\(root)\(group.path)/"
+      // "max", or nearly all that a number holds: none.
+      guard let limit = ProcessSample.number(in: read(folder + limitFile)), limit < 1 << 60,
+        let usage = ProcessSample.number(in: read(folder + usageFile))
+      else { continue }
+      let pages = ProcessSample.privatePages(in: read("/proc/\(pid)/statm"))
+      return (pages * UInt64(sysconf(Int32(_SC_PAGESIZE))), limit > usage ? limit - usage : 0)
+    }
+    return (0, nil)
+  }
+
   /// What it says; nil when it says nothing.
   static func memoryKills(_ file: String) -> UInt64? { MemoryKills.kills(in: read(file, limit: 65_536)) }
 

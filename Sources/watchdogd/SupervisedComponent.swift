@@ -41,6 +41,9 @@ final class SupervisedComponent {
   private let supervisorEpoch: UInt64
   /// The file in which the kernel counts the processes of its control group that it killed for want of memory.
   private(set) var memoryKillsFile = ""
+  /// What its process takes, and which process that is.
+  private var memory = MemoryTrend()
+  private var memoryPid: pid_t = 0
   /// Epoch on the control page when the current process was started; READY counts only in a later one.
   private var epochBeforeStart: UInt64 = 0
   private var epochSeenReady: UInt64 = 0
@@ -203,6 +206,21 @@ final class SupervisedComponent {
       if socket >= 0 { sockets = [socket] }
     }
     watch.adopt(socket: sockets.first)
+  }
+
+  /// Its process may have been put into another control group since it was started.
+  func lookForMemoryGroup() {
+    guard pid > 0 else { return }
+    let file = ProcessProbe.memoryKillsFile(pid)
+    // One that is dying has left its group before its death shows.
+    if !control.isDying { memoryKillsFile = file }
+  }
+
+  /// Takes what its process holds at this second, and says when that comes to its end.
+  func grows(to room: (used: UInt64, left: UInt64?)) -> (seconds: UInt64, perSecond: UInt64)? {
+    if memoryPid != pid { memory.begin() }
+    memoryPid = pid
+    return memory.take(used: room.used, left: room.left)
   }
 
   /// Sends SIGKILL to this very process; its death shows on the pidfd.

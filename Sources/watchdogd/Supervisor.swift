@@ -51,6 +51,9 @@ final class Supervisor {
   var requests: OperatorRequests
   let channel: RequestChannel
   private var clock = WatchClock(longestStep: longestStepNanoseconds)
+  var wallClock = WallClockWatch()
+  /// When memory is looked at again (CLOCK_MONOTONIC, ns).
+  var nextMemoryLook: UInt64 = 0
 
   init(topology: Topology, options: DaemonArguments) {
     self.topology = topology
@@ -204,6 +207,8 @@ final class Supervisor {
         reconsider(index, now: now)
       }
       watchLines(now)
+      watchWallClock()
+      watchMemoryGrowth(now)
       keepSessions(now)
       resumeIfStopIsOff(now)
       serveRequests(now, hasCome: timer.hasRequest)

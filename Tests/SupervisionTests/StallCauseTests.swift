@@ -17,6 +17,35 @@ final class StallCauseTests: XCTestCase {
       earlier: sample("S", ran: 50, waited: 50, throttled: 50, at: 1_000), now: now, missing: missing)
   }
 
+  /// A real-time process is not starved by ordinary ones: the kernel itself holds it back.
+  func testARealTimeProcessThatIsHeldBackIsThrottled() {
+    for (ran, waited) in [(60, 700), (60, 50)] as [(UInt64, UInt64)] {
+      var now = sample("R", ran: ran, waited: waited, at: 2_000)
+      now.isRealTime = true
+      XCTAssertEqual(cause(now, .beat), .realTimeThrottled)
+      XCTAssertTrue(StallCause.realTimeThrottled.isOfTheHost)
+    }
+    var running = sample("R", ran: 1_000, waited: 60, at: 2_000)
+    running.isRealTime = true
+    XCTAssertEqual(cause(running, .beat), .looping)
+    func read(policy: Int) -> ProcessSample {
+      let behind = (3...52).map { $0 == 41 ? String(policy) : $0 == 3 ? "R" : "0" }.joined(separator: " ")
+      return ProcessSample(
+        stat: Array("7 (a) b) \(behind)".utf8), schedstat: [], cpuStat: [], instant: 1)
+    }
+    XCTAssertEqual([0, 1, 2, 3].map { read(policy: $0).isRealTime }, [false, true, true, false])
+    XCTAssertEqual(read(policy: 1).state, UInt8(ascii: "R"))
+  }
+
+  func testTheTextsOfAMemoryGroup() {
+    XCTAssertEqual(ProcessSample.number(in: Array("268435456\n".utf8)), 268_435_456)
+    XCTAssertNil(ProcessSample.number(in: Array("max\n".utf8)))
+    XCTAssertNil(ProcessSample.number(in: []))
+    XCTAssertEqual(ProcessSample.privatePages(in: Array("9000 700 300 1 0 200 0\n".utf8)), 400)
+    XCTAssertEqual(ProcessSample.privatePages(in: Array("9000 300 700".utf8)), 0)
+    XCTAssertEqual(ProcessSample.privatePages(in: []), 0)
+  }
+
   func testEachCauseHasItsSigns() {
     XCTAssertEqual(cause(sample("T", at: 2_000), .beat), .stopped)
     XCTAssertEqual(cause(sample("t", at: 2_000), .beat), .traced)
