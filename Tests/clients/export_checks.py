@@ -1,11 +1,13 @@
 #!/usr/bin/env python3
-"""Checks of `bulkhead tape export --format dbn`: what the stock package databento_dbn reads of it, beside the jsonl export.
+"""Checks of `bulkhead tape export`: what stock packages (databento_dbn, pyarrow, polars) read of it, beside the text exports.
 
 Records a whole day, one with lost messages, and one of two runs; makes the records that are due of the messages in the jsonl export, on its own,
 and compares every field of each. Ends with `N passed, M failed`. Exit: 0 all passed, 1 not.
 """
 
+import csv
 import datetime
+import io
 import json
 import os
 import pathlib
@@ -256,11 +258,15 @@ def main():
         records, _, _ = compare(checks, "a day with its midnight", tape, midnight=midnight)
         checks.expect(0 < records[0].ts_event - midnight < DAY, "event times count from it", records[0].ts_event)
         compare(checks, "a part", tape, ["--from", "9000", "--through", "12000"])
+        check_arrow(checks, "a day", tape)
+        check_arrow(checks, "a part", tape, "--from", "9000", "--through", "12000")
+        check_arrow(checks, "nothing", tape, "--from", "19000", "--through", "1")
         compare(checks, "so many records", tape, ["--count", "5000"])
 
         record_tape(folder / "lossy", "lossy", [*day, "--seed", "8", "--retransmission", "off", "--rate", "40000",
                                                  "--impair", "A:loss=10%;B:loss=10%"])
         records, _, counts = compare(checks, "a day with losses", next((folder / "lossy").iterdir()))
+        check_arrow(checks, "a day with losses", next((folder / "lossy").iterdir()))
         doubted = sum(1 for record in records if record.flags & MAYBE_BAD_BOOK)
         checks.expect(counts.get("losses", 0) > 0 and counts.get("unknown", 0) > 0 and 0 < doubted < len(records),
                       f"a day with losses: {doubted} of {len(records)} records are of a book in doubt", counts)
@@ -271,6 +277,9 @@ def main():
         checks.expect(sum(1 for record in records if str(record.action) == "R") == 10, "two runs: the books are cleared in between")
 
         check_tables(checks, tape)
+
+        record_tape(folder / "long", "long", ["--generate", "150000", "--instruments", "200", "--seed", "3"])
+        check_arrow(checks, "a long day", next((folder / "long").iterdir()))
 
         # The newest segment cut in the middle of a record: what is before it is exported.
         segment = max(tape.glob("*.segment"))
@@ -316,6 +325,51 @@ def check_tables(checks, tape):
             due_volume[name] = due_volume.get(name, 0) + record.size
     checks.expect(volume == due_volume and frame["price"].to_list() == [record.price / 1e9 for record in records],
                   f"polars {polars.__version__}: volumes of {len(volume)} symbols, and prices", (volume, due_volume))
+
+
+def check_arrow(checks, what, tape, *arguments):
+    """The Arrow export, read by pyarrow and polars: schema, nulls and every value beside the csv export."""
+    try:
+        import polars
+        import pyarrow
+        import pyarrow.feather
+    except ImportError as missing:
+        print(f"skipped: {what} as Arrow, {missing}")
+        return
+    text, _, text_code = export(tape, "--format", "csv", *arguments)
+    data, said, code = export(tape, "--format", "arrow", *arguments)
+    checks.expect(code == text_code, f"{what}: arrow and csv end with {text_code}", (code, said))
+    header, *lines = csv.reader(io.StringIO(text.decode()))
+    with pyarrow.ipc.open_file(pyarrow.BufferReader(data)) as file:
+        batches = file.num_record_batches
+        table = file.read_all()
+    table.validate(full=True)
+    kinds = {"kind": "string", "session": "string", "type": "string", "side": "string", "stock": "string",
+             "instrument": "uint32", "price": "int64", "receiveTime": "timestamp[ns, tz=UTC]", "message": "binary"}
+    checks.expect([(field.name, str(field.type), field.nullable) for field in table.schema]
+                  == [(name, kinds.get(name, "uint64"), name != "kind") for name in header],
+                  f"{what}: the schema in pyarrow {pyarrow.__version__}", table.schema)
+    texts = {"kind", "session", "type", "side", "stock"}
+
+    def due(name, value):
+        if value == "" and name not in ("session", "stock"):
+            return None
+        return value if name in texts else bytes.fromhex(value) if name == "message" else int(value)
+
+    want = {name: [due(name, line[place]) for line in lines] for place, name in enumerate(header)}
+    got = {name: (table[name].cast("int64") if name == "receiveTime" else table[name]).to_pylist() for name in header}
+    # An empty text and none at all are the same in csv.
+    got["stock"] = ["" if value is None else value for value in got["stock"]]
+    wrong = [name for name in header if got[name] != want[name]]
+    checks.expect(table.num_rows == len(lines) and not wrong, f"{what}: {len(lines)} rows in {batches} batches, every value of {len(header)} columns",
+                  (table.num_rows, len(lines), wrong, [(got[name][:3], want[name][:3]) for name in wrong[:2]]))
+    frame = polars.read_ipc(io.BytesIO(data))
+    checks.expect(frame.drop("receiveTime").equals(polars.from_arrow(table.drop(["receiveTime"])))
+                  and frame["receiveTime"].cast(polars.Int64).to_list() == got["receiveTime"],
+                  f"{what}: polars {polars.__version__} reads the same", frame.head(2))
+    stream = pyarrow.ipc.open_stream(pyarrow.BufferReader(data[8:])).read_all()
+    checks.expect(stream.equals(table), f"{what}: a reader of streams takes it behind the first 8 bytes")
+    checks.expect(pyarrow.feather.read_table(pyarrow.BufferReader(data)).equals(table), f"{what}: it is a Feather file")
 
 
 def compare_damaged(tape):

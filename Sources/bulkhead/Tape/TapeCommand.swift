@@ -10,7 +10,7 @@ struct TapeOptions: Equatable {
   }
 
   enum Format: String, CaseIterable {
-    case jsonl, csv, dbn
+    case jsonl, csv, dbn, arrow
   }
 
   var action = Action.ls
@@ -87,7 +87,8 @@ extension Command {
         "--digest", "verify: also play the newest run's session into books: digests of its events and books"),
       Option(
         "--format", .choice(TapeOptions.Format.allCases.map(\.rawValue)),
-        "export: jsonl (default), csv, or dbn: orders and trades in Databento's binary encoding"),
+        "export: jsonl (default), csv, arrow (the columns of csv, as an Arrow IPC file), or dbn: orders and trades in Databento's binary encoding"
+      ),
       Option(
         "--midnight", .number("SECONDS", 0...4_000_000_000),
         "export as dbn: the venue's midnight, since 1970 (midnight UTC of the first record's day)"),
@@ -114,6 +115,8 @@ extension Command {
     examples: [
       .init("tape verify /var/lib/bulkhead --name demo", "is everything there, and whole?"),
       .init("tape export --format csv --from newest-run", "the newest run's messages, for a table"),
+      .init(
+        "tape export --format arrow --from newest-run > day.arrow", "the same, for pyarrow, polars, pandas"),
       .init("tape export --format dbn --from newest-run", "the newest run's orders, for what reads DBN"),
     ]
   ) { arguments throws(ToolUsageError) in
@@ -139,6 +142,7 @@ struct TapeCommand {
         case .ls: return list(files, try TapeIndex(files))
         case .verify: return verify(files)
         case .export where options.format == .dbn: return try exportDatabento(files)
+        case .export where options.format == .arrow: return try exportArrow(files)
         case .cat, .export: return try show(files)
         }
       } catch {

@@ -107,31 +107,34 @@ enum TapeExport {
         }
       }
       return json.text
-    case .dbn: return nil
+    case .dbn, .arrow: return nil
     case .csv:
-      var first = ""
-      var last = ""
-      var receiveTime = ""
-      if record.payload.count >= 16, let base = record.payload.baseAddress {
-        first = String(base.loadUnaligned(as: UInt64.self))
-        let second = String(base.loadUnaligned(fromByteOffset: 8, as: UInt64.self))
-        switch record.kind {
-        case MergedRecord.Kind.message: receiveTime = second
-        case MergedRecord.Kind.gap, TapeLayout.Kind.hole: last = second
-        default: break
-        }
-      }
-      var text =
-        "\(decoded.kind),\(run),\(quoted(printable(session.bytes))),\(first),\(last),\(receiveTime)"
+      let numbers = numbers(record)
+      func text(_ number: UInt64?) -> String { number.map { String($0) } ?? "" }
+      var line =
+        "\(decoded.kind),\(run),\(quoted(printable(session.bytes))),"
+        + "\(text(numbers.first)),\(text(numbers.last)),\(text(numbers.receiveTime))"
       for column in columns {
-        text += ","
-        if let field = decoded.fields.first(where: { $0.name == column }) { text += csv(field.value) }
+        line += ","
+        if let field = decoded.fields.first(where: { $0.name == column }) { line += csv(field.value) }
       }
-      return text + "," + (record.kind == MergedRecord.Kind.message ? hexadecimal(message(record)) : "")
+      return line + "," + (record.kind == MergedRecord.Kind.message ? hexadecimal(message(record)) : "")
     }
   }
 
-  private static func message(_ record: TapeRecord) -> UnsafeRawBufferPointer {
+  /// The numbers that every record of the merged ring begins with, as what they mean in a record of its kind.
+  static func numbers(_ record: TapeRecord) -> (first: UInt64?, last: UInt64?, receiveTime: UInt64?) {
+    guard record.payload.count >= 16, let base = record.payload.baseAddress else { return (nil, nil, nil) }
+    let first = base.loadUnaligned(as: UInt64.self)
+    let second = base.loadUnaligned(fromByteOffset: 8, as: UInt64.self)
+    switch record.kind {
+    case MergedRecord.Kind.message: return (first, nil, second)
+    case MergedRecord.Kind.gap, TapeLayout.Kind.hole: return (first, second, nil)
+    default: return (first, nil, nil)
+    }
+  }
+
+  static func message(_ record: TapeRecord) -> UnsafeRawBufferPointer {
     UnsafeRawBufferPointer(rebasing: record.payload.dropFirst(MergedRecord.messageHeaderBytes))
   }
 
