@@ -29,10 +29,40 @@ public final class PublishServer {
   private static let fileCheckNanoseconds: UInt64 = 500_000_000
   private let wakeUp: UnsafeMutablePointer<lws_sorted_usec_list_t>
 
-  private var clients: ContiguousArray<PublishClient> = []
+  private(set) var clients: ContiguousArray<PublishClient> = []
+  /// The clients by ``PublishClient/slot``, which stays while one is connected.
+  @exclusivity(unchecked) private(set) var slots: ContiguousArray<PublishClient?> = []
+  /// Who wants events of single instruments.
+  @exclusivity(unchecked) var index = InterestIndex()
+  /// Who is shown every message.
+  @exclusivity(unchecked) var wide: ContiguousArray<PublishClient> = []
+  /// Somebody wants something else since ``renewInterest()``.
+  var interestIsStale = false
+  /// For whom something waits that has not been tried to send.
+  @exclusivity(unchecked) var unsent: ContiguousArray<PublishClient> = []
+  /// For whom there is something to do between messages.
+  @exclusivity(unchecked) var busy: ContiguousArray<PublishClient> = []
+  /// Room for a WebSocket header and a frame's.
+  let sharedHeader = UnsafeMutableRawPointer.allocate(
+    byteCount: WebSocketHeader.bytesMax + FrameHeader.bytes, alignment: 16)
+  /// When the sockets were served last, CLOCK_MONOTONIC ns.
+  private(set) var now: UInt64 = 0
+  /// Not before that are queues filled and emptied again; the sockets looked at.
+  private var nextFlush: UInt64 = 0
+  private var nextLook: UInt64 = 0
+  /// Filling and emptying queues may take so long without a rest; what it takes longer is rested.
+  private static let flushAllowance: UInt64 = 500_000
+  /// How many times longer the rest is while input waits, and its limit.
+  private static let pressedRest: UInt64 = 9
+  private static let restMax: UInt64 = 50_000_000
+  /// Looks at the sockets take this part of the time at most when nothing waits for a socket; the longest rest.
+  private static let lookShare: UInt64 = 16
+  private static let lookRestMax: UInt64 = 5_000_000
   /// Some client has a subscription.
   private var hasSubscribers = false
-  private var batch = MessageBatch()
+  // Touched for every event or every client: not checked for overlapping accesses at run time. One thread calls, and what the
+  // library calls back goes through the same methods.
+  @exclusivity(unchecked) var batch = MessageBatch()
   /// Bytes of entries that fit a frame; most messages take less than so many.
   private let framePayload: Int
   private static let usualMessageBytes = 512
@@ -49,17 +79,17 @@ public final class PublishServer {
   private var admitted = 0
   /// Sockets at one time: those clients', and of handshakes.
   private var socketsMax = 0
-  private var counters = PublishStatistics()
+  @exclusivity(unchecked) var counters = PublishStatistics()
   private var nextHeartbeat: UInt64 = 0
   private var nextScan: UInt64 = 0
   private static let scanNanoseconds: UInt64 = 50_000_000
   /// Bytes that one writable callback gives to a socket before other clients get their turn.
-  private static let writeBudget = 256 << 10
-  /// Bytes of the past that are read for all clients together at each look at the sockets.
-  private static let replayBudget = 1 << 20
+  static let writeBudget = 256 << 10
+  /// Bytes of snapshots and of the past that are queued for all clients together between two looks at the sockets.
+  private static let replayBudget = 4 << 20
   private var replayBytesLeft = 0
-  /// Where that reading begins, so that each client has its turn.
-  private var replayTurn = 0
+  /// Clients for which a writable callback has been asked.
+  private var waiting = 0
 
   /// Listens at once.
   /// - Parameter snapshotSource: see ``snapshotSource``.
@@ -93,6 +123,7 @@ public final class PublishServer {
   deinit {
     destroyContext()
     wakeUp.deallocate()
+    sharedHeader.deallocate()
   }
 
   /// Fits the number of sockets to the descriptors that are left. The excess is refused in its handshake, with a reason,
@@ -152,15 +183,6 @@ public final class PublishServer {
     if batch.bytes > framePayload - Self.usualMessageBytes { distribute() }
   }
 
-  /// Fills the queues with the messages that have gathered.
-  private func distribute() {
-    guard !batch.isEmpty else { return }
-    for client in clients where client.closing == nil {
-      client.stream.append(batch)
-    }
-    batch.removeAll()
-  }
-
   /// A message that cannot be passed on whole must not look whole.
   private func loseContinuity() {
     batchFailed = false
@@ -181,6 +203,7 @@ public final class PublishServer {
     inputStateSince = sequence
     for client in clients where client.closing == nil {
       client.stream.status(sequence: sequence, inputStatus)
+      attendLater(client)
     }
   }
 
@@ -212,53 +235,98 @@ public final class PublishServer {
   /// Moves bytes: accepts, reads requests, takes snapshots, writes queues, sends heartbeats, closes who must go.
   /// Call it between two messages only: a message that is under way is taken for cut off, and every session is
   /// closed with ``CloseCode/continuityLost``.
-  /// - Parameter timeoutMilliseconds: longest wait for something to do; 0 polls.
-  public func service(timeoutMilliseconds: Int) {
+  /// - Parameters:
+  ///   - timeoutMilliseconds: longest wait for something to do; 0 polls.
+  ///   - inputWaits: the caller has more to publish already. Many clients are then sent longer frames less often.
+  public func service(timeoutMilliseconds: Int, inputWaits: Bool = false) {
     guard let context else { return }
-    if batch.isOpen { loseContinuity() } else { distribute() }
-    let now = bulkhead_monotonic_nanoseconds()
+    if batch.isOpen { loseContinuity() }
+    now = bulkhead_monotonic_nanoseconds()
     if now >= nextScan { scan(now) }
-    replayBytesLeft = Self.replayBudget
-    let count = clients.count
-    if count > 0 {
-      replayTurn = replayTurn >= count - 1 ? 0 : replayTurn + 1
-      for index in 0..<count { prepare(clients[(index + replayTurn) % count]) }
+    let start = now
+    let waits = timeoutMilliseconds > 0
+    if waits || now >= nextFlush {
+      distribute()
+      if !busy.isEmpty { attend() }
+      flush()
+      now = bulkhead_monotonic_nanoseconds()
+      let cost = now &- start
+      // Who is behind is not helped by rests.
+      let rest = inputWaits ? min(cost &* Self.pressedRest, Self.restMax) : cost &- Self.flushAllowance
+      nextFlush = cost > Self.flushAllowance && busy.isEmpty ? now &+ rest : 0
     }
-    if timeoutMilliseconds > 0 {
+    if waits {
       // The library ignores a positive timeout; a timer of its own ends the wait.
       lws_sul_schedule(context, 0, wakeUp, { _ in }, Int64(min(timeoutMilliseconds, 60_000)) * 1000)
       _ = lws_service(context, 0)
       lws_sul_schedule(context, 0, wakeUp, nil, Int64(LWS_SET_TIMER_USEC_CANCEL))
-    } else {
-      _ = lws_service(context, -1)
+    } else if waiting > 0 || now >= nextLook {
+      lookAtSockets()
+      let end = bulkhead_monotonic_nanoseconds()
+      nextLook = end &+ min((end &- now) &* Self.lookShare, Self.lookRestMax)
     }
   }
 
-  /// What is due for one client between two messages: its snapshots, its eviction, a chance to write.
+  /// Takes from the sockets what has come, and lets the library write.
+  func lookAtSockets() {
+    if let context { _ = lws_service(context, -1) }
+  }
+
+  /// For how long at most the caller may sleep while its input is quiet, in ns; nil: as long as it likes.
+  func restNanoseconds(_ most: UInt64) -> UInt64 {
+    guard !clients.isEmpty else { return .max }
+    let now = bulkhead_monotonic_nanoseconds()
+    if !unsent.isEmpty || !batch.isEmpty { return nextFlush > now ? min(nextFlush - now, most) : 0 }
+    return waiting > 0 || !busy.isEmpty ? most : max(most, nextLook > now ? nextLook - now : 0)
+  }
+
+  /// What is due for those for whom something is, until there is enough to send: the others come first the next time.
+  private func attend() {
+    let list = busy
+    busy.removeAll(keepingCapacity: true)
+    replayBytesLeft = Self.replayBudget
+    var place = 0
+    while place < list.count, replayBytesLeft > 0 {
+      let client = list[place]
+      place += 1
+      client.isBusy = false
+      if !client.isGone { prepare(client) }
+    }
+    guard place < list.count else { return }
+    let served = busy
+    busy.removeAll(keepingCapacity: true)
+    busy.append(contentsOf: list[place...])
+    busy.append(contentsOf: served)
+  }
+
+  /// What is due for one client between two messages: its snapshots, its eviction, a part of the past.
   private func prepare(_ client: PublishClient) {
-    if client.closing == nil {
-      client.stream.takeSnapshots(source: snapshotSource, sequence: sequence)
-      client.stream.relieve(source: snapshotSource, sequence: sequence)
-      if replayBytesLeft > 0 {
-        replayBytesLeft -= client.stream.takeReplays(
-          sequence: sequence, history: history, budget: replayBytesLeft)
-      }
-      if client.stream.overflowed { close(client, .consumerTooSlow) }
-    }
-    if client.closing != nil || !client.stream.queue.isEmpty { requestWrite(client) }
+    guard client.closing == nil else { return requestWrite(client) }
+    let stream = client.stream
+    let before = stream.queue.used
+    stream.takeSnapshots(source: snapshotSource, sequence: sequence)
+    stream.relieve(source: snapshotSource, sequence: sequence)
+    let read = stream.takeReplays(sequence: sequence, history: history, budget: replayBytesLeft)
+    replayBytesLeft -= max(read, stream.queue.used - before)
+    if stream.overflowed { return close(client, .consumerTooSlow) }
+    attendLater(client)
   }
 
-  private func requestWrite(_ client: PublishClient) {
-    guard !client.writeRequested else { return }
+  func requestWrite(_ client: PublishClient) {
+    guard !client.writeRequested, !client.isGone else { return }
     client.writeRequested = true
+    waiting += 1
     _ = lws_callback_on_writable(client.connection)
   }
 
   /// Deadlines and heartbeats, every ``scanNanoseconds``.
   private func scan(_ now: UInt64) {
     nextScan = now &+ Self.scanNanoseconds
+    // A heartbeat tells how far the stream is: what comes before it goes before it.
+    distribute()
     if now >= nextFileCheck { checkFiles(now) }
     let beat = now >= nextHeartbeat
+    if interestIsStale { renewInterest() }
     if beat { nextHeartbeat = now &+ configuration.heartbeatNanoseconds }
     let time = beat ? bulkhead_realtime_nanoseconds() : 0
     // Cutting a session removes it from `clients`: walk a copy.
@@ -275,6 +343,7 @@ public final class PublishServer {
       } else if beat {
         client.stream.takeChecksums(source: snapshotSource, sequence: sequence)
         client.stream.heartbeat(sequence: sequence, serverTime: time, input: inputState)
+        attendLater(client)
       }
     }
   }
@@ -320,7 +389,10 @@ public final class PublishServer {
     guard context != nil else { return }
     let deadline = bulkhead_monotonic_nanoseconds() &+ UInt64(max(milliseconds, 0)) &* 1_000_000
     if !batch.isOpen { distribute() }
-    for client in clients where client.closing == nil { client.stream.send(.shutdown) }
+    for client in clients where client.closing == nil {
+      client.stream.send(.shutdown)
+      attendLater(client)
+    }
     while bulkhead_monotonic_nanoseconds() < deadline, clients.contains(where: { !$0.stream.queue.isEmpty }) {
       service(timeoutMilliseconds: 5)
     }
@@ -331,6 +403,12 @@ public final class PublishServer {
 
   /// Tells who is connected.
   func report(to report: ClientReport, now: UInt64) { report.tell(clients, now: now) }
+
+  /// Established WebSocket sessions now.
+  public var clientCount: Int { clients.count }
+
+  /// Bytes that wait in the fullest queue.
+  public var deepestQueueBytes: Int { clients.reduce(0) { max($0, $1.stream.queue.used) } }
 
   /// Bytes that wait for each session, in the order in which they connected.
   public var queuedBytes: [Int] { clients.map { $0.stream.queue.used } }
@@ -368,10 +446,20 @@ public final class PublishServer {
       stream.status(sequence: sequence, inputStatus)
     }
     let client = PublishClient(
-      connection: connection, stream: stream, peer: ClientReport.peer(of: socket),
+      connection: connection, socket: socket, stream: stream, peer: ClientReport.peer(of: socket),
       queueBytes: configuration.limits.queueBytes, now: bulkhead_monotonic_nanoseconds())
     client.token = tokens == nil || library.isLocal(connection) ? nil : bearerToken(connection)
+    client.isPlain =
+      (configuration.certificate == nil || library.isLocal(connection))
+      && lws_get_network_wsi(connection) == connection
     clients.append(client)
+    if let free = slots.firstIndex(where: { $0 == nil }) {
+      client.slot = free
+      slots[free] = client
+    } else {
+      client.slot = slots.count
+      slots.append(client)
+    }
     counters.accepted &+= 1
     requestWrite(client)
     return client
@@ -379,7 +467,11 @@ public final class PublishServer {
 
   fileprivate func closed(_ client: PublishClient) {
     counters.add(client.stream)
+    client.isGone = true
+    if client.writeRequested { waiting -= 1 }
     clients.removeAll { $0 === client }
+    wide.removeAll { $0 === client }
+    slots[client.slot] = nil
     updateSubscribers()
   }
 
@@ -397,17 +489,20 @@ public final class PublishServer {
     guard client.budget.take(at: bulkhead_monotonic_nanoseconds()) else {
       return close(client, .tooManyRequests)
     }
+    // The request is of the stream behind what has been published.
+    if !batch.isOpen { distribute() }
     let state = StreamState(
       sequence: sequence, session: configuration.hello.session, history: history,
       beginning: configuration.beginning)
     client.request.withUnsafeBytes { client.stream.request($0, source: snapshotSource, state) }
     client.request.removeAll(keepingCapacity: true)
     updateSubscribers()
-    prepare(client)
+    attendLater(client)
   }
 
   /// The socket takes bytes. Returns a non-zero value to end the session.
   fileprivate func writable(_ client: PublishClient) -> Int32 {
+    if client.writeRequested { waiting -= 1 }
     client.writeRequested = false
     if let code = client.closing {
       var reason = code.name
@@ -418,23 +513,13 @@ public final class PublishServer {
       }
       return -1
     }
-    var written = 0
-    while written < Self.writeBudget, let (kind, payload, bytes) = client.stream.queue.first() {
-      let sent = lws_write(
-        client.connection, payload.assumingMemoryBound(to: UInt8.self), bytes,
-        kind == .text ? LWS_WRITE_TEXT : LWS_WRITE_BINARY)
-      guard sent >= 0 else { return -1 }
-      client.stream.queue.removeFirst(bytes: bytes)
-      counters.framesSent &+= 1
-      counters.bytesSent &+= UInt64(bytes)
-      client.sentBytes &+= UInt64(bytes)
-      written += bytes
-      if lws_send_pipe_choked(client.connection) != 0 { break }
-    }
-    if written > 0 { client.lastProgress = bulkhead_monotonic_nanoseconds() }
-    prepare(client)
+    guard write(client) else { return -1 }
+    if client.stream.queue.isEmpty { attendLater(client) } else { requestWrite(client) }
     return 0
   }
+
+  /// The client has begun to close: nothing may follow but the library's answer.
+  fileprivate func leaves(_ client: PublishClient) { client.isLeaving = true }
 
   fileprivate func socketOpened() { counters.sockets += 1 }
   fileprivate func socketClosed() { counters.sockets -= 1 }
@@ -515,6 +600,8 @@ func publishCallback(
   case LWS_CALLBACK_CLOSED:
     if let client = client() { server.closed(client) }
     session?.pointee = nil
+  case LWS_CALLBACK_WS_PEER_INITIATED_CLOSE:
+    if let client = client() { server.leaves(client) }
   case LWS_CALLBACK_RECEIVE:
     if let client = client() {
       server.received(client, UnsafeRawBufferPointer(start: input, count: input == nil ? 0 : length))

@@ -183,7 +183,7 @@ public final class PublishStage {
       let events = turn()
       control.flight.doing(.servingClients)
       tellInputState()
-      server.service(timeoutMilliseconds: 0)
+      server.service(timeoutMilliseconds: 0, inputWaits: events >= Self.eventsPerTurn)
       report()
       if events > 0 {
         wait.reset()
@@ -191,8 +191,9 @@ public final class PublishStage {
       }
       if bulkhead_stop_requested() { break }
       if wait.idle() == .park {
-        let limit =
-          server.statistics.clients > 0 ? Self.idleWithClientsNanoseconds : Self.idleNanoseconds
+        let limit = min(
+          Self.idleNanoseconds,
+          Int64(clamping: server.restNanoseconds(UInt64(Self.idleWithClientsNanoseconds))))
         control.flight.doing(.asleep)
         input.park(nanoseconds: limit)
       }

@@ -14,7 +14,8 @@ final class RingHistory: HistorySource {
   }
 
   private let path: String
-  private var observer: RingObserver?
+  // Touched for every event; one thread, and what events are handed to does not come back here.
+  @exclusivity(unchecked) private var observer: RingObserver?
   private let buffer: UnsafeMutableRawPointer
   private let bufferBytes: Int
   /// Notes in order, the oldest at ``head``.
@@ -28,7 +29,7 @@ final class RingHistory: HistorySource {
   /// What reaches back further; nil without a recorder.
   var tape: TapeHistory?
   /// Where the stage stands: everything in front of it has been published.
-  var presentPosition: UInt64 = 0
+  @exclusivity(unchecked) var presentPosition: UInt64 = 0
 
   private static let capacity = 8192
 

@@ -13,6 +13,8 @@ public struct MessageBatch: ~Copyable {
   @usableFromInline var wholeBytes = 0
   private var wholeCount = 0
   private var wholeSequence: UInt64 = 0
+  /// An event held concerns the whole channel.
+  private(set) var concernsChannel = false
   /// Venue sequence number of the newest event held.
   public internal(set) var sequence: UInt64 = 0
 
@@ -45,6 +47,7 @@ public struct MessageBatch: ~Copyable {
   public mutating func append(kind: UInt8, event: UnsafeRawBufferPointer) -> Bool {
     let size = FrameEntry.size(eventBytes: event.count)
     guard size <= capacity - used, let source = event.baseAddress else { return false }
+    if Self.instrument(of: event) == 0 { concernsChannel = true }
     used += FrameEntry.write(kind: kind, event: event, to: base + used)
     count += 1
     sequence = UInt64(littleEndian: source.loadUnaligned(as: UInt64.self))
@@ -64,6 +67,27 @@ public struct MessageBatch: ~Copyable {
     count = 0
     wholeBytes = 0
     wholeCount = 0
+    concernsChannel = false
+  }
+
+  /// The entries of the whole messages held, for ``SubscriberStream/takeShared(_:header:)``; good until the batch changes.
+  public var entries: UnsafeRawBufferPointer { UnsafeRawBufferPointer(start: base, count: wholeBytes) }
+
+  /// All entries held.
+  var held: UnsafeRawBufferPointer { UnsafeRawBufferPointer(start: base, count: used) }
+
+  @inline(__always)
+  private static func instrument(of event: UnsafeRawBufferPointer) -> UInt32 {
+    event.count < BookEventHeader.bytes
+      ? 0 : event.loadUnaligned(fromByteOffset: BookEventHeader.instrumentOffset, as: UInt32.self)
+  }
+
+  /// Instrument number of an entry (0: it concerns the whole channel).
+  @inline(__always)
+  static func instrument(_ entries: UnsafeRawBufferPointer, _ offset: Int) -> UInt32 {
+    UInt32(
+      littleEndian: entries.loadUnaligned(
+        fromByteOffset: offset + FrameEntry.prefixBytes + BookEventHeader.instrumentOffset, as: UInt32.self))
   }
 
   /// The whole messages held.

@@ -16,6 +16,7 @@ extension SubscriberStream {
   public func takeReplays(
     sequence: UInt64, history: (any HistorySource)?, budget: Int
   ) -> Int {
+    guard isUnfinished else { return 0 }
     var read = 0
     while read < budget, !overflowed, queue.free >= limits.queueBytes / 2 + 2 * replayChunk,
       let index = subscriptions.firstIndex(where: { $0.replay != nil }),

@@ -3,7 +3,7 @@ import StageRecords
 /// What ``SlowPolicy`` says is done here. A subscription is shed from a half-full queue on, and not any more once the
 /// queue is nearly empty and what was left out has been restated or told.
 extension SubscriberStream {
-  private var highWater: Int { limits.queueBytes / 2 }
+  var highWater: Int { limits.queueBytes / 2 }
   private var lowWater: Int { limits.queueBytes / 8 }
   /// As much of the queue may be in use while changes are restated.
   private var restateWater: Int { limits.queueBytes / 4 }

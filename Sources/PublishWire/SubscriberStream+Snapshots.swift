@@ -20,6 +20,7 @@ extension SubscriberStream {
   /// - Returns: whether a snapshot is still waiting.
   @discardableResult
   public func takeSnapshots(source: some SnapshotSource, sequence: UInt64, budget: Int = 1 << 20) -> Bool {
+    guard isUnfinished else { return false }
     var left = budget
     while let index = subscriptions.firstIndex(where: \.pending) {
       guard !overflowed, source.isReady else { return true }

@@ -27,11 +27,14 @@ public struct SubscriberLimits: Sendable, Equatable {
 /// events go in, WebSocket messages come out of ``queue``. Not thread-safe.
 ///
 /// All calls are made between two venue messages, in the order of the stream.
+///
+/// What is touched for every event is not checked for overlapping accesses at run time: one thread calls, no callback calls
+/// back into the same stream, and the checks took a fifth of the publisher's time with a thousand clients.
 public final class SubscriberStream {
   /// Messages waiting to be sent.
-  public var queue: OutboundQueue
+  @exclusivity(unchecked) public var queue: OutboundQueue
   /// The queue was full when something had to go into it: the stream has a hole, the client must go.
-  public private(set) var overflowed = false
+  @exclusivity(unchecked) public private(set) var overflowed = false
   /// Subscriptions in force.
   public var subscriptionCount: Int { subscriptions.count }
   /// A subscription was made at some time.
@@ -41,39 +44,46 @@ public final class SubscriberStream {
   /// Snapshots of single instruments that were put into the queue.
   public internal(set) var snapshotsTaken: UInt64 = 0
   /// Events that were put into the queue as live events.
-  public private(set) var eventsQueued: UInt64 = 0
+  @exclusivity(unchecked) public private(set) var eventsQueued: UInt64 = 0
   /// Events that were put into the queue as replayed ones.
-  public internal(set) var eventsReplayed: UInt64 = 0
+  @exclusivity(unchecked) public internal(set) var eventsReplayed: UInt64 = 0
   /// Events that a slow client's policies left out.
   public internal(set) var eventsShed: UInt64 = 0
 
   let limits: SubscriberLimits
   public let epoch: UInt32
   /// `sequence` of the newest frame in the chain.
-  private(set) var chainSequence: UInt64 = 0
+  @exclusivity(unchecked) private(set) var chainSequence: UInt64 = 0
   /// Channels in force per instrument, for subscriptions by symbol; allocated with the first one.
-  private var masks: UnsafeMutablePointer<UInt8>?
+  @exclusivity(unchecked) private var masks: UnsafeMutablePointer<UInt8>?
   /// Channels in force for every instrument.
-  private var everyMask: UInt8 = 0
+  @exclusivity(unchecked) private var everyMask: UInt8 = 0
   /// Channels in force for instruments below ``walkLimit``: a "*" snapshot on its way.
-  var walkMask: UInt8 = 0
-  var walkLimit: UInt32 = 0
+  @exclusivity(unchecked) var walkMask: UInt8 = 0
+  @exclusivity(unchecked) var walkLimit: UInt32 = 0
   /// Channels in force for events of the whole channel (instrument 0).
-  private var channelMask: UInt8 = 0
-  var subscriptions: [Subscription] = []
+  @exclusivity(unchecked) private var channelMask: UInt8 = 0
+  @exclusivity(unchecked) var subscriptions: [Subscription] = []
   var nextSubscription: UInt32 = 1
   /// Some subscription waits for a symbol to be defined.
-  private var hasUnresolved = false
+  @exclusivity(unchecked) private var hasUnresolved = false
   /// The newest record of the queue is an events frame that can still grow.
-  var frameIsOpen = false
+  @exclusivity(unchecked) var frameIsOpen = false
   /// The subscription whose replay frame is the newest record of the queue and can still grow; 0 = none.
-  var openReplay: UInt32 = 0
+  @exclusivity(unchecked) var openReplay: UInt32 = 0
   /// The queue was half full and has not been nearly empty since.
-  var isCongested = false
+  @exclusivity(unchecked) var isCongested = false
   /// Some subscription has a policy for that.
-  var hasPolicies = false
+  @exclusivity(unchecked) var hasPolicies = false
   /// Some subscription leaves events out.
-  var isShedding = false
+  @exclusivity(unchecked) var isShedding = false
+  /// A snapshot or a replay is under way, or a slow client's policy is in force: something is to be done for this client
+  /// between messages. (``relieve``, ``takeSnapshots``, ``takeReplays``.)
+  public var hasWork: Bool { isUnfinished || isCongested || overflowed }
+  /// Some subscription waits for its snapshot or reads the past.
+  @exclusivity(unchecked) private(set) var isUnfinished = false
+  /// What this client asks for has changed since ``takeInterestChange()``.
+  @exclusivity(unchecked) private var interestChanged = false
   /// Instruments of which changes were left out, one bit each; allocated when one is first needed.
   var changed: UnsafeMutablePointer<UInt64>?
 
@@ -111,6 +121,82 @@ public final class SubscriberStream {
     if whole.count > 0 { append(whole) }
     let open = batch.open
     if open.count > 0 { append(open) }
+  }
+
+  /// Makes the header of the one frame in which a client that takes everything, and for which nothing waits, gets the messages
+  /// held. The caller sends it with ``MessageBatch/entries`` behind it, which everybody shares, or calls ``putBack``.
+  /// - Parameter header: ``FrameHeader/bytes`` bytes.
+  /// - Returns: whether this client is one; if not, nothing has changed.
+  public func takeShared(_ batch: borrowing MessageBatch, header: UnsafeMutableRawPointer) -> Bool {
+    let run = batch.whole
+    guard takesEverything, queue.isEmpty, run.count > 0, !batch.isOpen, !overflowed, !hasUnresolved,
+      run.entries.count <= limits.frameBytes - FrameHeader.bytes
+    else { return false }
+    FrameHeader(
+      template: .events, blockLength: 0, epoch: epoch, flags: 0,
+      count: UInt16(truncatingIfNeeded: run.count), sequence: run.sequence, previousSequence: chainSequence
+    ).write(to: header)
+    chainSequence = run.sequence
+    eventsQueued &+= UInt64(run.count)
+    frameIsOpen = false
+    openReplay = 0
+    return true
+  }
+
+  /// Queues the frame of ``takeShared`` that the socket did not take.
+  public func putBack(header: UnsafeRawPointer, entries: UnsafeRawBufferPointer) {
+    guard let source = entries.baseAddress,
+      let target = queue.append(.binary, bytes: FrameHeader.bytes + entries.count)
+    else {
+      overflowed = true
+      return
+    }
+    target.copyMemory(from: header, byteCount: FrameHeader.bytes)
+    (target + FrameHeader.bytes).copyMemory(from: source, byteCount: entries.count)
+  }
+
+  /// Whether what this client asks for has changed since the last call.
+  public func takeInterestChange() -> Bool {
+    defer { interestChanged = false }
+    return interestChanged
+  }
+
+  /// Tells the instruments whose events this client wants, when it wants those of single instruments alone (and what
+  /// concerns the whole channel); returns false, having told none or some, when events of any may be its business.
+  public func forEachInterest(_ body: (UInt32) -> Void) -> Bool {
+    guard everyMask == 0, walkMask == 0, !hasUnresolved, !isUnfinished else { return false }
+    for subscription in subscriptions {
+      for instrument in subscription.instruments.prefix(subscription.active) { body(instrument) }
+    }
+    return true
+  }
+
+  /// The same, when it is known which entries alone can concern this client.
+  public func append(_ batch: borrowing MessageBatch, at places: InterestIndex.Places) {
+    guard !subscriptions.isEmpty, !overflowed else { return }
+    guard !batch.isOpen, !hasUnresolved, !hasPolicies || !isCongested && queue.used <= highWater else {
+      return append(batch)
+    }
+    let entries = batch.entries
+    var bytes = 0
+    var count = 0
+    var sequence: UInt64 = 0
+    places.forEach { offset in
+      guard matches(entries, offset) else { return }
+      bytes += Self.entrySize(entries, offset)
+      count += 1
+      sequence = Self.sequence(entries, offset)
+    }
+    guard count > 0, let source = entries.baseAddress else { return }
+    guard bytes <= limits.frameBytes - FrameHeader.bytes else { return append(batch) }
+    eventsQueued &+= UInt64(count)
+    guard var target = space(bytes, count: count, sequence: sequence) else { return }
+    places.forEach { offset in
+      guard matches(entries, offset) else { return }
+      let size = Self.entrySize(entries, offset)
+      target.copyMemory(from: source + offset, byteCount: size)
+      target += size
+    }
   }
 
   private func append(_ run: MessageBatch.Run) {
@@ -174,10 +260,7 @@ public final class SubscriberStream {
 
   @inline(__always)
   func matches(_ entries: UnsafeRawBufferPointer, _ offset: Int) -> Bool {
-    let instrument = UInt32(
-      littleEndian: entries.loadUnaligned(
-        fromByteOffset: offset + FrameEntry.prefixBytes + BookEventHeader.instrumentOffset, as: UInt32.self))
-    return mask(instrument) & EventChannels.carrying(entries[offset + 2]).rawValue != 0
+    mask(MessageBatch.instrument(entries, offset)) & EventChannels.carrying(entries[offset + 2]).rawValue != 0
   }
 
   /// Room for whole entries in the open events frame, or in a new one.
@@ -286,10 +369,13 @@ public final class SubscriberStream {
     hasUnresolved = false
     hasPolicies = false
     isShedding = false
+    isUnfinished = false
+    interestChanged = true
     // Only the first pending subscription can have a walk under way (see takeSnapshots).
     for subscription in subscriptions {
       if !subscription.unresolved.isEmpty { hasUnresolved = true }
       if subscription.onSlow.acts { hasPolicies = true }
+      if subscription.pending || subscription.replay != nil { isUnfinished = true }
       // What it is to get comes from the past, the events of the whole channel included.
       if subscription.replay != nil { continue }
       if subscription.isShed { isShedding = true }

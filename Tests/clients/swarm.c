@@ -43,7 +43,7 @@ typedef struct {
   uint64_t violations, caught_up, errors, skipped;
   int status, close_code;
   bool subscribed, session_ended, stalls, trickles, refused, cut;
-  double opened, closed, retry_at;
+  double opened, closed, retry_at, settled;
   XXH64_state_t *digest;
 } client;
 
@@ -208,6 +208,8 @@ static void take_binary(client *c, const uint8_t *p, size_t count) {
   c->chain = sequence;
   int template = (int)number(p + 4, 2);
   if (template != 1 && template != 7) return;
+  /* What a heartbeat has passed does not come any more. */
+  if (template == 1 && count >= 48 && number(p + 40, 8) < previous) c->violations++;
   if (!c->digest && !want_latency && template == 1 && !want_events) {
     /* The end of the session is the last entry of its frame. */
     c->events += number(p + 14, 2);
@@ -235,6 +237,7 @@ static void take_text(client *c, const char *p, size_t count) {
     c->subscribed = true;
   } else if (memmem(p, count, "\"type\":\"caught_up\"", 18)) {
     c->caught_up++;
+    c->settled = now() - started;
   } else if (memmem(p, count, "\"type\":\"skipped\"", 16)) {
     c->skipped++;
   } else if (memmem(p, count, "\"type\":\"error\"", 14)) {
@@ -324,7 +327,7 @@ static uint64_t part(double share) {
 static void report(double elapsed, int admitted_first) {
   uint64_t frames = 0, events = 0, bytes = 0, violations = 0, caught_up = 0, errors = 0, texts = 0, skipped = 0;
   int refused = 0, cut = 0, ended = 0, closed_4004 = 0, closed_other = 0, admitted = 0, equal = 0, reading = 0;
-  double last_open = 0, stalled_closed = 0;
+  double last_open = 0, stalled_closed = 0, settled = 0;
   uint64_t digest = 0;
   bool has_digest = false;
   for (int i = 0; i < client_count; i++) {
@@ -345,6 +348,7 @@ static void report(double elapsed, int admitted_first) {
     closed_4004 += c->close_code == 4004;
     closed_other += c->close_code != 0 && c->close_code != 4004;
     if (c->opened > last_open) last_open = c->opened;
+    if (c->status == 101 && c->settled > settled) settled = c->settled;
     if (slow && c->closed > stalled_closed) stalled_closed = c->closed;
     if (c->digest && c->status == 101 && !slow) {
       uint64_t value = XXH64_digest(c->digest);
@@ -358,11 +362,11 @@ static void report(double elapsed, int admitted_first) {
   printf("{\"clients\":%d,\"admitted\":%d,\"admitted_first\":%d,\"peak_open\":%d,\"refusals\":%llu,\"cuts\":%llu,\"refused\":%d,\"cut\":%d,\"session_ended\":%d,"
          "\"closed_4004\":%d,\"closed_other\":%d,\"violations\":%llu,\"errors\":%llu,\"caught_up\":%llu,"
          "\"skipped\":%llu,\"frames\":%llu,\"events\":%llu,\"bytes\":%llu,\"texts\":%llu,\"seconds\":%.6f,"
-         "\"last_open\":%.6f,\"slow_closed\":%.6f,",
+         "\"storm_over\":%.6f,\"last_open\":%.6f,\"slow_closed\":%.6f,",
          client_count, admitted, admitted_first, peak_open, (unsigned long long)refusals, (unsigned long long)cuts, refused, cut, ended, closed_4004, closed_other,
          (unsigned long long)violations, (unsigned long long)errors, (unsigned long long)caught_up,
          (unsigned long long)skipped, (unsigned long long)frames, (unsigned long long)events,
-         (unsigned long long)bytes, (unsigned long long)texts, elapsed, last_open, stalled_closed);
+         (unsigned long long)bytes, (unsigned long long)texts, elapsed, storm_at > 0 ? settled - storm_at : 0, last_open, stalled_closed);
   if (has_digest)
     printf("\"digest\":\"%016llx\",\"digests_equal\":%d,\"digests\":%d,", (unsigned long long)digest, equal, reading);
   if (want_latency)

@@ -123,7 +123,7 @@ let used = processorTime()
 let start = bulkhead_monotonic_nanoseconds()
 let end = start + UInt64(seconds) * 1_000_000_000
 var turns = 0
-while server.statistics.clients > 0 {
+while server.clientCount > 0 {
   let now = bulkhead_monotonic_nanoseconds()
   if now >= end {
     if !ended { finish() }
@@ -132,7 +132,7 @@ while server.statistics.clients > 0 {
   } else if rate > 0 {
     let due = (now - start) / 1_000 * UInt64(rate) / 2_000_000
     if due > sequence { fill(Int(min(due - sequence, 512))) }
-  } else if server.statistics.deepestQueueBytes < 64 << 10 {
+  } else if server.deepestQueueBytes < 64 << 10 {
     // A few frames ahead of the slowest client, as in a stream that they keep up with.
     fill(256)
   }
