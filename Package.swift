@@ -48,6 +48,7 @@ let package = Package(
     // What Swift cannot import, and the C libraries from the distribution.
     .target(name: "CLinux"),
     .target(name: "CProcessor"),
+    .target(name: "CProbes"),
     .target(name: "CFailpoints", cSettings: hasFailpoints ? [.define("BULKHEAD_FAILPOINTS")] : []),
     library("Failpoints", ["CFailpoints"]),
     .target(name: "CTapeHash"),
@@ -125,6 +126,8 @@ let package = Package(
       [
         "CLinux", "Failpoints", "ShmRing", "StageRecords", "FeedWire", "SoupBinTCP", "Glimpse", "LineArbiter",
         "StageRuntime", "SoupTCP", "SystemLog", "Tape", "Topology",
+        "CLinux", "CProbes", "Failpoints", "ShmRing", "StageRecords", "FeedWire", "SoupBinTCP", "Glimpse",
+        "LineArbiter", "StageRuntime", "SoupTCP", "Tape", "Topology",
       ]),
 
     // The recorder's loop.
@@ -143,6 +146,7 @@ let package = Package(
       [
         "BookBuilder", "BookSettings", "CLinux", "Failpoints", "FeedWire", "OrderBook", "ShmRing",
         "StageRecords",
+        "BookBuilder", "CLinux", "CProbes", "Failpoints", "FeedWire", "OrderBook", "ShmRing", "StageRecords",
         "StageRuntime", "Supervision", "Tape", "TapeShadow", "Topology",
       ]),
     // The publish stage's loop and its server; a library, so that its benchmark drives what the process runs.
@@ -151,10 +155,14 @@ let package = Package(
       [
         "BookBuilder", "BookSettings", "CLinux", "CWebSockets", "Failpoints", "FeedWire", "OrderBook",
         "PublishWire", "ShmRing", "StageRecords", "StageRuntime", "Tape", "TapeShadow", "Topology",
+        "BookBuilder", "CLinux", "CProbes", "CWebSockets", "Failpoints", "FeedWire", "OrderBook",
+        "PublishWire",
+        "ShmRing",
+        "StageRecords", "StageRuntime", "Tape", "TapeShadow", "Topology",
       ]),
 
     // The processes.
-    stage("rxd", ["CLinux", "ShmRing", "StageRecords", "StageRuntime", "Topology"]),
+    stage("rxd", ["CLinux", "CProbes", "ShmRing", "StageRecords", "StageRuntime", "Topology"]),
     stage("merged", ["MergeLoop", "StageRuntime"]),
     stage("bookd", ["BookLoop", "StageRuntime"]),
     stage("taped", ["StageRuntime", "TapeLoop"]),

@@ -1,6 +1,7 @@
 import BookBuilder
 import BookSettings
 import CLinux
+import CProbes
 import Failpoints
 import Glibc
 import OrderBook
@@ -202,7 +203,9 @@ public struct BookStage: ~Copyable {
           count: max(0, bytes &- MergedRecord.messageHeaderBytes))
         lengths[count] = bytes
         count &+= 1
-      case .lapped: inputLaps += 1
+      case .lapped(let from, let to):
+        bulkhead_probe_ring_lapped(from, to)
+        inputLaps += 1
       case .halted(let halt): input.continueOrEnd(after: halt, component: "bookd")
       case .empty: isMore = false
       }
@@ -257,6 +260,8 @@ public struct BookStage: ~Copyable {
       if sequence >= poison.next, passesOver(sequence, message) { return }
       if sequence > publishedThrough {
         builder.apply(sequence: sequence, receiveTime: newestStamp, message: message, into: &events)
+        bulkhead_probe_book_apply(
+          sequence, UInt64(message.first ?? 0), UInt64(truncatingIfNeeded: events.eventCount))
       } else {
         builder.replay(sequence: sequence, message: message)
       }

@@ -1,3 +1,4 @@
+import CProbes
 import LineArbiter
 import StageRecords
 import StageRuntime
@@ -139,6 +140,10 @@ extension MergeStage {
           case .filledByLineA, .filledByLineB: reported.filledByLine &+= 1
           case .filledByRetransmission: reported.filledByRetransmission &+= 1
           default: break
+          }
+          if !gap.outcome.isLoss {
+            bulkhead_probe_gap_filled(
+              gap.first, gap.last, UInt64(gap.outcome.rawValue), gap.finishedAt &- gap.detectedAt)
           }
         }
         var record = GapRecord()

@@ -1,4 +1,5 @@
 import CLinux
+import CProbes
 import Failpoints
 import FeedWire
 import Glibc
@@ -262,7 +263,8 @@ public struct MergeStage: ~Copyable {
       case .record:
         malformed &+= 1
         continue
-      case .lapped:
+      case .lapped(let from, let to):
+        bulkhead_probe_ring_lapped(from, to)
         // A successor starts at the oldest records, which go while it reads. Only what was still to come counts.
         if !isCatchingUp { inputLaps &+= 1 }
         continue
@@ -462,12 +464,15 @@ public struct MergeStage: ~Copyable {
     while true {
       switch arbiter.poll(now: now) {
       case .request(let first, let count):
+        bulkhead_probe_gap_requested(first, UInt64(count), now)
         retransmission.request(session: output.session, first: first, count: count)
       case .giveUp(let first, let last, let reason):
         control.flight.note(.gap, first, last)
+        bulkhead_probe_gap_lost(first, last, UInt64(reason.rawValue))
         output.publishGap(first: first, last: last, reason: reason.rawValue)
         drainHeld()
       case .halt(let first, let last, let reason):
+        bulkhead_probe_gap_lost(first, last, UInt64(reason.rawValue))
         output.publishGap(first: first, last: last, reason: reason.rawValue)
         return halt(first: first, last: last)
       case .requestSnapshot(let first, let last): beginImage(first: first, last: last, now)

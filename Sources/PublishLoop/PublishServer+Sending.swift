@@ -1,4 +1,5 @@
 import CLinux
+import CProbes
 import CWebSockets
 import Glibc
 import PublishWire
@@ -13,6 +14,8 @@ extension PublishServer {
   /// Gives the messages that have gathered to the clients that they concern.
   func distribute() {
     guard !batch.isEmpty else { return }
+    bulkhead_probe_publish(
+      batch.sequence, UInt64(truncatingIfNeeded: batch.bytes), UInt64(truncatingIfNeeded: clients.count))
     for client in wide { give(client) }
     index.forEachConcerned(batch) { slot, places in
       if slot < slots.count, let client = slots[slot], !client.isWide { give(client, places) }

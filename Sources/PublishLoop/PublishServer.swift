@@ -1,4 +1,5 @@
 import CLinux
+import CProbes
 import CWebSockets
 import Glibc
 public import PublishWire
@@ -362,6 +363,9 @@ public final class PublishServer {
   private func close(_ client: PublishClient, _ code: CloseCode) {
     guard client.closing == nil else { return }
     client.closing = code
+    bulkhead_probe_client_drop(
+      UInt64(client.peer.address), UInt64(client.peer.port), UInt64(code.rawValue),
+      UInt64(truncatingIfNeeded: client.stream.queue.used), client.sentBytes)
     client.closeDeadline = bulkhead_monotonic_nanoseconds() &+ configuration.closeGraceNanoseconds
     client.stream.queue.removeAll()
     switch code {
@@ -461,6 +465,7 @@ public final class PublishServer {
       slots.append(client)
     }
     counters.accepted &+= 1
+    bulkhead_probe_client_open(UInt64(client.peer.address), UInt64(client.peer.port))
     requestWrite(client)
     return client
   }

@@ -1,6 +1,7 @@
 import BookBuilder
 import BookSettings
 import CLinux
+import CProbes
 import Failpoints
 import Glibc
 import OrderBook
@@ -218,7 +219,8 @@ public final class PublishStage {
         if eventsRead == 0 { lookForOrigin() }
         betweenMessages = take(kind, UnsafeRawBufferPointer(start: buffer, count: bytes))
         count += 1
-      case .lapped:
+      case .lapped(let from, let to):
+        bulkhead_probe_ring_lapped(from, to)
         inputLaps += 1
         distrustReplica()
         control.flight.note(.clientsDropped)
@@ -315,6 +317,7 @@ public final class PublishStage {
     guard stateWasLost || newEpoch != nil else { return }
     let epoch = StreamOrigin.epoch(
       life: input.producerWord(StreamOrigin.lifeWord), producerEpoch: newEpoch ?? input.producerEpoch)
+    bulkhead_probe_epoch_change(UInt64(epoch), stateWasLost ? 1 : 0)
     if stateWasLost { server.beginEpoch(epoch) } else { server.continueEpoch(epoch) }
     newEpoch = nil
     stateWasLost = false

@@ -1,4 +1,5 @@
 import CLinux
+import CProbes
 import Glibc
 import ShmRing
 import StageRecords
@@ -126,6 +127,7 @@ struct ReceiverStage: ~Copyable {
       let time = bulkhead_receive_batch_time(batch, index)
       if oldest == 0 { oldest = time }
       taken += 1
+      bulkhead_probe_rx_packet(UInt64(truncatingIfNeeded: length), time, producer.nextPosition)
       let payload = producer.reserve(bytes: recordBytes)
       payload.storeBytes(of: time, as: UInt64.self)
       (payload + PacketRecord.headerBytes).copyMemory(

@@ -1,0 +1,2 @@
+// The probes are made where they are called.
+#include "probes.h"
