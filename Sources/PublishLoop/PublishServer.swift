@@ -491,6 +491,9 @@ public final class PublishServer {
     guard lws_is_final_fragment(client.connection) != 0,
       lws_remaining_packet_payload(client.connection) == 0
     else { return }
+    guard String(validating: client.request, as: UTF8.self) != nil else {
+      return close(client, .unsupportedData)
+    }
     guard client.budget.take(at: bulkhead_monotonic_nanoseconds()) else {
       return close(client, .tooManyRequests)
     }
@@ -543,6 +546,13 @@ public final class PublishServer {
     guard headerText(connection, WSI_TOKEN_GET_URI) == PublishSchema.path else {
       counters.refusedRequest &+= 1
       return refuseUpgrade(connection, "404 Not Found", "the stream is at \(PublishSchema.path)")
+    }
+    // The library speaks version 13 to whoever asks for another one.
+    guard headerText(connection, WSI_TOKEN_VERSION) == "13" else {
+      counters.refusedRequest &+= 1
+      return refuseUpgrade(
+        connection, "426 Upgrade Required", "version 13 of WebSocket is spoken",
+        header: "sec-websocket-version: 13")
     }
     if let tokens, !library.isLocal(connection) {
       guard let token = bearerToken(connection), tokens.holds(token) else {
