@@ -124,10 +124,8 @@ let package = Package(
     library(
       "MergeLoop",
       [
-        "CLinux", "Failpoints", "ShmRing", "StageRecords", "FeedWire", "SoupBinTCP", "Glimpse", "LineArbiter",
-        "StageRuntime", "SoupTCP", "SystemLog", "Tape", "Topology",
         "CLinux", "CProbes", "Failpoints", "ShmRing", "StageRecords", "FeedWire", "SoupBinTCP", "Glimpse",
-        "LineArbiter", "StageRuntime", "SoupTCP", "Tape", "Topology",
+        "LineArbiter", "StageRuntime", "SoupTCP", "SystemLog", "Tape", "Topology",
       ]),
 
     // The recorder's loop.
@@ -144,21 +142,17 @@ let package = Package(
     library(
       "BookLoop",
       [
-        "BookBuilder", "BookSettings", "CLinux", "Failpoints", "FeedWire", "OrderBook", "ShmRing",
+        "BookBuilder", "BookSettings", "CLinux", "CProbes", "Failpoints", "FeedWire", "OrderBook", "ShmRing",
         "StageRecords",
-        "BookBuilder", "CLinux", "CProbes", "Failpoints", "FeedWire", "OrderBook", "ShmRing", "StageRecords",
         "StageRuntime", "Supervision", "Tape", "TapeShadow", "Topology",
       ]),
     // The publish stage's loop and its server; a library, so that its benchmark drives what the process runs.
     library(
       "PublishLoop",
       [
-        "BookBuilder", "BookSettings", "CLinux", "CWebSockets", "Failpoints", "FeedWire", "OrderBook",
-        "PublishWire", "ShmRing", "StageRecords", "StageRuntime", "Tape", "TapeShadow", "Topology",
-        "BookBuilder", "CLinux", "CProbes", "CWebSockets", "Failpoints", "FeedWire", "OrderBook",
-        "PublishWire",
-        "ShmRing",
-        "StageRecords", "StageRuntime", "Tape", "TapeShadow", "Topology",
+        "BookBuilder", "BookSettings", "CLinux", "CProbes", "CWebSockets", "Failpoints", "FeedWire",
+        "OrderBook", "PublishWire", "ShmRing", "StageRecords", "StageRuntime", "Tape", "TapeShadow",
+        "Topology",
       ]),
 
     // The processes.
