@@ -230,7 +230,7 @@ KILLS ?= 200
 drills: build
 	$(BIN)/bulkhead drill run $(DRILLS) D-07 D-34K D-45 --kills $(KILLS) --seconds 1800 --seed $(SEED) --record .build/drills.json
 	$(BIN)/bulkhead drill run D-11 D-36 D-44L D-47 --seed $(SEED) --record .build/drills-faults.json
-	scripts/drills-publish --bin $(CURDIR)/$(BIN) D-04 D-31
+	scripts/drills-publish --bin $(CURDIR)/$(BIN) $(TIMES) D-04 D-31
 	scripts/drills-host --bin $(CURDIR)/$(BIN) --seed $(SEED) --seconds 60 --record .build/drills-host.json
 
 # What a host does to a set: a wall clock that is set, another time namespace, real-time bandwidth, a neighbour, the end of memory.
@@ -259,11 +259,11 @@ test-clients: build
 # What clients do to the publisher, with real processes and up to a thousand clients: some four minutes.
 DRILL =
 drills-publish: build
-	scripts/drills-publish --bin $(CURDIR)/$(BIN) $(DRILL)
+	scripts/drills-publish --bin $(CURDIR)/$(BIN) $(TIMES) $(DRILL)
 
 # The past beyond the ring, from the tape, in the sandbox that every process lives in.
 drills-publish-short: build
-	scripts/drills-publish --bin $(CURDIR)/$(BIN) tape
+	scripts/drills-publish --bin $(CURDIR)/$(BIN) --no-times tape
 
 bench-publish:
 	scripts/bench-publish
