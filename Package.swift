@@ -132,10 +132,8 @@ let package = Package(
     library(
       "TapeLoop",
       [
-        "BookBuilder", "BookSettings", "CLinux", "ShmRing", "StageRecords", "StageRuntime", "Tape",
-        "BookBuilder", "CLinux", "OrderBook", "ShmRing", "StageRecords", "StageRuntime", "SystemLog", "Tape",
-        "TapeShadow",
-        "Topology",
+        "BookBuilder", "BookSettings", "CLinux", "ShmRing", "StageRecords", "StageRuntime", "SystemLog", "Tape",
+        "TapeShadow", "Topology",
       ]),
 
     // The book stage's loop; a library, so that a test's program can plant a fault in it.
