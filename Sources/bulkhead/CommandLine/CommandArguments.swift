@@ -127,7 +127,10 @@ struct CommandArguments: Sendable {
   /// Where `--from` leads, of a command that takes it; not the places in a ring that tap knows by the same name.
   var keptPlace: String? {
     // `tape` has sequence numbers of that name.
-    if command.name == Command.tap.name { return values("--from").last { !TapOptions.isStart($0) } }
+    // Of tap, only what lies somewhere: any other word is a mistake in a place of the ring.
+    if command.name == Command.tap.name {
+      return values("--from").last { !TapOptions.isStart($0) && access($0, F_OK) == 0 }
+    }
     guard command.option("--from")?.meaning == Command.Option.from.meaning else { return nil }
     return value("--from")
   }
