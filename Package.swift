@@ -220,7 +220,10 @@ let package = Package(
     // Merging and recovery in virtual time, against an oracle.
     testProgram(
       "mergesim",
-      ["LineArbiter", "FeedWire", "FeedSim", "OrderBook", "BookBuilder", "StageRecords", "StreamDigest"]),
+      [
+        "LineArbiter", "FeedWire", "SoupBinTCP", "Glimpse", "FeedSim", "OrderBook", "BookBuilder",
+        "StageRecords", "StreamDigest",
+      ]),
     tests("MergeLoopTests", ["MergeLoop", "LineArbiter", "ShmRing", "Glimpse", "FeedWire"]),
     tests("LineArbiterTests", ["LineArbiter", "StageRecords"]),
     tests("ITCH50Tests", ["FeedWire"]),

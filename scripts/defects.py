@@ -1,6 +1,6 @@
-"""Defects of the arbiter that scripts/seed-defects puts into a copy of the tree, one at a time.
+"""Defects of merging and recovery that scripts/seed-defects puts into a copy of the tree, one at a time.
 
-Each is (name, what it does, file of Sources/LineArbiter, text as it is, text with the defect). The text must be there
+Each is (name, what it does, file of Sources/LineArbiter, or MODULE/FILE, text as it is, text with the defect). The text must be there
 exactly once."""
 
 DEFECTS = [
@@ -219,5 +219,163 @@ DEFECTS = [
         "LineArbiter+Poll.swift",
         "if repeated < 0 || entry.first < requests.entries[repeated].first { repeated = index }",
         "if repeated < 0 || entry.first > requests.entries[repeated].first { repeated = index }",
+    ),
+    # The call about a new session.
+    (
+        "session-at-once", "one datagram alone ends a session that may end",
+        "LineArbiter+Session.swift",
+        "line: source.index, end: end, madeAt: now)\n    return false",
+        "line: source.index, end: end, madeAt: now)\n    return true",
+    ),
+    (
+        "session-copy", "a copy of the datagram that named the new session supports it",
+        "LineArbiter+Session.swift",
+        "return now > claim.madeAt && now >= later(claim.madeAt, by: settings.hold)",
+        "return now >= claim.madeAt",
+    ),
+    (
+        "session-behind", "any messages of the same line support the new session",
+        "LineArbiter+Session.swift",
+        "if end > first, first >= claim.end, first &- claim.end <= settings.farAhead { return true }",
+        "if end > first { return true }",
+    ),
+    (
+        "session-for-ever", "what named a new session supports it for ever",
+        "LineArbiter+Session.swift",
+        "overflow || now <= later(claim.madeAt, by: span)",
+        "overflow || now <= later(claim.madeAt, by: .max &- span)",
+    ),
+    # The image.
+    (
+        "image-inside", "an image that ends inside the range is used",
+        "LineArbiter+Snapshot.swift",
+        "guard next > snapshot.last else {",
+        "guard next > expected else {",
+    ),
+    (
+        "image-behind-end", "an image from behind the end of the session is used",
+        "LineArbiter+Snapshot.swift",
+        " || announcedEnd != 0 && next > announcedEnd {",
+        " {",
+    ),
+    (
+        "image-far", "an image is believed however far ahead it is",
+        "LineArbiter+Snapshot.swift",
+        "if next > known && next &- known > settings.farAhead ||",
+        "if",
+    ),
+    (
+        "image-held", "the last message that an image contains goes on waiting",
+        "LineArbiter+Snapshot.swift",
+        "while held.count > 0, sequence < next, sequence",
+        "while held.count > 0, sequence &+ 1 < next, sequence",
+    ),
+    (
+        "image-missing", "what waits inside a range counts as replaced",
+        "LineArbiter+Snapshot.swift",
+        "if isHeld(sequence) { missing &-= 1 }",
+        "if isHeld(sequence) { missing &-= 0 }",
+    ),
+    (
+        "image-failure", "an image that failed is no outcome for the breaker",
+        "LineArbiter+Snapshot.swift",
+        "    snapshot.isInFlight = false\n    noteOutcome(.snapshot, failed: true, now)\n    requests.planIsStale = true\n",
+        "    snapshot.isInFlight = false\n    requests.planIsStale = true\n",
+    ),
+    (
+        "image-withdrawn", "an image that the lines made needless counts as an attempt",
+        "LineArbiter+Snapshot.swift",
+        "    if snapshot.isInFlight && snapshot.attempts > 0 { snapshot.attempts &-= 1 }\n",
+        "",
+    ),
+    (
+        "image-signs", "lines that are read again have passed what they showed before",
+        "LineArbiter+Snapshot.swift",
+        "      lines[source].nextSequence = 0\n      lines[source].rewoundPackets = 0\n",
+        "      lines[source].rewoundPackets = 0\n",
+    ),
+    (
+        "image-attempts", "one attempt too many for an image",
+        "LineArbiter+Poll.swift",
+        "if snapshot.attempts < UInt32(truncatingIfNeeded: snapshot.gate.settings.attempts) {",
+        "if snapshot.attempts <= UInt32(truncatingIfNeeded: snapshot.gate.settings.attempts) {",
+    ),
+    (
+        "image-overdue", "an image that does not come is waited for for ever",
+        "LineArbiter+Poll.swift",
+        "      if now < snapshot.dueAt { return .wait(snapshot.dueAt) }\n",
+        "      if now < .max { return .wait(.max) }\n",
+    ),
+    (
+        "image-pieces", "each piece of a range has its attempts for an image",
+        "LineArbiter+Poll.swift",
+        "    // Its attempts are over for the whole range, of which this may be a part: the stream has waited once.\n",
+        "    snapshot.attempts = 0\n",
+    ),
+    (
+        "image-last", "the number of the last message in the image is taken for that of the next one",
+        "Glimpse/GlimpseDecoder.swift",
+        "      end.continueFrom = number &+ 1\n",
+        "      end.continueFrom = number\n",
+    ),
+    (
+        "image-directory", "an image may have orders of instruments that it does not list",
+        "Glimpse/GlimpseDecoder.swift",
+        "if configuration.requiresDirectory && undirected > 0 {",
+        "if configuration.requiresDirectory && undirected > 1_000 {",
+    ),
+    (
+        "image-twice", "an image may have an order twice",
+        "Glimpse/GlimpseDecoder.swift",
+        "case .present: return .duplicateOrder",
+        "case .present: return nil",
+    ),
+    (
+        "image-removed", "an order that was removed just before an image's number does not contradict it",
+        "Glimpse/GlimpseWitnesses.swift",
+        "if witness.sequence < next {",
+        "if witness.sequence &+ 1 < next {",
+    ),
+    (
+        "image-added", "orders that were added behind an image's number do not contradict it",
+        "Glimpse/GlimpseWitnesses.swift",
+        "} else if let added = witness.added, decoder.hasOrder(added) {",
+        "} else if let added = witness.added, decoder.hasOrder(added), next == 0 {",
+    ),
+    (
+        "image-unfinished", "an image ends with its session",
+        "Glimpse/GlimpseFetch.swift",
+        "case .endOfSession: return .failed(.sessionEnded)",
+        "case .endOfSession: return .nothing",
+    ),
+    (
+        "soup-session", "a login for another session is accepted",
+        "SoupBinTCP/SoupClientSession.swift",
+        "guard session.isCurrent || accepted == session else {",
+        "guard session.isCurrent || accepted == session || sequence > 0 else {",
+    ),
+    (
+        "soup-number", "a login at another number is accepted",
+        "SoupBinTCP/SoupClientSession.swift",
+        "guard sequence > 0, nextSequence == 0 || sequence == nextSequence else {",
+        "guard sequence > 0 else {",
+    ),
+    (
+        "soup-closed", "a connection that is closed between two packets goes on",
+        "SoupBinTCP/SoupClientSession.swift",
+        "        guard link.peerHasClosed else { return .idle }\n        if phase.isOpen {",
+        "        guard link.peerHasClosed, link.input.count > 0 else { return .idle }\n        if phase.isOpen {",
+    ),
+    (
+        "soup-silence", "a silent service is waited for twice as long",
+        "SoupBinTCP/SoupConfiguration.swift",
+        "if now > lastReceivedAt && now &- lastReceivedAt >= silence {",
+        "if now > lastReceivedAt && now &- lastReceivedAt >= silence &* 2 {",
+    ),
+    (
+        "soup-long", "a packet may be longer than the longest",
+        "SoupBinTCP/SoupBuffers.swift",
+        "if length &- 1 > maximumPayload { return .malformed(.oversizedPacket) }",
+        "if length &- 1 > 4 &* maximumPayload { return .malformed(.oversizedPacket) }",
     ),
 ]

@@ -38,7 +38,9 @@ extension LineArbiter {
   private func waitedForUntil(_ index: Int, _ gap: OpenGap) -> UInt64 {
     let line = lines + index
     // Of this session: what a line showed before does not make it late.
-    guard line.pointee.nextSequence != 0 else { return later(firstSignAt, by: settings.lineSilence) }
+    guard line.pointee.nextSequence != 0 || rewoundLines & 1 << UInt8(index) != 0 else {
+      return later(firstSignAt, by: settings.lineSilence)
+    }
     let cameForward = max(line.pointee.lastAdvanceAt, gap.lastDetectedAt)
     return later(min(line.pointee.lastPacketAt, cameForward), by: settings.lineSilence)
   }

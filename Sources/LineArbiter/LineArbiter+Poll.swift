@@ -122,7 +122,7 @@ extension LineArbiter {
       case .refused: snapshot.gate.statistics.refusedByBreaker &+= 1
       }
     }
-    snapshot.attempts = 0
+    // Its attempts are over for the whole range, of which this may be a part: the stream has waited once.
     return .act(giveUpHead(through: last, reason: .snapshotUnavailable, now: now))
   }
 

@@ -90,6 +90,7 @@ extension LineArbiter {
     snapshot.attempts = 0
     watch.forgetArrivals()
     for source in 0..<3 { lines[source].nextSequence = 0 }
+    rewoundLines = 0
     for source in 0..<2 {
       claims[source] = LineClaim()
       endClaims[source] = LineClaim()

@@ -21,7 +21,7 @@ public enum SnapshotVerdict: Equatable, Sendable {
   case use(first: UInt64, last: UInt64)
   /// It ends in front of, or inside, the range that it was wanted for.
   case tooOld
-  /// It ends further ahead than is believable.
+  /// It ends further ahead than is believable, or behind the announced end of the session.
   case tooNew
   /// Nobody waits for one.
   case notRequested
@@ -38,7 +38,8 @@ extension LineArbiter {
       noteOutcome(.snapshot, failed: false, now)
       return .notRequested
     }
-    if next > known && next &- known > settings.farAhead {
+    // Nor does an image contain what comes behind the end of its session.
+    if next > known && next &- known > settings.farAhead || announcedEnd != 0 && next > announcedEnd {
       snapshotFailed(now: now)
       return .tooNew
     }
@@ -67,17 +68,20 @@ extension LineArbiter {
     snapshot.isInFlight && gaps.count > 0 && gaps.entries[0].first == expected
   }
 
-  /// The image that was asked for is not needed any more: the lines brought the range.
+  /// The image that was asked for is not needed any more, or not as it was asked for: the lines brought the range, or its
+  /// beginning. It was not asked for in vain: the attempt does not count.
   public mutating func snapshotNotNeeded() {
+    if snapshot.isInFlight && snapshot.attempts > 0 { snapshot.attempts &-= 1 }
     snapshot.isInFlight = false
     requests.planIsStale = true
   }
 
   /// The stage reads its lines' retained packets again from an earlier position on: what they show next is their first
-  /// sign, and no line has gone back.
+  /// sign, and no line has gone back. Until then a line is as alive as it was.
   public mutating func readLinesAgain() {
     watch.forgetArrivals()
     for source in 0..<2 {
+      if lines[source].nextSequence != 0 { rewoundLines |= 1 << UInt8(source) }
       lines[source].nextSequence = 0
       lines[source].rewoundPackets = 0
       watch.marks[source].sequence = 0

@@ -106,6 +106,8 @@ public struct LineArbiter: ~Copyable {
   @usableFromInline var firstSignAt: UInt64 = 0
   /// Bit 0: line A's retained packets are being read; bit 1: line B's.
   @usableFromInline var retentionReaders: UInt8 = 0
+  /// The same bits: what the line showed in this session is read again, and it has shown nothing yet.
+  @usableFromInline var rewoundLines: UInt8 = 0
 
   /// The packet being examined: who brought it, when, and which of its messages may be used.
   @usableFromInline var examinedSource = Source.lineA

@@ -35,11 +35,14 @@ extension MergeStage {
 
   /// Goes on with the image. Returns how much there was to do.
   mutating func fetch(_ now: UInt64) -> Int {
-    guard arbiter.isSnapshotWanted else {
-      // The lines have brought the range after all, or the time is over and the arbiter goes on by itself.
+    // What is on the ring counts for the number that it was begun for.
+    guard arbiter.isSnapshotWanted, arbiter.nextSequence == output.imageFirst else {
+      // The lines have brought the range after all, or its beginning (then it is asked for anew), or the time is over and
+      // the arbiter goes on by itself.
       if arbiter.openGapCount == 0 || arbiter.nextSequence != output.imageFirst {
         arbiter.snapshotNotNeeded()
         endFetching()
+        return 1
       }
       return 0
     }
@@ -58,6 +61,7 @@ extension MergeStage {
         arbiter.snapshotFailed(now: now)
         control.flight.note(.imageFailed)
         return taken + 1
+      case .nothing: taken += 1
       case .idle, nil: return taken
       }
     }

@@ -226,16 +226,19 @@ public struct MergeStage: ~Copyable {
     }
   }
 
-  /// A line's retention is read once its ring is read up to where it stood at the start.
+  /// A line's retention is read once its ring is read up to where it stood at the start, or when an image was used. What
+  /// had to wait for that is looked at now, also when nothing else has come.
   private mutating func leaveRetention() {
     failpoint(73)  // a turn in the receivers' retention
     if isReadingA, lineA.nextPosition >= retainedA {
       isReadingA = false
+      nextAction = 0
       arbiter.setReadingRetention(.lineA, false)
       if !isReadingB { control.flight.note(.retentionRead, arbiter.nextSequence) }
     }
     if isReadingB, lineB.nextPosition >= retainedB {
       isReadingB = false
+      nextAction = 0
       arbiter.setReadingRetention(.lineB, false)
       if !isReadingA { control.flight.note(.retentionRead, arbiter.nextSequence) }
     }
@@ -347,8 +350,9 @@ public struct MergeStage: ~Copyable {
     case .duplicate: arbiter.compare(source: source, sequence: first, bytes: message)
     case .examine:
       examine(first, message, stamp)
-      if isFetching { snapshot?.note(first, message) }
-    case .ignore: if isFetching { snapshot?.note(first, message) }
+      if isFetching, source != .retransmission { snapshot?.note(first, message) }
+    case .ignore(.beyondWindow): if isFetching { snapshot?.note(first, message) }
+    case .ignore: break
     }
     return true
   }
@@ -389,6 +393,7 @@ public struct MergeStage: ~Copyable {
     case .changed:
       arbiter.abandonOpenGaps()
       resolve(now)
+      if isFetching { endFetching() }
       output.publishEndOfSession(next: arbiter.nextSequence)
       control.flight.note(.sessionBegan, 1)
       output.publishSessionStart(identifier, first: 1)
@@ -437,6 +442,7 @@ public struct MergeStage: ~Copyable {
         examine(first &+ UInt64(block), blocks.message(block, of: base), stamp)
         block &+= 1
       }
+      if isFetching, source != .retransmission { noteWitnesses(base, first) }
     case .duplicate:
       guard arbiter.keepsHistory else { return }
       while block < end {
@@ -444,9 +450,10 @@ public struct MergeStage: ~Copyable {
           source: source, sequence: first &+ UInt64(block), bytes: blocks.message(block, of: base))
         block &+= 1
       }
+    // The lines show where they are with what there is no room for, but not with what is not believed.
+    case .ignore(.beyondWindow): if isFetching { noteWitnesses(base, first) }
     case .ignore: break
     }
-    if isFetching { noteWitnesses(base, first) }
   }
 
   @inline(__always)

@@ -11,6 +11,8 @@ struct SnapshotClient: ~Copyable {
   enum Step {
     /// Nothing for now.
     case idle
+    /// Something that is no part of the image.
+    case nothing
     /// A message of the image. Valid until the next step.
     case message(UnsafeRawBufferPointer)
     /// The image is whole: it contains everything below this number.
@@ -20,15 +22,9 @@ struct SnapshotClient: ~Copyable {
   }
 
   private var connection: SoupConnection
-  private var decoder: GlimpseDecoder
+  private var fetch: GlimpseFetch
   private let endpoint: SoupEndpoint
   private(set) var isActive = false
-  private var witnesses: SnapshotWitnesses
-  /// Images that contradicted the lines.
-  private var contradicted: UInt64 = 0
-  /// Images asked for, and those that were whole and believed.
-  private(set) var begun: UInt64 = 0
-  private(set) var completed: UInt64 = 0
 
   init?(_ service: Topology.Snapshot?, orders: Int, component: String) {
     guard let service else { return nil }
@@ -42,22 +38,19 @@ struct SnapshotClient: ~Copyable {
     var image = GlimpseConfiguration()
     image.maximumOrders = orders
     image.convention = service.endIsLast ? .lastContained : .firstNotContained
-    decoder = GlimpseDecoder(image)
+    fetch = GlimpseFetch(image)
     endpoint = SoupEndpoint(address: service.address.value, port: service.port)
-    witnesses = SnapshotWitnesses()
   }
 
   /// Logs in for a new image of the session; what there was of another one is void.
   mutating func begin(session: SoupSession, now: UInt64) {
-    begun &+= 1
     isActive = true
-    witnesses.removeAll()
-    decoder.begin()
+    fetch.begin()
     connection.open(endpoint, session: session, sequence: 1, now: now)
   }
 
   /// Images that contradicted the lines. (To read a stored one through an optional would consume it.)
-  mutating func countContradicted() -> UInt64 { contradicted }
+  mutating func countContradicted() -> UInt64 { fetch.contradicted }
 
   mutating func stop() {
     isActive = false
@@ -65,44 +58,26 @@ struct SnapshotClient: ~Copyable {
   }
 
   /// A message that a line has brought while the image is on its way.
-  mutating func note(_ sequence: UInt64, _ message: UnsafeRawBufferPointer) {
-    witnesses.note(sequence, message)
-  }
+  mutating func note(_ sequence: UInt64, _ message: UnsafeRawBufferPointer) { fetch.note(sequence, message) }
 
   mutating func step(now: UInt64) -> Step {
     guard isActive else { return .idle }
     switch connection.step(now: now) {
     case .wait: return .idle
-    case .closed(let why): return failed("\(why)")
-    case .event(let event):
-      switch event {
-      case .sequenced(let sequence, let message): return take(sequence, message)
-      case .rejected(let reason): return failed("login rejected: \(reason)")
-      case .failed(let failure): return failed("\(failure)")
-      case .endOfSession: return failed("the service ended before its image did")
-      case .idle, .accepted, .unsequenced, .debug: return .idle
-      }
-    }
-  }
-
-  private mutating func take(_ sequence: UInt64, _ message: UnsafeRawBufferPointer) -> Step {
-    switch decoder.take(sequence: sequence, message) {
-    case .deliver: return .message(message)
-    case .refused(let reason): return failed("image refused: \(reason.name)")
-    case .complete(let end):
-      if let contradiction = witnesses.contradiction(next: end.continueFrom, decoder) {
-        contradicted &+= 1
-        return failed(
-          "message \(contradiction) of the lines contradicts the image's number \(end.snapshotSequence)")
-      }
-      completed &+= 1
+    case .closed(let why):
       stop()
-      return .complete(next: end.continueFrom)
+      return .failed("\(why)")
+    case .event(let event):
+      switch fetch.take(event) {
+      case .nothing: return .nothing
+      case .message(let message): return .message(message)
+      case .complete(let next):
+        stop()
+        return .complete(next: next)
+      case .failed(let failure):
+        stop()
+        return .failed(failure.text)
+      }
     }
-  }
-
-  private mutating func failed(_ reason: String) -> Step {
-    stop()
-    return .failed(reason)
   }
 }

@@ -315,6 +315,69 @@ final class LadderTests: XCTestCase {
     stage.assertOutput(1, 6)
   }
 
+  /// What was asked for begins elsewhere now: it is asked for anew, and the first time does not count.
+  func testALineThatBringsTheBeginningWhileTheImageIsOnItsWay() {
+    var configuration = imaging()
+    configuration.snapshot.attempts = 1
+    let stage = StageHarness(configuration)
+    stage.receive(.lineA, 6, 1, now: 0)
+    stage.run(through: 3_000)
+    XCTAssertEqual(stage.snapshotRequests, [.init(1, 5, 2_600)])
+    stage.receive(.lineB, 1, 2, now: 3_100)
+    XCTAssertEqual(stage.arbiter.nextSequence, 3)
+    stage.arbiter.snapshotNotNeeded()
+    stage.run(from: 3_100, through: 10_000)
+    XCTAssertEqual(stage.snapshotRequests.map(\.first), [1, 3])
+    XCTAssertEqual(stage.arbiter.statistics(of: RecoveryRung.snapshot).failures, 0)
+    XCTAssertEqual(stage.image(next: 6, now: 10_000), .use(first: 3, last: 5))
+    stage.assertSound()
+  }
+
+  /// After an image the lines are read again. A line that has nothing to be read again is as alive as it was.
+  func testALineWithNothingToBeReadAgainIsWaitedFor() {
+    var configuration = imaging()
+    configuration.lineSilenceNanoseconds = 4_000
+    let stage = StageHarness(configuration)
+    stage.receive(.lineB, 1, 1, now: 0)
+    stage.receive(.lineA, 11, 1, now: 0)
+    stage.run(through: 7_000)
+    XCTAssertEqual(stage.snapshotRequests.count, 1)
+    // Line B speaks again, and is behind the image when that comes.
+    stage.receive(.lineB, 12, 1, now: 7_000)
+    stage.receive(.lineA, 30, 1, now: 7_000)
+    XCTAssertEqual(stage.image(next: 13, now: 7_010), .use(first: 2, last: 12))
+    stage.arbiter.readLinesAgain()
+    stage.run(from: 7_010, through: 10_900)
+    XCTAssertEqual(stage.snapshotRequests.count, 1, "\(stage.output)")
+    stage.receive(.lineB, 13, 17, now: 10_950)
+    XCTAssertEqual(stage.output.last, .message(30, messageBytes(30)))
+    stage.assertSound()
+  }
+
+  func testNoImageContainsWhatLiesBehindTheEndOfItsSession() {
+    let stage = StageHarness(imaging())
+    stage.receive(.lineA, 6, 1, now: 0)
+    stage.arbiter.endOfSession(source: .lineA, nextExpected: 7, now: 1)
+    stage.arbiter.endOfSession(source: .lineB, nextExpected: 7, now: 2)
+    stage.run(through: 3_000)
+    XCTAssertEqual(stage.image(next: 8, now: 3_000), .tooNew)
+    stage.run(from: 3_000, through: 4_000)
+    XCTAssertEqual(stage.image(next: 7, now: 4_000), .use(first: 1, last: 6))
+    XCTAssertTrue(stage.arbiter.isComplete)
+  }
+
+  /// A range that is asked for in pieces: when there is no image for its first one, there is none for the others.
+  func testAnImageIsTriedForOnceForAWholeRange() {
+    var configuration = imaging()
+    configuration.requestMessages = 2
+    let stage = StageHarness(configuration)
+    stage.receive(.lineA, 7, 1, now: 0)
+    stage.run(through: 100_000)
+    XCTAssertEqual(stage.snapshotRequests.count, 2, "two attempts for 1...6")
+    XCTAssertEqual(stage.arbiter.counters.givenUp, 6)
+    XCTAssertEqual(stage.output.last, .message(7, messageBytes(7)))
+  }
+
   func testTheEndOfASessionLeavesNoImageToWaitFor() {
     let stage = StageHarness(imaging())
     stage.receive(.lineA, 6, 1, now: 0)

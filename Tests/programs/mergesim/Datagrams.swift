@@ -7,12 +7,10 @@ enum Datagrams {
     return text + Array(repeating: 0x20, count: MoldUDP64.sessionBytes - text.count)
   }
 
-  /// The bytes of a message: a function of session and number alone. One in sixteen is empty.
+  /// The bytes of a message: a function of session and number alone. One in sixteen is empty; most of the others add,
+  /// remove or replace orders, the rest are none of the venue's types.
   static func message(_ session: Int, _ number: UInt64) -> [UInt8] {
-    let mixed = Dice.mix(number &* 0x9E37_79B9_7F4A_7C15 &+ UInt64(session))
-    if mixed & 15 == 0 { return [] }
-    let length = 8 + Int((mixed >> 8) % 34)
-    return (0..<length).map { UInt8(truncatingIfNeeded: mixed >> UInt64($0 % 8 * 8)) &+ UInt8($0) }
+    Market.message(session, number) ?? [0xFF, UInt8(truncatingIfNeeded: number)]
   }
 
   static func data(_ session: [UInt8], _ first: UInt64, _ messages: [[UInt8]]) -> [UInt8] {

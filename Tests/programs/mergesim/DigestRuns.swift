@@ -39,8 +39,10 @@ struct DigestRuns {
     let reference = digest((1..<day.count).map { .message(UInt64($0), day[$0], stamp: 0) })
     print("reference of \(day.count - 1) messages: \(reference)")
     var failed = 0
-    func check(_ name: String, _ plans: [LineImpairmentPlan?], seed: UInt64, crashes: Int = 0) {
-      let got = digest(play(plans, seed: seed, crashes: crashes))
+    func check(
+      _ name: String, _ plans: [LineImpairmentPlan?], seed: UInt64, crashes: Int = 0, days: Int = 1
+    ) {
+      let got = digest(play(plans, seed: seed, crashes: crashes, days: days))
       guard got != reference else { return }
       failed += 1
       print("\(name) FAILED: \(got)")
@@ -48,12 +50,13 @@ struct DigestRuns {
     check("line A alone", [LineImpairmentPlan(), nil], seed: 1)
     check("line B alone", [nil, LineImpairmentPlan()], seed: 2)
     check("both lines", [LineImpairmentPlan(), LineImpairmentPlan()], seed: 3)
+    check("the day twice on both lines", [LineImpairmentPlan(), LineImpairmentPlan()], seed: 4, days: 2)
     for seed in 1...50 as ClosedRange<UInt64> {
       var dice = Dice(seed, 0xD16)
       let plans = (0..<2).map { _ in Self.lossy(&dice) }
       check("lossy seed \(seed)", plans, seed: seed, crashes: Int(seed % 4))
     }
-    return (53 - failed, failed)
+    return (54 - failed, failed)
   }
 
   private static func lossy(_ dice: inout Dice) -> LineImpairmentPlan {
@@ -85,14 +88,15 @@ struct DigestRuns {
       case .gap(let first, let last, _):
         builder.gap(first: first, last: last, reason: 1, receiveTime: 0, into: &batch)
         digest.update(batch)
-      case .sessionStart, .endOfSession: break
+      case .sessionStart, .endOfSession, .imageStart, .image, .imageEnd: break
       }
     }
     return Digests(events: digest.eventCount, stream: digest.value, books: builder.books.contentDigest())
   }
 
   /// What a client reads when the lines are like that (nil = silent) and the service answers everything.
-  private func play(_ plans: [LineImpairmentPlan?], seed: UInt64, crashes: Int) -> [Record] {
+  /// With `days` above 1 the lines carry the whole day so many times before it ends.
+  private func play(_ plans: [LineImpairmentPlan?], seed: UInt64, crashes: Int, days: Int) -> [Record] {
     var rules = Rules()
     rules.window = 16_384
     rules.heldBytes = 4 << 20
@@ -111,6 +115,7 @@ struct DigestRuns {
       plan.map { LineImpairment($0, seed: seed &* 2 &+ UInt64(number)) }
     }
     var next = [0, 0]
+    var daysLeft = [days, days]
     var answers: [[UInt8]] = []
     var due: [PacketRange] = []
     var turn = 0
@@ -124,6 +129,10 @@ struct DigestRuns {
           let count = min(1 + cuts[line].below(35), last - next[line])
           impairments[line]!.offer(PacketRange(first: next[line], count: count), at: now, into: &due)
           next[line] += count
+          if next[line] == last {
+            daysLeft[line] -= 1
+            if daysLeft[line] > 0 { next[line] = 0 }
+          }
         } else {
           impairments[line]!.flush(at: now, into: &due)
           if turn % 100 == 0 {

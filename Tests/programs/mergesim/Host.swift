@@ -24,8 +24,11 @@ final class Host {
   var rings: [Ring]
   /// Answers for the stage that is running.
   var answers: [(stamp: UInt64, bytes: [UInt8])] = []
-  private(set) var client: Client
+  var client: Client
   private(set) var tail: Record?
+  /// Of the newest imageStart.
+  private(set) var imageFirst: UInt64 = 0
+  var images: ImageService?
   /// The session as it lies beside the output ring.
   var sessionWords: [UInt8]?
 
@@ -36,6 +39,7 @@ final class Host {
 
   func publish(_ record: Record) {
     tail = record
+    if case .imageStart(let first, _) = record { imageFirst = first }
     client.read(record)
   }
 }

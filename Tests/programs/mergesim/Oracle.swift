@@ -35,6 +35,8 @@ final class Oracle {
     /// Instants of signs that bore on the missing ranges.
     var signs: [(at: UInt64, packet: Int)] = []
     var isReadingRetention = true
+    /// What it showed of this session is read again.
+    var isRewound = false
   }
 
   let rules: Rules
@@ -61,6 +63,9 @@ final class Oracle {
   var newSession: (name: [UInt8], line: Int, behind: UInt64, madeAt: UInt64)?
   var claims = Claims()
   var asking: Asking
+  var imaging: Imaging
+  /// Images that have failed in this incarnation, as the oracle knows.
+  var imageFailuresSeen = 0
   /// The packet that is being handled.
   var packet: Packet?
   var packetSession: [UInt8] = []
@@ -86,6 +91,7 @@ final class Oracle {
   init(_ rules: Rules) {
     self.rules = rules
     asking = Asking(rules)
+    imaging = Imaging(rules)
   }
 
   func object(_ problem: String) {
@@ -102,6 +108,8 @@ final class Oracle {
     startedAt = now
     lines = [Line(), Line()]
     asking = Asking(rules)
+    imaging = Imaging(rules)
+    imageFailuresSeen = 0
     isCoarse = false
     tally = OracleTally()
     packet = nil
@@ -120,12 +128,15 @@ final class Oracle {
     claims = Claims()
     asking.ranges.removeAll()
     asking.asked.removeAll()
+    (imaging.isInFlight, imaging.attempts, imaging.last) = (false, 0, 0)
+    imaging.stream = nil
     held.removeAll(keepingCapacity: true)
     heldCount = 0
     firstSignAt = nil
     for line in 0..<2 {
       lines[line].next = 0
       lines[line].heardAt = nil
+      lines[line].isRewound = false
       lines[line].signs.removeAll(keepingCapacity: true)
     }
   }
@@ -255,6 +266,7 @@ final class Oracle {
       if packet.kind == .endOfSession, isEndBelieved(line, first) { end = max(end, first, known) }
     case .data:
       tally.received += packet.messages.count
+      if behind > next { witness(first, packet.messages) }
       reveal(below: first, by: line)
       for (index, message) in packet.messages.enumerated() {
         take(first + UInt64(index), message, line, refused)
@@ -264,7 +276,7 @@ final class Oracle {
   }
 
   private func hear(_ line: Int, _ behind: UInt64, bearsOnRanges: Bool) {
-    if firstSignAt == nil { firstSignAt = now }
+    if lines[0].next | lines[1].next == 0 { firstSignAt = now }
     lines[line].heardAt = now
     lines[line].everHeardAt = now
     lines[line].believed += 1
@@ -411,6 +423,9 @@ struct OracleTally {
   var used = 0
   var out = 0
   var lost = 0
+  /// Missing and waiting messages in whose place an image came.
+  var replaced = 0
+  var discarded = 0
   var disagreements = 0
   /// Disagreements that may have been seen or not: copies in answers that nobody waited for any more.
   var possibleDisagreements = 0

@@ -12,6 +12,7 @@ struct StageView {
   var used: UInt64
   var out: UInt64
   var lost: UInt64
+  var replaced: UInt64
   var missing: UInt64
   var filled: UInt64
   var disagreements: UInt64
@@ -37,7 +38,8 @@ extension Oracle {
     equal("used", view.used, tally.used)
     equal("out", view.out, tally.out)
     equal("lost", view.lost, tally.lost)
-    equal("held", UInt64(view.held), tally.used - tally.out)
+    equal("replaced by images", view.replaced, tally.replaced)
+    equal("held", UInt64(view.held), tally.used - tally.out - tally.discarded)
     equal("requests", view.requests, tally.requests)
     if view.disagreements < UInt64(tally.disagreements)
       || view.disagreements > UInt64(tally.disagreements + tally.possibleDisagreements)

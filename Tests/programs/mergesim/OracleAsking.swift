@@ -303,8 +303,12 @@ extension Oracle {
           object("\(note): \(number) is asked for")
         }
       }
+    case 7: judgeImageLoss(note)
     case 8: if !isChanging { object("\(note), though the session goes on") }
     default: object("\(note): there is no such reason here")
+    }
+    if rules.policy == .snapshot && (reason == 1 || reason == 2 || reason == 6) {
+      object("\(note), though there may be an image")
     }
     if isChanging && reason != 8 { object("\(note), though the session is over") }
   }
@@ -321,7 +325,7 @@ extension Oracle {
     let head = run(around: next)
     let linesDoneAt = linesDoneAtLatest(head)
     guard rules.asks else {
-      if linesDoneAt <= now {
+      if linesDoneAt <= now, isImageDue() {
         object("\(next) is not given up, though the lines are done since \(linesDoneAt)")
       }
       return
@@ -330,12 +334,12 @@ extension Oracle {
     refresh()
     let obstacle = asking.obstacle(now)
     if let owner = asking.owner(of: next) {
-      if asking.ranges[owner].isExhausted, linesDoneAt <= now {
+      if asking.ranges[owner].isExhausted, linesDoneAt <= now, isImageDue() {
         return object(
           "\(next) is not given up, though asking is over and the lines are done since \(linesDoneAt)")
       }
     }
-    if asking.isOpen(now), mustBeAskedFor(next), linesDoneAt <= now {
+    if asking.isOpen(now), mustBeAskedFor(next), linesDoneAt <= now, isImageDue() {
       return object("\(next) is not given up, though the breaker is open")
     }
     guard obstacle == nil else { return }

@@ -51,6 +51,8 @@ extension Oracle {
     if lines[line].isReadingRetention { return .max }
     guard let heardAt = lines[line].heardAt else { return (firstSignAt ?? now) + rules.silence }
     var bound = min(heardAt, max(lines[line].advancedAt, newestAt)) + rules.silence
+    // That it passed a range before it was read again still holds.
+    if lines[line].isRewound { bound = max(bound, heardAt + rules.hold) }
     guard lines[line].next > last else { return bound }
     let state = numbers[Int(last - base)]
     if (line == 0 ? state.passedBy.0 : state.passedBy.1) >= since {

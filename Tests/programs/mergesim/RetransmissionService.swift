@@ -17,6 +17,8 @@ struct ServicePlan {
   var nonsense = 0
   /// Percent of the numbers that it does not have.
   var evicted = 0
+  /// How many of the newest messages it has.
+  var keeps = Int.max
   /// It answers nothing between these instants.
   var outage: Range<UInt64> = 0..<0
 
@@ -48,12 +50,14 @@ struct RetransmissionService {
   let plan: ServicePlan
   let seed: UInt64
   let sessions: [Int]
+  private let sentAt: [[UInt64]]
   private var requests: UInt64 = 0
 
   init(_ scenario: Scenario) {
     plan = scenario.answers
     seed = scenario.seed
     sessions = scenario.sessions
+    sentAt = scenario.sentAt
   }
 
   mutating func answer(
@@ -93,6 +97,8 @@ struct RetransmissionService {
     if dice.chance(plan.wrong) {
       add(Datagrams.data(session, first, [[0xEE, 1]]), "wrong bytes for \(first)")
     }
+    let oldest = plan.keeps == .max ? 0 : sentAt[number].lazy.filter { $0 <= now }.count - plan.keeps
+    func isEvicted(_ number: UInt64) -> Bool { Int64(number) <= Int64(oldest) || self.isEvicted(number) }
     var from = first
     for _ in 0..<plan.datagrams {
       while from < end, isEvicted(from) { from += 1 }

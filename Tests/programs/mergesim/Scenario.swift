@@ -38,6 +38,9 @@ struct Scenario {
   var rules = Rules()
   var lines = [Line(), Line()]
   var answers = ServicePlan()
+  var images = ImagePlan()
+  /// When each message is sent, by session.
+  var sentAt: [[UInt64]] = []
   /// Messages of each session.
   var sessions: [Int] = []
   /// Datagrams that a line's ring keeps.
@@ -53,8 +56,13 @@ struct Scenario {
     retained = dice.one(of: 1_000_000, 1_000_000, 200, 30)
     let isLong = dice.chance(10)
     for _ in 0..<dice.one(of: 1, 1, 1, 2, 3) { sessions.append(dice.below(isLong ? 400 : 120)) }
+    // What came to the simulation later draws from dice of its own, so that the other seeds' days stay what they were.
+    var rest = Dice(seed, 2)
+    drawImages(&rest)
     var venue = VenueTimeline(self, dice)
     timeline = venue.build()
+    sentAt = venue.sentAt
+    startLate(&rest)
   }
 
   private mutating func drawRules(_ dice: inout Dice) {
@@ -68,7 +76,7 @@ struct Scenario {
     rules.corroborateEnd = dice.chance(80)
     rules.history = dice.one(of: 0, 64, 1_024)
     rules.maximumLag = dice.chance(8) ? UInt64(rules.window + dice.below(64)) : 0
-    rules.haltsOnLoss = rules.maximumLag == 0 && dice.chance(8)
+    if rules.maximumLag == 0 && dice.chance(8) { rules.policy = .halt }
     rules.asks = dice.chance(75)
     rules.timeout = UInt64(dice.one(of: 50, 200, 1_000))
     rules.backoff = UInt64(dice.one(of: 0, 50, 300))
@@ -83,6 +91,57 @@ struct Scenario {
     rules.breakerWindow = dice.one(of: 1, 3, 8)
     rules.breakerOpen = UInt64(dice.one(of: 500, 5_000))
     rules.breakerProbes = dice.one(of: 1, 2, 4)
+  }
+
+  private mutating func drawImages(_ dice: inout Dice) {
+    if rules.maximumLag == 0 || dice.chance(20), !rules.haltsOnLoss, dice.chance(50) {
+      rules.policy = .snapshot
+      drawImageRules(&dice)
+      images = ImagePlan(&dice)
+      if dice.chance(60) { hurry(&dice) }
+    }
+    if dice.chance(30) { answers.keeps = dice.one(of: 0, 10, 60) }
+  }
+
+  /// So that images come while the lines still carry the day.
+  private mutating func hurry(_ dice: inout Dice) {
+    rules.asks = dice.chance(40)
+    rules.timeout = 50
+    rules.attempts = 1
+    rules.hold = UInt64(dice.one(of: 0, 20))
+    rules.silence = rules.hold + UInt64(dice.one(of: 100, 300))
+    if dice.chance(30) {
+      images.lies = 50
+      images.stale = 30
+    }
+    images.connectDelay = dice.one(of: 0, 5)
+    images.loginDelay = dice.one(of: 0, 5)
+    images.pace = dice.one(of: 0, 1)
+    images.piece = dice.one(of: 100, 1_400, 100_000)
+    sessions[0] = 100 + dice.below(300)
+  }
+
+  private mutating func startLate(_ dice: inout Dice) {
+    // A late start: the host comes up in the middle of the day.
+    if dice.chance(rules.policy == .snapshot ? 25 : 8), let last = timeline.last?.at {
+      let bornAt = UInt64(dice.below(Int(last) * 2 / 3 + 1))
+      timeline.removeAll { if case .datagram = $0.kind { $0.at < bornAt } else { false } }
+    }
+  }
+
+  private mutating func drawImageRules(_ dice: inout Dice) {
+    rules.image.timeout = UInt64(dice.one(of: 300, 5_000, 2_000_000, 20_000_000))
+    rules.image.backoff = UInt64(dice.one(of: 0, 1_000, 1_000_000))
+    rules.image.attempts = dice.one(of: 1, 2, 4)
+    rules.image.interval = UInt64(dice.one(of: 0, 100, 5_000))
+    rules.image.breakerPercent = dice.one(of: 0, 0, 50, 100)
+    rules.image.breakerWindow = dice.one(of: 1, 2, 4)
+    rules.image.breakerOpen = UInt64(dice.one(of: 500, 50_000))
+    rules.image.breakerProbes = dice.one(of: 1, 2)
+    rules.image.endIsLast = dice.chance(30)
+    rules.image.orders = dice.one(of: 1_000, 1_000, 1_000, 20)
+    rules.image.loginTimeout = UInt64(dice.one(of: 1_000_000, 3_000_000))
+    rules.image.silence = UInt64(dice.one(of: 1_500_000, 5_000_000))
   }
 
   private mutating func drawLines(_ dice: inout Dice) {
@@ -117,6 +176,7 @@ struct Scenario {
     line a \(lines[0])
     line b \(lines[1])
     \(answers)
+    \(images)
     """
   }
 }

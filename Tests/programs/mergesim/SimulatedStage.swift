@@ -1,5 +1,7 @@
 import FeedWire
+import Glimpse
 import LineArbiter
+import SoupBinTCP
 
 extension ArbiterConfiguration {
   init(_ rules: Rules) {
@@ -13,7 +15,20 @@ extension ArbiterConfiguration {
     corroborateEnd = rules.corroborateEnd
     historyMessages = rules.history
     maximumLagMessages = rules.maximumLag
-    unrecoverable = rules.haltsOnLoss ? .halt : .stale
+    switch rules.policy {
+    case .stale: unrecoverable = .stale
+    case .halt: unrecoverable = .halt
+    case .snapshot: unrecoverable = .snapshot
+    }
+    snapshot.isEnabled = rules.policy == .snapshot
+    snapshot.timeoutNanoseconds = rules.image.timeout
+    snapshot.backoffNanoseconds = rules.image.backoff
+    snapshot.attempts = rules.image.attempts
+    snapshot.intervalNanoseconds = rules.image.interval
+    snapshot.breakerPercent = UInt64(rules.image.breakerPercent)
+    snapshot.breakerWindow = rules.image.breakerWindow
+    snapshot.breakerOpenNanoseconds = rules.image.breakerOpen
+    snapshot.breakerProbes = rules.image.breakerProbes
     gapTableEntries = rules.gapTableEntries
     retransmission.isEnabled = rules.asks
     retransmission.timeoutNanoseconds = rules.timeout
@@ -47,6 +62,7 @@ extension StageView {
     used = counters.delivered + counters.heldTotal
     out = counters.delivered + counters.heldDelivered
     lost = counters.givenUp
+    replaced = counters.filledBySnapshot
     missing = counters.missing
     filled = counters.filledByLineA + counters.filledByLineB + counters.filledByRetransmission
     disagreements = counters.disagreements
@@ -60,11 +76,11 @@ final class SimulatedStage {
   private static let packetsPerTurn = 16
   private static let batchMessages = 128
 
-  private(set) var arbiter: LineArbiter
-  private let rules: Rules
-  private let host: Host
+  var arbiter: LineArbiter
+  let rules: Rules
+  let host: Host
   private let oracle: Oracle?
-  private var judge: Oracle? { oracle?.isOutOfReach == true ? nil : oracle }
+  var judge: Oracle? { oracle?.isOutOfReach == true ? nil : oracle }
   /// Requests that have left, for the service.
   private(set) var requests: [(session: [UInt8], first: UInt64, count: Int)] = []
   private(set) var nextAction: UInt64 = 0
@@ -74,16 +90,26 @@ final class SimulatedStage {
   var fuse: Int?
 
   private let startedAt: UInt64
-  private var session: [UInt8]?
+  private(set) var session: [UInt8]?
   private var hasEnded = false
   private var positions: [Int]
-  private let retainedUntil: [Int]
+  private var retainedUntil: [Int]
+  /// Where the rings were read when an image was asked for.
+  private var rewindTo: [Int] = []
+  /// An image is being fetched, for the place of the numbers from this one on.
+  var isFetching = false
+  var imageFirst: UInt64 = 0
+  var imageMessages = 0
+  var wanted: [UInt8] = []
+  /// Made when the first image is asked for.
+  var fetch: GlimpseFetch?
+  var connection: SimulatedConnection?
   private var isReading = [true, true]
   private var hasAsked = false
   /// Committed, not yet published.
   private var batch: [Record] = []
   /// Of the packet or action that is being handled, for the oracle.
-  private var produced: [Record] = []
+  var produced: [Record] = []
   private var refusedForRoom: [UInt64] = []
   private var notRequested: [UInt64] = []
   private(set) var malformed = 0
@@ -109,6 +135,8 @@ final class SimulatedStage {
       next = number
       session = name
       hasEnded = true
+    case .imageStart, .image: next = host.imageFirst
+    case .imageEnd(_, let last, _): next = last + 1
     }
     if host.tail != nil && session == nil { session = host.sessionWords }
     arbiter = LineArbiter(configuration: ArbiterConfiguration(rules), firstSequence: next)
@@ -134,10 +162,12 @@ final class SimulatedStage {
     let packets = take(0, now) + take(1, now) + takeAnswers(now)
     for line in 0..<2 where isReading[line] && positions[line] >= retainedUntil[line] {
       isReading[line] = false
+      nextAction = 0
       arbiter.setReadingRetention(line == 0 ? .lineA : .lineB, false)
       judge?.retentionIsRead(line)
     }
-    if packets > 0 || now >= nextAction { resolve(now) }
+    let fetched = isFetching ? fetchImage(now) : 0
+    if packets + fetched > 0 || now >= nextAction { resolve(now) }
     if now >= nextLook {
       nextLook = now + 1_000
       arbiter.observeLines(now: now)
@@ -146,7 +176,7 @@ final class SimulatedStage {
     publishEndIfComplete()
     publishBatch()
     if !isDead, let oracle = judge { oracle.turnEnds(StageView(arbiter), now) }
-    return packets > 0 && !isDead
+    return packets + fetched > 0 && !isDead
   }
 
   private func take(_ line: Origin, _ now: UInt64) -> Int {
@@ -207,6 +237,7 @@ final class SimulatedStage {
       arbiter.abandonOpenGaps()
       resolve(now)
       publishEnd()
+      endFetching()
       begin(name, first: 1)
       arbiter.begin(session: identifier, firstSequence: 1)
     }
@@ -230,6 +261,8 @@ final class SimulatedStage {
   ) {
     var blocks = packet.blocks
     var number = packet.sequence
+    var isWitness = false
+    defer { if isWitness, isFetching, source != .retransmission { noteWitnesses(packet) } }
     switch arbiter.receive(
       source: source, first: number, count: UInt16(count), now: now, stamp: stamp)
     {
@@ -246,6 +279,7 @@ final class SimulatedStage {
         number += 1
       }
     case .examine:
+      isWitness = true
       while let message = blocks.next() {
         switch arbiter.accept(sequence: number, bytes: message, stamp: stamp) {
         case .deliver:
@@ -263,12 +297,13 @@ final class SimulatedStage {
         arbiter.compare(source: source, sequence: number, bytes: message)
         number += 1
       }
+    case .ignore(.beyondWindow): isWitness = true
     case .ignore(.notRequested): notRequested += (0..<UInt64(count)).map { number + $0 }
     case .ignore: break
     }
   }
 
-  private func drainHeld() {
+  func drainHeld() {
     while let held = arbiter.nextDeliverable() { put(held.sequence, held.bytes, held.stamp) }
   }
 
@@ -278,7 +313,9 @@ final class SimulatedStage {
     judge?.resolveBegins(now, rangesWereJoined: arbiter.counters.gapTableOverflows > 0)
     while step() {
       produced.removeAll(keepingCapacity: true)
-      switch arbiter.poll(now: now) {
+      let action = arbiter.poll(now: now)
+      judge?.imageFailures(arbiter.statistics(of: .snapshot).failures, now)
+      switch action {
       case .request(let first, let count):
         if let session { requests.append((session, first, Int(count))) }
         hasAsked = true
@@ -295,7 +332,7 @@ final class SimulatedStage {
         isHalted = true
         judge?.gaveUp(first, last, reason.rawValue, halted: true, produced, isCutShort: isDead, now)
         return
-      case .requestSnapshot: arbiter.snapshotFailed(now: now)
+      case .requestSnapshot(let first, let last): beginImage(first, last, now)
       case .wait(let until):
         if until <= now { judge?.object("told to wait until \(until) at \(now)") }
         nextAction = max(until, now + 1)
@@ -313,6 +350,17 @@ final class SimulatedStage {
     return requests
   }
 
+  func noteRingPositions() { rewindTo = positions }
+
+  func readLinesAgain() {
+    retainedUntil = positions
+    for line in 0..<2 { positions[line] = max(rewindTo[line], host.rings[line].oldest) }
+    isReading = [true, true]
+    arbiter.readLinesAgain()
+    arbiter.setReadingRetention(.lineA, true)
+    arbiter.setReadingRetention(.lineB, true)
+  }
+
   /// Something is still to be read.
   var hasInput: Bool {
     positions[0] < host.rings[0].end || positions[1] < host.rings[1].end
@@ -322,7 +370,7 @@ final class SimulatedStage {
   // MARK: Output
 
   /// False once the stage is dead.
-  private func step() -> Bool {
+  func step() -> Bool {
     if let left = fuse {
       if left <= 0 { isDead = true }
       fuse = left - 1
@@ -335,13 +383,13 @@ final class SimulatedStage {
     if batch.count >= Self.batchMessages { publishBatch() }
   }
 
-  private func commit(_ record: Record) {
+  func commit(_ record: Record) {
     guard step() else { return }
     batch.append(record)
     produced.append(record)
   }
 
-  private func publishBatch() {
+  func publishBatch() {
     guard !batch.isEmpty, step() else { return }
     for record in batch { host.publish(record) }
     batch.removeAll(keepingCapacity: true)

@@ -19,6 +19,8 @@ struct Simulation {
     var restarts = 0
     var events = 0
     var packets = 0
+    var imagesAsked = 0
+    var imagesUsed = 0
     /// The oracle could not follow it to its end.
     var isOutOfReach = false
     /// Runs that went to the corners: named, so that one that none reaches shows.
@@ -35,6 +37,15 @@ struct Simulation {
     let host = Host(retained: scenario.retained, haltsOnLoss: scenario.rules.haltsOnLoss)
     let oracle = Oracle(scenario.rules)
     oracle.explain = trace
+    host.images = ImageService(scenario)
+    if scenario.images.isHonest {
+      host.client.truth = { name, next in
+        scenario.sessions.indices.first { Datagrams.sessionName($0) == name }.map {
+          Market.image($0, below: next)
+        }
+          ?? []
+      }
+    }
     var retransmission = RetransmissionService(scenario)
     var stage: SimulatedStage? = SimulatedStage(scenario.rules, host, oracle: oracle, now: 0)
     var incarnation = 0
@@ -53,7 +64,7 @@ struct Simulation {
     func want(_ instant: UInt64) { turnAt = min(turnAt ?? .max, instant) }
 
     while oracle.problems.isEmpty && host.client.problems.isEmpty && !oracle.isOutOfReach
-      && outcome.events < 100_000
+      && outcome.events < 300_000
     {
       while position < scenario.timeline.count, let kept, !kept.contains(position) { position += 1 }
       let input = position < scenario.timeline.count ? scenario.timeline[position].at : .max
@@ -111,12 +122,13 @@ struct Simulation {
           stage = nil
           Self.add(oracle, to: &outcome)
           events.put(.restart, at: now + downFor)
-        } else if !running.isHalted, running.nextAction != .max {
-          want(running.nextAction)
+        } else if !running.isHalted {
+          if running.nextAction != .max { want(running.nextAction) }
+          if let wake = running.imageWake(now) { want(wake) }
         }
       }
     }
-    if outcome.events >= 100_000 { oracle.object("does not come to rest") }
+    if outcome.events >= 300_000 { oracle.object("does not come to rest") }
     if oracle.problems.isEmpty && !oracle.isOutOfReach { oracle.rest() }
     outcome.isOutOfReach = oracle.isOutOfReach
     show()
@@ -130,6 +142,8 @@ struct Simulation {
   private static func add(_ oracle: Oracle, to outcome: inout Outcome) {
     outcome.lost += oracle.tally.lost
     outcome.requests += oracle.tally.requests
+    outcome.imagesAsked += oracle.imaging.asked
+    outcome.imagesUsed += oracle.imaging.used
     let reached: [(String, Bool)] = [
       ("ranges joined", oracle.isCoarse), ("no room for an answer", oracle.asking.isLoose),
       ("no room", oracle.tally.noRoom > 0), ("beyond the window", oracle.tally.beyond > 0),
@@ -138,6 +152,11 @@ struct Simulation {
       ("breaker opened", oracle.asking.opened > 0), ("breaker closed again", oracle.asking.closed > 0),
       ("jump believed", oracle.claims.believed > 0), ("loss", oracle.tally.lost > 0),
       ("retry", oracle.asking.retries > 0), ("nothing lost", oracle.tally.lost == 0),
+      ("image used", oracle.imaging.used > 0), ("image contradicted", oracle.imaging.contradicted > 0),
+      ("image withdrawn", oracle.imaging.withdrawn > 0), ("image overdue", oracle.imaging.timedOut > 0),
+      ("image out of range", oracle.imaging.outOfRange > 0),
+      ("image's breaker opened", oracle.imaging.gate.opened > 0),
+      ("messages that waited replaced", oracle.tally.discarded > 0),
     ]
     for (name, isReached) in reached { outcome.reached[name, default: 0] += isReached ? 1 : 0 }
   }

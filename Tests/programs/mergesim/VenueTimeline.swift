@@ -3,6 +3,7 @@ struct VenueTimeline {
   private let scenario: Scenario
   private var dice: Dice
   private var inputs: [Input] = []
+  private(set) var sentAt: [[UInt64]] = []
   /// Numbers that both lines lose together.
   private var commonLosses: [ClosedRange<UInt64>] = []
   /// High bits of a sequence number are flipped once at most: two such packets might support one another.
@@ -55,6 +56,7 @@ struct VenueTimeline {
       if dice.chance(pauses) { at += heartbeatEvery * (1 + dice.below(3)) }
       times.append(at)
     }
+    sentAt.append(times.map { UInt64($0) })
     let announcesEnd = dice.chance(90)
     let tail = 4 + dice.below(10)
     for line in 0..<2 { send(number, times, line, from: start, announcesEnd: announcesEnd, tail: tail) }

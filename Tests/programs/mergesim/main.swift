@@ -84,6 +84,8 @@ func play(_ options: Options) -> Bool {
     total.requests += outcome.requests
     total.restarts += outcome.restarts
     total.packets += outcome.packets
+    total.imagesAsked += outcome.imagesAsked
+    total.imagesUsed += outcome.imagesUsed
     total.reached.merge(outcome.reached) { $0 + $1 }
     if outcome.isOutOfReach { outOfReach += 1 }
     if outcome.problems.isEmpty {
@@ -98,7 +100,7 @@ func play(_ options: Options) -> Bool {
   let elapsed = seconds() - start
   let rate = Int(Double(passed + failed) / max(elapsed, 1e-9))
   print(
-    "\(total.packets) datagrams, \(total.messages) messages out, \(total.lost) declared lost, \(total.requests) requests, \(total.restarts) restarts"
+    "\(total.packets) datagrams, \(total.messages) messages out, \(total.lost) declared lost, \(total.requests) requests, \(total.imagesAsked) images asked for, \(total.imagesUsed) used, \(total.restarts) restarts"
   )
   print(
     "incarnations that saw "

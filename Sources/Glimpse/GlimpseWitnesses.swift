@@ -1,9 +1,8 @@
 import FeedWire
-import Glimpse
 
 /// The newest messages that the lines have brought while an image was on its way: what they do to orders shows whether
 /// the image is from where its number says.
-struct SnapshotWitnesses: ~Copyable {
+struct GlimpseWitnesses: ~Copyable {
   private struct Witness {
     var sequence: UInt64 = 0
     /// The order that the message removes, and the one that it adds.

@@ -1,11 +1,10 @@
 import FeedWire
-import Glimpse
 import XCTest
 
-@testable import MergeLoop
+@testable import Glimpse
 
 /// What the lines carry while an image is on its way shows a wrong number.
-final class SnapshotWitnessTests: XCTestCase {
+final class GlimpseWitnessTests: XCTestCase {
   private func message(_ type: Character, _ reference: UInt64, new: UInt64 = 0) -> [UInt8] {
     var bytes = [UInt8](repeating: 0, count: ITCH50.expectedLength(type.asciiValue!))
     bytes[0] = type.asciiValue!
@@ -31,7 +30,7 @@ final class SnapshotWitnessTests: XCTestCase {
       let step = message("A", order).withUnsafeBytes { decoder.take(sequence: UInt64(index) + 1, $0) }
       XCTAssertEqual(step, .deliver(.order))
     }
-    var witnesses = SnapshotWitnesses()
+    var witnesses = GlimpseWitnesses()
     for (sequence, bytes) in lines { bytes.withUnsafeBytes { witnesses.note(sequence, $0) } }
     return witnesses.contradiction(next: next, decoder)
   }
@@ -60,9 +59,9 @@ final class SnapshotWitnessTests: XCTestCase {
   }
 
   func testTheNewestAreKept() {
-    var lines = (0..<UInt64(SnapshotWitnesses.capacity)).map { ($0 + 1, message("D", 1_000)) }
+    var lines = (0..<UInt64(GlimpseWitnesses.capacity)).map { ($0 + 1, message("D", 1_000)) }
     XCTAssertEqual(contradiction(lines, orders: [1_000], next: 2), 1)
-    lines += (0..<UInt64(SnapshotWitnesses.capacity)).map { ($0 + 5_000, message("D", 7)) }
+    lines += (0..<UInt64(GlimpseWitnesses.capacity)).map { ($0 + 5_000, message("D", 7)) }
     XCTAssertNil(contradiction(lines, orders: [1_000], next: 9_000))
   }
 }
