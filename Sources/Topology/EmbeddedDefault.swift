@@ -55,7 +55,8 @@ extension Topology {
     # death). "off": there is no sandbox. Default "refuse".
     sandbox = "refuse"
 
-    # One sequenced stream of a venue. This version runs exactly one.
+    # One sequenced stream of a venue. A set runs exactly one; a further channel is a set of its own, with a file of its own,
+    # another host.instance, and other cores and ports: one recovers while the other goes on.
     [[channel]]
     # a-z, 0-9, - and _, 1...32 characters. Required.
     name = "itch"

@@ -29,8 +29,8 @@ struct Settings {
     for extra in channels.dropFirst() {
       log.report(
         .moreThanOneChannel, at: extra.header,
-        "this version runs exactly one channel, the file has \(channels.count)",
-        label: "run another instance for it")
+        "a set runs exactly one channel, the file has \(channels.count)",
+        label: "give it a file of its own, with another host.instance, and run a set for each")
     }
     channel = channels.first.map { ChannelSettings($0) }
     rings = root.subtables("ring", title: "[[ring]]").map { RingSettings($0) }

@@ -45,6 +45,9 @@ final class RefusalTests: XCTestCase {
       Broken(["E001"]) { $0.replacingOccurrences(of: "number = 1\n", with: "number = \n") },
       Broken(["E003", "instance"]) { $0.replacingOccurrences(of: "instance = \"demo\"\n", with: "") },
       Broken(["E040", "pubd"]) { $0.replacingOccurrences(of: "name = \"pubd\"", with: "name = \"webd\"") },
+      Broken(["E021", "a set runs exactly one channel, the file has 2", "another host.instance"]) {
+        $0 + "\n[[channel]]\nname = \"two\"\nnumber = 2\n"
+      },
       // Capacities.
       Broken(["ring.merged.cells=65535"], ["E017", "65536"]),
       Broken(["ring.merged.cells=5"], ["E010", "1024"]),
