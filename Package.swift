@@ -167,6 +167,8 @@ let package = Package(
       [
         "CLinux", "CServiceManager", "FIXSession", "Failpoints", "HostChecks", "ServiceUnits", "ShmRing",
         "StageRecords", "Supervision", "StageRuntime", "SystemLog", "Topology",
+        "CLinux", "CServiceManager", "FIXSession", "Failpoints", "FeedWire", "HostChecks", "ServiceUnits",
+        "ShmRing", "StageRecords", "Supervision", "StageRuntime", "Topology",
       ]),
     stage("venue", ["CLinux", "FeedWire", "SoupBinTCP", "Glimpse", "FeedSim", "StageRuntime"]),
     stage(

@@ -943,6 +943,13 @@ extension Runbooks {
       **Do** See `takes input, hands nothing on`.
       **Tested** `LadderTests`, `LivenessTests`.
 
+      ## `no canary`
+      **Means** merged or bookd says that it took a certain message, and that message has not come out.
+      **By itself** It climbs the ladder. A challenge comes each second, so the alarm is at most a second later than its age.
+      **Look** `bulkhead rings --name INSTANCE`: cursors that go on beside an output that does not.
+      **Do** See `fakes progress`.
+      **Tested** `CanaryTests`.
+
       ## `no start`
       **Means** A stage was started, is not READY, and shows no progress towards it.
       **By itself** It is marked at a quarter of `ladder.start`, reported at half of it, killed at its end.
@@ -1033,6 +1040,13 @@ extension Runbooks {
       **Look** `bulkhead rings --name INSTANCE`: what waits for it.
       **Do** Keep `bulkhead bundle`, and report it: a wake-up was lost.
       **Tested** `StallCauseTests`.
+
+      ## `fakes progress`
+      **Means** It beats and moves its cursor, and its output, read by watchdogd itself, does not have what must come of that input.
+      **By itself** It is killed at the fence and replaced: what it left out is made again from its input.
+      **Look** `bulkhead postmortem INSTANCE`: what it was doing.
+      **Do** Keep `bulkhead bundle`, and report it: a stage must never go past what it has not handed on.
+      **Tested** `CanaryTests`, `StallCauseTests`.
 
       """##
     ),

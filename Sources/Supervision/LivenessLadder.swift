@@ -11,7 +11,8 @@
 ///
 /// - A beat, and progress, count only from the incarnation that was begun. Whatever a predecessor or a stranger writes
 ///   counts for nothing: the ages go on.
-/// - The oldest of what is missing decides. Progress is owed only while input waits, output only for input that was taken.
+/// - The oldest of what is missing decides. Progress is owed only while input waits, output only for input that was taken, a
+///   canary's number only behind the claim that it was taken.
 /// - Each scan climbs one tier at most, so that what belongs to a lower tier happens before what belongs to a higher one.
 /// - It comes down only to `clear`, after everything was well for twice as long as the mark takes; never from `fence`.
 public struct LivenessLadder: Sendable {
@@ -42,6 +43,7 @@ public struct LivenessLadder: Sendable {
     var progress: UInt64 = 0
     var output: UInt64 = 0
     var start: UInt64 = 0
+    var canary: UInt64 = 0
   }
 
   public init(
@@ -80,6 +82,7 @@ public struct LivenessLadder: Sendable {
     ages.beat = min(ages.beat, thresholds.alarm)
     ages.progress = min(ages.progress, thresholds.alarm)
     ages.output = min(ages.output, thresholds.alarm)
+    ages.canary = min(ages.canary, thresholds.alarm)
     ages.start = min(ages.start, startThresholds.alarm)
   }
 
@@ -142,6 +145,7 @@ public struct LivenessLadder: Sendable {
       return
     }
     ages.beat = hasBeaten ? 0 : ages.beat &+ step
+    ages.canary = reading.owesCanary && !reading.isHalted ? ages.canary &+ step : 0
     ages.progress = hasMoved || reading.backlog == 0 || reading.isHalted ? 0 : ages.progress &+ step
     if reading.output != output || reading.isHalted {
       output = reading.output
@@ -158,6 +162,7 @@ public struct LivenessLadder: Sendable {
     var oldest = ages.beat
     if ages.progress > oldest { (missing, oldest) = (.progress, ages.progress) }
     if ages.output > oldest { (missing, oldest) = (.output, ages.output) }
+    if ages.canary > oldest { (missing, oldest) = (.canary, ages.canary) }
     return (thresholds.tier(oldest), missing, oldest)
   }
 }

@@ -57,6 +57,8 @@ public enum LivenessMeasure: UInt8, Sendable {
   case output = 3
   /// It was started and is not READY, and shows no progress towards it.
   case start = 4
+  /// It says that it takes its input, and what it hands on does not show it.
+  case canary = 5
 
   public var name: String {
     switch self {
@@ -64,6 +66,7 @@ public enum LivenessMeasure: UInt8, Sendable {
     case .progress: "progress"
     case .output: "output"
     case .start: "start"
+    case .canary: "canary"
     }
   }
 }
@@ -83,6 +86,8 @@ public struct LivenessReading: Sendable, Equatable {
   public var isReady: Bool
   /// It has stopped taking input and says so: it beats, but owes no progress.
   public var isHalted: Bool
+  /// A ``Canary`` has asked for something that it says it took, and it has not come out.
+  public var owesCanary = false
 
   public init(
     epoch: UInt64, beats: UInt64, progress: UInt64, backlog: UInt64, output: UInt64 = 0, isReady: Bool = true,

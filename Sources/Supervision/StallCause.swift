@@ -56,6 +56,8 @@ public enum StallCause: UInt8, Sendable, CaseIterable {
   /// A real-time process that could run, and was not let: the kernel keeps a part of each second for the others
   /// (kernel.sched_rt_runtime_us).
   case realTimeThrottled = 43
+  /// It says that it takes its input, and its output does not have what must come of it.
+  case faking = 44
 
   public var name: String {
     switch self {
@@ -71,6 +73,7 @@ public enum StallCause: UInt8, Sendable, CaseIterable {
     case .looping: "runs, does not come round"
     case .asleep: "asleep"
     case .realTimeThrottled: "real-time throttled: the kernel keeps a part of each second for others"
+    case .faking: "fakes progress: what it took does not come out"
     }
   }
 
@@ -106,6 +109,7 @@ public enum StallCause: UInt8, Sendable, CaseIterable {
     switch missing {
     case .progress: return .livelocked
     case .output: return .barren
+    case .canary: return .faking
     case .beat, .start: break
     }
     if elapsed > 0, ran >= elapsed / 4 { return .looping }

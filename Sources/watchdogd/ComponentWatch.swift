@@ -17,6 +17,7 @@ final class ComponentWatch {
   private let inputs: [RingInput]
   private let output: RingOutput?
   private let outputName: String
+  private let canary: CanaryWatch?
   private let isReceiver: Bool
   private let isRecorder: Bool
   private(set) var ladder: LivenessLadder
@@ -37,6 +38,7 @@ final class ComponentWatch {
       try RingOutput(path: "\(directory)/\(ring.name).ring")
     }
     outputName = topology.ring(writtenBy: stage.name)?.name ?? ""
+    canary = try CanaryWatch(stage: stage, of: topology)
     isReceiver = stage.line != nil
     isRecorder = stage.name == topology.tapeStage
     ladder = LivenessLadder(
@@ -50,6 +52,7 @@ final class ComponentWatch {
   /// A process was started; the page still says what its predecessor said.
   func begin() {
     ladder.begin(after: control.epoch)
+    canary?.reset()
     sampleAtMark = nil
     postponements = 0
   }
@@ -64,7 +67,14 @@ final class ComponentWatch {
 
   /// Looks once. `socket`: the descriptor of a receiver's line.
   func scan(socket: Int32?, step: UInt64) -> LadderChange? {
-    ladder.scan(reading(socket: socket), step: step)
+    var reading = reading(socket: socket)
+    if let canary {
+      // What an earlier incarnation says of itself proves nothing about this one.
+      let isWorking = reading.isReady && !reading.isHalted && ladder.epoch == reading.epoch
+      reading.owesCanary = canary.look(
+        control, cursors: { $0 < inputs.count ? inputs[$0].position : 0 }, isWorking: isWorking, step: step)
+    }
+    return ladder.scan(reading, step: step)
   }
 
   private func reading(socket: Int32?) -> LivenessReading {
