@@ -177,6 +177,9 @@ let package = Package(
         "CFailpoints", "CLinux", "CWebSockets", "ShmRing", "StageRecords", "FeedWire", "FeedSim", "OrderBook",
         "BookBuilder", "BookSettings", "StreamDigest", "PublishWire", "SetInspection", "StageRuntime",
         "Supervision",
+        "CFailpoints", "CLinux", "CWebSockets", "ShmRing", "StageRecords", "FeedWire", "FIXSession",
+        "FeedSim", "OrderBook",
+        "BookBuilder", "StreamDigest", "PublishWire", "SetInspection", "StageRuntime", "Supervision",
         "Drills",
         "CJansson", "HostChecks", "LatencyHistogram", "Reliability", "Runbooks", "ServiceUnits", "SystemLog",
         "Tape", "TapeExport", "TapeShadow", "Topology", "ViewPages",
@@ -205,6 +208,7 @@ let package = Package(
     tests("SupervisionTests", ["Supervision"]),
     tests(
       "SystemLogTests", ["SystemLog", "StageRuntime", "StageRecords", "ShmRing", "Topology", "Runbooks"]),
+    tests("SupervisionTests", ["Supervision", "StageRecords"]),
     tests("FIXSessionTests", ["FIXSession"]),
     // Runs `sandboxed`, which lies beside it.
     tests("SystemCallFilterTests", ["SystemCallFilter", "CLinux", "sandboxed"]),

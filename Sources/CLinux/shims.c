@@ -437,6 +437,12 @@ long bulkhead_tcp_send(int descriptor, const void *bytes, unsigned long count) {
   return sent < 0 ? -(long)errno : sent;
 }
 
+uint64_t bulkhead_thread_page_faults(void) {
+  struct rusage usage;
+  if (getrusage(RUSAGE_THREAD, &usage) != 0) return 0;
+  return (uint64_t)usage.ru_minflt + (uint64_t)usage.ru_majflt;
+}
+
 static uint64_t nanoseconds_of(clockid_t clock) {
   struct timespec time;
   clock_gettime(clock, &time);

@@ -199,8 +199,12 @@ public struct FIXSession: ~Copyable {
 
   /// What ``fire(now:wall:)`` would send now, as text with `|` between its fields.
   public func preview(wall: UInt64) -> String {
-    let message = prepared.patch(sequence: nextOut, counter: requests &+ 1, wall: wall)
-    return String(decoding: message.map { $0 == FIXText.separator ? 0x7C : $0 }, as: UTF8.self)
+    String(decoding: previewBytes(wall: wall).map { $0 == FIXText.separator ? 0x7C : $0 }, as: UTF8.self)
+  }
+
+  /// What ``fire(now:wall:)`` would send now, byte by byte.
+  public func previewBytes(wall: UInt64) -> [UInt8] {
+    Array(prepared.patch(sequence: nextOut, counter: requests &+ 1, wall: wall))
   }
 
   /// Asks for the end of the session; it is over when the other side agrees, or two seconds later.

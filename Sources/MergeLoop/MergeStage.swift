@@ -288,6 +288,9 @@ public struct MergeStage: ~Copyable {
     guard patrol.isDue(now) else { return }
     lineA.patrol(component: "merged")
     lineB.patrol(component: "merged")
+    // It stood still, and the receivers went on without it: it counts again from here.
+    if lineA.isDetached { lineA.rejoin() }
+    if lineB.isDetached { lineB.rejoin() }
     output.patrol()
   }
 

@@ -357,7 +357,7 @@ public final class PublishStage {
     switch trust.state {
     case .halted: server.setInputState(.halted)
     case .stale: server.setInputState(.stale)
-    case .live, nil: server.setInputState(bookLooksLive ? .live : .stale)
+    case .live, nil: server.setInputState(bookLooksLive && !trust.hasOpenGap ? .live : .stale)
     }
   }
 

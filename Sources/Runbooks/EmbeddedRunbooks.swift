@@ -253,7 +253,7 @@ extension Runbooks {
       **Tested** `GoldenTests`, `ValueTests`, `RefusalTests`.
 
       ## `E020` `E021` `E022` `E023` `E024`
-      **Means** What this version does not have: E020 another schema, E021 more than one channel, E022 the policy `gated`, E023 a table in the place of a stream,
+      **Means** What this version does not have: E020 another schema, E021 more than one channel, E022 the policy `gated` for another ring than `rx_a` and `rx_b`, E023 a table in the place of a stream,
       E024 `unrecoverable = "snapshot"` without a snapshot service.
       **By itself** The configuration was refused (78).
       **Look** `bulkhead config check FILE`.
@@ -481,10 +481,11 @@ extension Runbooks {
       **Tested** `LivenessTests`, `make drill-pauses`.
 
       ## `action`
-      **Means** A safety action was fired, with the time from the decision to its last store.
-      **By itself** `mark_stale` or `halt_stream` was written into the table `trust`, past every stage.
+      **Means** A safety action was due: its name, what made it due (alarm, death, left down, silent lines, operator, owed), whether it was done, and the time
+      from the decision to its last store. `not fired: disarmed`: an operator had taken it out.
+      **By itself** It was done past every stage. A disarmed one was not, and is not later.
       **Look** `bulkhead status --name INSTANCE`: the state of the stream and every armed action.
-      **Do** See `stale` or `halted`.
+      **Do** See `stale` or `halted`. Disarmed: act by hand (`bulkhead fire`), and ask who took it out (`requested`).
       **Tested** `StreamTrustTests`.
 
       ## `trusted`
@@ -1452,6 +1453,20 @@ extension Runbooks {
       **Look** `bulkhead status --name INSTANCE`: the table LINE, and the armed actions.
       **Do** Find out why the receiver failed: `bulkhead events --name INSTANCE`.
       **Tested** `StreamTrustTests`.
+
+      ## `publish_gap`
+      **Means** Every reader was told, past all stages, from which message on the stream is missing (`trust.table`, key 63).
+      **By itself** The gap is over once the stream may be believed again: what came late is in the books then, and the range stays readable.
+      **Look** `bulkhead status --json --name INSTANCE`: `publishedGap`.
+      **Do** Find out why the stage failed: `bulkhead events --name INSTANCE`. One published by hand stands until `bulkhead arm`.
+      **Tested** `GatedActionTests`.
+
+      ## `detach_reader`
+      **Means** merged stood still, and its gated rings wait for it no longer: the receivers go on, and overwrite.
+      **By itself** merged counts itself in again as soon as it reads, and asks for what it missed.
+      **Look** `bulkhead rings --name INSTANCE`: the receivers' positions beside merged's.
+      **Do** Find out why merged stood still: `bulkhead events --name INSTANCE`.
+      **Tested** `GatedActionTests`.
 
       ## `datagram` `mass_cancel`
       **Means** A prepared datagram, or a prepared FIX mass cancel on a session that is held open, was sent because a stage failed.

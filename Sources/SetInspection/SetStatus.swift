@@ -132,6 +132,10 @@ public struct SetStatus {
       (verdict, reason) = (.degraded, Self.unjournaled(view))
     } else if !supervisor.isAlive {
       (verdict, reason) = (.degraded, "watchdogd is dead: nothing would be restarted")
+    } else if let disarmed = trust?.disarmed, !disarmed.isEmpty {
+      (verdict, reason) = (
+        .degraded, "disarmed by an operator: \(disarmed.joined(separator: ", ")) (`bulkhead arm`)"
+      )
     } else if view.value("merged", MergeCounter.lineDisagreements) > 0 {
       (verdict, reason) = (
         .degraded,

@@ -7,8 +7,9 @@ extension SupervisionRecord {
   /// What an alarm found missing.
   public var missing: LivenessMeasure? { UInt8(exactly: code).flatMap(LivenessMeasure.init(rawValue:)) }
 
-  /// The cause of a death or of an alarm.
+  /// The cause of a death, of an alarm or of an action.
   public var causeText: String? {
+    if event == .action { return ActionCause(rawValue: cause)?.name }
     if let cause = ExitCause(code: cause, number: code) { return "\(cause)" }
     return StallCause(rawValue: cause)?.name
   }
@@ -26,8 +27,14 @@ extension SupervisionRecord {
       if let missing { text += ", no \(missing.name) for \(milliseconds)" }
       return text + (causeText.map { ", \($0)" } ?? "")
     case .action:
-      let name = UInt8(exactly: value).flatMap(SafetyAction.init(rawValue:))?.name ?? "\(value)"
-      return ": \(name)\(tier == .clear ? "" : ", not done"), \(code) ns after the decision"
+      let kind = UInt8(exactly: value).flatMap(SafetyAction.init(rawValue:))?.name ?? "\(value)"
+      let name = remark.isEmpty || remark == kind ? kind : "\(printable(remark.utf8)) (\(kind))"
+      let why = causeText.map { " (\($0))" } ?? ""
+      switch ActionResult(rawValue: self.tier) {
+      case .disarmed: return ": \(name), not fired: disarmed\(why)"
+      case .failed: return ": \(name), not done, \(code) ns after the decision\(why)"
+      case .done, nil: return ": \(name), \(code) ns after the decision\(why)"
+      }
     case .session: return value == 1 ? ": logged on" : ": ended"
     case .answered:
       return UInt8(exactly: value).flatMap(ArmedAction.Outcome.init(rawValue:)).map { ": \($0.name)" } ?? ""

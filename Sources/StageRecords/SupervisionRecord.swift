@@ -20,8 +20,8 @@ public enum SupervisionEvent: UInt8, Sendable, CaseIterable {
   /// The supervisor ended a process that no longer answered, and its death is confirmed; `value` is the time from the
   /// signal to the confirmation in nanoseconds.
   case fenced = 9
-  /// A safety action was fired; `value` is its number (``SafetyAction``), `code` how long it took from the decision to the last
-  /// store, in nanoseconds; `tier` is 1 if it could not be done.
+  /// A safety action was due; `value` is its number (``SafetyAction``), `tier` an ``ActionResult``, `cause` an
+  /// ``ActionCause``, `code` how long it took from the decision to the last store, in nanoseconds; the remark is its name.
   case action = 10
   /// The set is being stopped.
   case stopping = 11
@@ -83,11 +83,28 @@ public enum SupervisionEvent: UInt8, Sendable, CaseIterable {
   }
 }
 
+/// What came of a safety action that was due. The raw value is the tier of its record.
+public enum ActionResult: UInt8, Sendable, CaseIterable {
+  case done = 0
+  /// It could not be done: no session, or the system refused.
+  case failed = 1
+  /// An operator had taken it out.
+  case disarmed = 2
+
+  public var name: String {
+    switch self {
+    case .done: "done"
+    case .failed: "failed"
+    case .disarmed: "disarmed"
+    }
+  }
+}
+
 /// One record of the `status` ring, which the supervisor writes and which passes through none of the processes that it
 /// tells of.
 ///
 /// ```
-/// 0  instant (CLOCK_MONOTONIC, ns) │ 8 epoch │ 16 value │ 24 pid i32 │ 28 code i32 │ 32 event u8 │ 33 tier u8 │ 34 cause u8
+/// 0  instant (CLOCK_MONOTONIC, ns) │ 8 epoch │ 16 value │ 24 pid i32 │ 28 code i32 │ 32 event u8 │ 33 tier u8 │ 34 cause u8 │ 36 faults u32
 /// 40 component name[24], padded with zeros │ 64 remark: the rest of the record, if it is longer
 /// ```
 public struct SupervisionRecord: Equatable, Sendable {
@@ -104,15 +121,17 @@ public struct SupervisionRecord: Equatable, Sendable {
   /// As the event says.
   public var value: UInt64 = 0
   public var pid: Int32 = 0
-  /// Exit code or signal of a death; of an alarm, what is missing: 1 beat, 2 progress, 3 output, 4 start.
+  /// Exit code or signal of a death; of an alarm, what is missing: 1 beat, 2 progress, 3 output, 4 start, 5 canary.
   public var code: Int32 = 0
   /// 1 mark, 2 alarm, 3 fence.
   public var tier: UInt8 = 0
   /// A code of the supervision's causes: of a death below 32, of an alarm from 32 on; 0 for none.
   public var cause: UInt8 = 0
+  /// Of an action: page faults of the supervisor's thread while it was fired.
+  public var faults: UInt32 = 0
   /// At most ``nameBytes`` bytes are kept.
   public var component: String
-  /// What a person said about it; mostly nothing. As much as the ring's records have room for is kept.
+  /// What a person said about it, or the name of an action; mostly nothing. As much as the ring's records have room for is kept.
   public var remark = ""
 
   public init(_ event: SupervisionEvent, component: String, instant: UInt64) {
@@ -145,6 +164,7 @@ public struct SupervisionRecord: Equatable, Sendable {
     base.storeBytes(of: event.rawValue, toByteOffset: 32, as: UInt8.self)
     base.storeBytes(of: tier, toByteOffset: 33, as: UInt8.self)
     base.storeBytes(of: cause, toByteOffset: 34, as: UInt8.self)
+    base.storeBytes(of: faults, toByteOffset: 36, as: UInt32.self)
     for (index, byte) in component.utf8.prefix(Self.nameBytes).enumerated() {
       base.storeBytes(of: byte, toByteOffset: 40 + index, as: UInt8.self)
     }
@@ -163,6 +183,7 @@ public struct SupervisionRecord: Equatable, Sendable {
     code = bytes.loadUnaligned(fromByteOffset: 28, as: Int32.self)
     tier = bytes.load(fromByteOffset: 33, as: UInt8.self)
     cause = bytes.load(fromByteOffset: 34, as: UInt8.self)
+    faults = bytes.loadUnaligned(fromByteOffset: 36, as: UInt32.self)
     component = String(
       decoding: bytes[40..<40 + Self.nameBytes].prefix { $0 != 0 }, as: UTF8.self)
     remark = String(decoding: bytes[Self.bytes...], as: UTF8.self)

@@ -26,6 +26,10 @@ public enum SafetyAction: UInt8, Sendable, CaseIterable {
   case datagram = 4
   /// A prepared FIX OrderMassCancelRequest is sent on a session that is held open.
   case massCancel = 5
+  /// Readers are told from which message on the stream is missing (``GapNotice``).
+  case publishGap = 6
+  /// The writers of gated rings wait for this reader no longer, until it comes back.
+  case detachReader = 7
 
   public var name: String {
     switch self {
@@ -34,6 +38,35 @@ public enum SafetyAction: UInt8, Sendable, CaseIterable {
     case .cutLine: "cut_line"
     case .datagram: "datagram"
     case .massCancel: "mass_cancel"
+    case .publishGap: "publish_gap"
+    case .detachReader: "detach_reader"
+    }
+  }
+}
+
+/// What made a safety action due. The raw value is the cause in its record on the `status` ring.
+public enum ActionCause: UInt8, Sendable, CaseIterable {
+  /// The stage reached the alarm.
+  case alarm = 1
+  /// The stage died.
+  case death = 2
+  /// The stage is left down.
+  case leftDown = 3
+  /// Every line fell silent.
+  case silence = 4
+  /// An operator fired it.
+  case byHand = 5
+  /// It was due earlier, when its session did not stand.
+  case owed = 6
+
+  public var name: String {
+    switch self {
+    case .alarm: "alarm"
+    case .death: "death"
+    case .leftDown: "left down"
+    case .silence: "silent lines"
+    case .byHand: "operator"
+    case .owed: "owed: the session is back"
     }
   }
 }
@@ -42,7 +75,7 @@ public enum SafetyAction: UInt8, Sendable, CaseIterable {
 /// which it tells.
 ///
 /// ```
-/// 0  state u8 │ 1 trigger u8 (SafetyAction; 0 for none) │ 8 since (CLOCK_MONOTONIC, ns) │ 16 changes u64
+/// 0  state u8 │ 1 trigger u8 (SafetyAction; 0 for none) │ 2 cause u8 (ActionCause; 0 unknown) │ 8 since (CLOCK_MONOTONIC, ns) │ 16 changes u64
 /// 24 component name[24]: the stage by which it is so, the latest that was added │ 48 epoch of the supervisor
 /// ```
 public struct TrustRecord: Equatable, Sendable {
@@ -50,6 +83,7 @@ public struct TrustRecord: Equatable, Sendable {
   public static let bytes = 56
   static let stateOffset = 0
   static let actionOffset = 1
+  static let causeOffset = 2
   static let sinceOffset = 8
   static let changesOffset = 16
   static let nameOffset = 24
@@ -58,6 +92,7 @@ public struct TrustRecord: Equatable, Sendable {
 
   public var state: StreamTrust
   public var action: SafetyAction?
+  public var cause: ActionCause?
   /// When the state began: CLOCK_MONOTONIC, ns.
   public var since: UInt64 = 0
   /// How often it has changed, under all supervisors of the set.
@@ -79,16 +114,19 @@ public struct TrustRecord: Equatable, Sendable {
     for (index, byte) in component.utf8.prefix(Self.nameBytes).enumerated() {
       base.storeBytes(of: byte, toByteOffset: Self.nameOffset + index, as: UInt8.self)
     }
-    Self.patch(base, since: since, changes: changes, supervisorEpoch: supervisorEpoch)
+    Self.patch(
+      base, cause: cause?.rawValue ?? 0, since: since, changes: changes, supervisorEpoch: supervisorEpoch)
   }
 
-  /// Sets in an encoded record what is known only when it is fired: three stores.
+  /// Sets in an encoded record what is known only when it is fired: four stores.
+  /// - Parameter cause: raw value of an ``ActionCause``
   #if !DEBUG
     @_noLocks
   #endif
   public static func patch(
-    _ base: UnsafeMutableRawPointer, since: UInt64, changes: UInt64, supervisorEpoch: UInt64
+    _ base: UnsafeMutableRawPointer, cause: UInt8, since: UInt64, changes: UInt64, supervisorEpoch: UInt64
   ) {
+    base.storeBytes(of: cause, toByteOffset: causeOffset, as: UInt8.self)
     base.storeBytes(of: since, toByteOffset: sinceOffset, as: UInt64.self)
     base.storeBytes(of: changes, toByteOffset: changesOffset, as: UInt64.self)
     base.storeBytes(of: supervisorEpoch, toByteOffset: supervisorOffset, as: UInt64.self)
@@ -101,11 +139,69 @@ public struct TrustRecord: Equatable, Sendable {
     else { return nil }
     self.state = state
     action = SafetyAction(rawValue: bytes.load(fromByteOffset: Self.actionOffset, as: UInt8.self))
+    cause = ActionCause(rawValue: bytes.load(fromByteOffset: Self.causeOffset, as: UInt8.self))
     since = bytes.loadUnaligned(fromByteOffset: Self.sinceOffset, as: UInt64.self)
     changes = bytes.loadUnaligned(fromByteOffset: Self.changesOffset, as: UInt64.self)
     supervisorEpoch = bytes.loadUnaligned(fromByteOffset: Self.supervisorOffset, as: UInt64.self)
     component = String(
       decoding: bytes[Self.nameOffset..<Self.nameOffset + Self.nameBytes].prefix { $0 != 0 }, as: UTF8.self)
+  }
+}
+
+/// A gap that the supervisor has published: the value under key 63 of the table `trust`. It passes through none of the stages, so
+/// that it is told also when none of them tells anything.
+///
+/// ```
+/// 0  state u8 (0 none yet, 1 open, 2 over) │ 1 cause u8 (ActionCause) │ 8 first u64 │ 16 last u64, 0 while it is open
+/// 24 component name[24] │ 48 since (CLOCK_MONOTONIC, ns)
+/// ```
+public struct GapNotice: Equatable, Sendable {
+  public static let key = 63
+  public static let bytes = 56
+
+  public var isOpen = true
+  public var cause: ActionCause?
+  /// The first message that is missing, or late: the one behind the last that the book stage had applied.
+  public var first: UInt64 = 0
+  /// The last of them, once the stream may be believed again.
+  public var last: UInt64 = 0
+  /// The stage by whose failure it is so.
+  public var component: String
+  public var since: UInt64 = 0
+
+  public init(component: String) { self.component = component }
+
+  /// Writes the record to ``bytes`` bytes.
+  public func write(to base: UnsafeMutableRawPointer) {
+    base.initializeMemory(as: UInt8.self, repeating: 0, count: Self.bytes)
+    base.storeBytes(of: isOpen ? 1 : 2, as: UInt8.self)
+    base.storeBytes(of: last, toByteOffset: 16, as: UInt64.self)
+    for (index, byte) in component.utf8.prefix(24).enumerated() {
+      base.storeBytes(of: byte, toByteOffset: 24 + index, as: UInt8.self)
+    }
+    Self.patch(base, cause: cause?.rawValue ?? 0, first: first, since: since)
+  }
+
+  /// Sets in an encoded record what is known only when it is fired: three stores.
+  /// - Parameter cause: raw value of an ``ActionCause``
+  #if !DEBUG
+    @_noLocks
+  #endif
+  public static func patch(_ base: UnsafeMutableRawPointer, cause: UInt8, first: UInt64, since: UInt64) {
+    base.storeBytes(of: cause, toByteOffset: 1, as: UInt8.self)
+    base.storeBytes(of: first, toByteOffset: 8, as: UInt64.self)
+    base.storeBytes(of: since, toByteOffset: 48, as: UInt64.self)
+  }
+
+  /// Reads a record; nil for bytes that are none.
+  public init?(_ bytes: UnsafeRawBufferPointer) {
+    guard bytes.count >= Self.bytes, bytes[0] == 1 || bytes[0] == 2 else { return nil }
+    isOpen = bytes[0] == 1
+    cause = ActionCause(rawValue: bytes[1])
+    first = bytes.loadUnaligned(fromByteOffset: 8, as: UInt64.self)
+    last = bytes.loadUnaligned(fromByteOffset: 16, as: UInt64.self)
+    component = String(decoding: bytes[24..<48].prefix { $0 != 0 }, as: UTF8.self)
+    since = bytes.loadUnaligned(fromByteOffset: 48, as: UInt64.self)
   }
 }
 
@@ -132,12 +228,15 @@ public struct ArmedAction: Equatable, Sendable {
     case disarmed = 1
     /// Its session is not logged on; it is sent when it is, if the failure still stands then.
     case noSession = 2
+    /// An operator fired it, and what it did stands until it is armed again.
+    case standing = 3
 
     public var name: String {
       switch self {
       case .armed: "armed"
       case .disarmed: "disarmed"
       case .noSession: "no session"
+      case .standing: "fired by hand"
       }
     }
   }

@@ -121,6 +121,9 @@ public struct ControlPage: ~Copyable {
   public var startTime: UInt64 { word(0x18).loadRelaxed() }
   public var epoch: UInt64 { word(0x20).loadAcquiring() }
   public var configurationHash: UInt64 { word(0x28).loadRelaxed() }
+  /// The word itself, for whoever reads it where nothing may be called; it lives as long as this mapping.
+  public var appliedSequenceWord: SharedWord { word(Self.appliedSequenceOffset) }
+
   public var appliedSequence: UInt64 { word(Self.appliedSequenceOffset).loadAcquiring() }
   public var inputAtHand: UInt64 { word(Self.inputAtHandOffset).loadRelaxed() }
   public var backlog: UInt64 { word(0x88).loadRelaxed() }

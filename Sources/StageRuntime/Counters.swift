@@ -9,6 +9,8 @@ public enum ReceiverCounter: Int, StageCounter {
   case receiveErrors
   /// What the kernel granted as the socket's buffer, bytes.
   case receiveBufferBytes
+  /// Datagrams that a gated ring had no room for: its reader had not read so far.
+  case refused
 }
 
 /// Counters of the merge stage.

@@ -39,7 +39,9 @@ public enum InstanceFiles {
         cellCount: ring.cells,
         maximumRecordBytes: maximumRecordBytes(ring: ring.name, cells: ring.cells))
       try RingProducer.create(
-        path: "\(directory)/\(ring.name).ring", name: ring.name, geometry: geometry, readers: ring.readers,
+        path: "\(directory)/\(ring.name).ring", name: ring.name,
+        kind: ring.policy == .gated ? .gatedStream : .overwritingStream, geometry: geometry,
+        readers: ring.readers,
         configurationHash: configurationHash, placement: placement(topology, hugePages: ring.hugePages))
     }
     var entries = 4

@@ -22,6 +22,12 @@ public struct TrustView: ~Copyable {
   /// All that is said of the stream.
   public var record: TrustRecord? { withValue(key: TrustRecord.key) { TrustRecord($0) } ?? nil }
 
+  /// The gap that the supervisor published last; nil when it never did.
+  public var gap: GapNotice? { withValue(key: GapNotice.key) { GapNotice($0) } ?? nil }
+
+  /// Whether a gap that the supervisor published is still open: for a loop.
+  public var hasOpenGap: Bool { withValue(key: GapNotice.key) { $0[0] == 1 } ?? false }
+
   /// The actions that are armed, in the topology's order.
   public var armedActions: [ArmedAction] {
     (ArmedAction.firstKey..<ArmedAction.firstTargetKey).compactMap { key in

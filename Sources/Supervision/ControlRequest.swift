@@ -10,6 +10,12 @@ public enum ControlVerb: UInt8, Sendable, CaseIterable {
   case restart = 4
   case maintenanceOn = 5
   case maintenanceOff = 6
+  /// A safety action may be fired again; what a firing by hand left standing is taken back.
+  case arm = 7
+  /// A safety action is not fired, whatever fails.
+  case disarm = 8
+  /// Fire a safety action now.
+  case fire = 9
   /// Write a snapshot now.
   case snapshot = 32
   /// How much a component writes to its log; the argument is a ``LogWish``.
@@ -23,13 +29,29 @@ public enum ControlVerb: UInt8, Sendable, CaseIterable {
     case .restart: "restart"
     case .maintenanceOn: "maintenance on"
     case .maintenanceOff: "maintenance off"
+    case .arm: "arm"
+    case .disarm: "disarm"
+    case .fire: "fire"
     case .snapshot: "snapshot"
     case .logLevel: "loglevel"
     }
   }
 
   /// Whether it is asked of a stage; otherwise of the set.
-  public var isOfStage: Bool { self != .maintenanceOn && self != .maintenanceOff }
+  public var isOfStage: Bool {
+    switch self {
+    case .start, .stop, .drain, .restart, .snapshot, .logLevel: true
+    case .maintenanceOn, .maintenanceOff, .arm, .disarm, .fire: false
+    }
+  }
+
+  /// Whether it is asked of a safety action.
+  public var isOfAction: Bool {
+    switch self {
+    case .arm, .disarm, .fire: true
+    case .start, .stop, .drain, .restart, .maintenanceOn, .maintenanceOff, .snapshot, .logLevel: false
+    }
+  }
 }
 
 /// How much a component is to write to its log, and for how long: the argument of a request.
@@ -65,12 +87,12 @@ public struct LogWish: Equatable, Sendable {
 ///
 /// ```
 /// 0  magic u32 │ 4 version u16 │ 6 verb u8 │ 7 flags u8: 1 = say only what would be done
-/// 8  epoch u64 │ 16 component[24] │ 40 reason[152]; texts are padded with zeros │ 192 argument u64, as the verb says
+/// 8  epoch u64 │ 16 component[24] │ 40 reason[152] │ 192 argument u64, as the verb says │ 200 action[24]; texts are padded with zeros
 /// ```
 public struct ControlRequest: Equatable, Sendable {
-  public static let bytes = 200
+  public static let bytes = 224
   static let magic: UInt32 = 0x5145_5242  // "BREQ"
-  static let version: UInt16 = 2
+  static let version: UInt16 = 3
   static let nameBytes = 24
   public static let reasonBytes = 152
 
@@ -78,17 +100,22 @@ public struct ControlRequest: Equatable, Sendable {
   public var isDryRun = false
   /// The incarnation that is meant: of the component, or of the supervisor itself.
   public var epoch: UInt64
+  /// Of a request about an action: the stage for whose failure it is armed; empty: any.
   public var component: String
   public var reason: String
   /// What the verb is about, besides; 0 for most.
   public var argument: UInt64
+  /// The action that is meant: of an `[[action]]` its name.
+  public var action: String
 
   public init(
-    _ verb: ControlVerb, component: String = "", epoch: UInt64, reason: String = "", argument: UInt64 = 0
+    _ verb: ControlVerb, component: String = "", action: String = "", epoch: UInt64, reason: String = "",
+    argument: UInt64 = 0
   ) {
     self.verb = verb
     self.argument = argument
     self.component = component
+    self.action = action
     self.epoch = epoch
     self.reason = reason
   }
@@ -104,6 +131,7 @@ public struct ControlRequest: Equatable, Sendable {
       FixedText.store(component, in: base, at: 16, count: Self.nameBytes)
       FixedText.store(reason, in: base, at: 40, count: Self.reasonBytes)
       base.storeBytes(of: argument, toByteOffset: 192, as: UInt64.self)
+      FixedText.store(action, in: base, at: 200, count: Self.nameBytes)
     }
     return bytes
   }
@@ -120,13 +148,15 @@ public struct ControlRequest: Equatable, Sendable {
     component = FixedText.load(bytes, at: 16, count: Self.nameBytes)
     reason = FixedText.load(bytes, at: 40, count: Self.reasonBytes)
     argument = bytes.loadUnaligned(fromByteOffset: 192, as: UInt64.self)
+    action = FixedText.load(bytes, at: 200, count: Self.nameBytes)
   }
 }
 
 /// What the supervisor says to a request.
 ///
 /// ```
-/// 0  magic u32 │ 4 version u16 │ 6 outcome u8 │ 8 epoch u64 │ 16 pid i32 │ 24 text[232]
+/// 0  magic u32 │ 4 version u16 │ 6 outcome u8 │ 8 epoch u64 │ 16 pid i32 │ 20 bytes of the message u16 │ 24 text[232]
+/// 256 a message: what an action sends, or sent
 /// ```
 public struct ControlAnswer: Equatable, Sendable {
   public enum Outcome: UInt8, Sendable {
@@ -142,6 +172,8 @@ public struct ControlAnswer: Equatable, Sendable {
   }
 
   public static let bytes = 256
+  /// The longest message that an action has.
+  public static let messageBytes = 2_048
   static let magic: UInt32 = 0x534E_4142  // "BANS"
   private static let textBytes = 232
 
@@ -150,6 +182,8 @@ public struct ControlAnswer: Equatable, Sendable {
   public var epoch: UInt64
   public var pid: Int32
   public var text: String
+  /// What an action would send, or has sent, byte by byte; empty for one that sends nothing.
+  public var message: [UInt8] = []
 
   public init(_ outcome: Outcome, _ text: String, epoch: UInt64 = 0, pid: Int32 = 0) {
     self.outcome = outcome
@@ -166,20 +200,24 @@ public struct ControlAnswer: Equatable, Sendable {
       base[6] = outcome.rawValue
       base.storeBytes(of: epoch, toByteOffset: 8, as: UInt64.self)
       base.storeBytes(of: pid, toByteOffset: 16, as: Int32.self)
+      base.storeBytes(
+        of: UInt16(min(message.count, Self.messageBytes)), toByteOffset: 20, as: UInt16.self)
       FixedText.store(text, in: base, at: 24, count: Self.textBytes)
     }
-    return bytes
+    return bytes + message.prefix(Self.messageBytes)
   }
 
   public init?(_ bytes: UnsafeRawBufferPointer) {
-    guard bytes.count == Self.bytes, bytes.loadUnaligned(as: UInt32.self) == Self.magic,
+    guard bytes.count >= Self.bytes, bytes.loadUnaligned(as: UInt32.self) == Self.magic,
       bytes.loadUnaligned(fromByteOffset: 4, as: UInt16.self) == ControlRequest.version,
+      bytes.count == Self.bytes + Int(bytes.loadUnaligned(fromByteOffset: 20, as: UInt16.self)),
       let outcome = Outcome(rawValue: bytes[6])
     else { return nil }
     self.outcome = outcome
     epoch = bytes.loadUnaligned(fromByteOffset: 8, as: UInt64.self)
     pid = bytes.loadUnaligned(fromByteOffset: 16, as: Int32.self)
     text = FixedText.load(bytes, at: 24, count: Self.textBytes)
+    message = Array(bytes[Self.bytes...])
   }
 }
 

@@ -31,6 +31,11 @@ public struct OperatorRequests: Sendable {
     case snapshot(Int)
     /// Have a component write so much to its log; the supervisor's own number is that behind the stages.
     case log(Int, LogWish)
+    /// Arm these safety actions, and take back what firings by hand left standing.
+    case arm([Int])
+    case disarm([Int])
+    /// Fire this safety action.
+    case fire(Int)
   }
 
   /// What is to be done about a death.
@@ -69,12 +74,13 @@ public struct OperatorRequests: Sendable {
 
   /// Decides about a request, and remembers it unless it is a dry run.
   /// - Parameters:
+  ///   - actions: the safety actions that there are.
   ///   - supervisorEpoch: the supervisor's own incarnation, which requests to the set name.
   ///   - isStopping: the set is being stopped.
   ///   - now: CLOCK_MONOTONIC, ns.
   public mutating func take(
-    _ request: ControlRequest, stages: [RequestedStage], supervisorEpoch: UInt64, isStopping: Bool,
-    now: UInt64
+    _ request: ControlRequest, stages: [RequestedStage], actions: [RequestedAction] = [],
+    supervisorEpoch: UInt64, isStopping: Bool, now: UInt64
   ) -> (answer: ControlAnswer, action: Action) {
     if isStopping { return (ControlAnswer(.refused, "the set is being stopped"), .none) }
     if request.verb == .logLevel, request.component == Self.supervisor {
@@ -87,7 +93,7 @@ public struct OperatorRequests: Sendable {
       guard request.epoch == supervisorEpoch else {
         return (moved("watchdogd", is: supervisorEpoch, named: request.epoch), .none)
       }
-      return maintain(request)
+      return request.verb.isOfAction ? Self.act(request, actions) : maintain(request)
     }
     guard let index = stages.firstIndex(where: { $0.name == request.component }) else {
       let names = stages.map(\.name).joined(separator: ", ")

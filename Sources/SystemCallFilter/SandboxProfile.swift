@@ -53,6 +53,7 @@ public struct SandboxProfile: Sendable, Equatable {
           "accept4", "pidfd_open", "pidfd_send_signal", "kill", "wait4", "socket", "connect", "setsockopt",
           "getsockopt",
           "getsockname", "getpeername", "fcntl", "recvfrom", "writev", "readv", "bind", "getuid", "geteuid",
+          "getrusage",
           "getgid", "getegid", "uname", "shutdown", "timerfd_settime", "epoll_ctl", "epoll_create1",
           "epoll_pwait", "epoll_wait",
         ])

@@ -11,11 +11,15 @@ extension Topology.Stage {
     case haltStream
     /// The stage's line is left, until its successor is READY: nothing queues for a receiver that does not take it.
     case cutLine
+    /// Every reader learns from which message on the stream is missing, until it may be believed again.
+    case publishGap
+    /// The receivers wait no longer for this reader of their gated rings.
+    case detachReader
     /// The message of the `[[action]]` of this name is sent.
     case message(String)
 
     /// Those that need no table of their own.
-    static let builtIn: [Action] = [.markStale, .haltStream, .cutLine]
+    static let builtIn: [Action] = [.markStale, .haltStream, .cutLine, .publishGap, .detachReader]
 
     /// As the file writes it.
     public var name: String {
@@ -23,6 +27,8 @@ extension Topology.Stage {
       case .markStale: "mark_stale"
       case .haltStream: "halt_stream"
       case .cutLine: "cut_line"
+      case .publishGap: "publish_gap"
+      case .detachReader: "detach_reader"
       case .message(let name): name
       }
     }
@@ -32,7 +38,8 @@ extension Topology.Stage {
     /// Whether a stage can have it.
     func isLegal(for plan: StagePlan) -> Bool {
       switch self {
-      case .markStale, .haltStream: plan.carriesStream
+      case .markStale, .haltStream, .publishGap: plan.carriesStream
+      case .detachReader: plan.name == "merged"
       case .cutLine: plan.name.hasPrefix("rxd@")
       case .message: true
       }
@@ -221,6 +228,14 @@ struct ActionChecks {
 
   private func checkUse(_ stage: StageSettings) {
     let names = actions.map(\.name.value)
+    if let gap = (stage.onAlarm.value + stage.onDown.value).first(where: { $0.value == "publish_gap" }),
+      !stage.onAlarm.value.contains(where: { $0.value == "mark_stale" })
+    {
+      log.report(
+        .actionContent, at: gap.span,
+        "stage \"\(stage.name.value)\": publish_gap wants mark_stale in on_alarm, with which the gap ends",
+        label: "on_alarm = [\"publish_gap\", \"mark_stale\"]")
+    }
     for (key, list) in [("on_alarm", stage.onAlarm), ("on_down", stage.onDown)] {
       var seen: Set<String> = []
       for word in list.value {
@@ -243,7 +258,11 @@ struct ActionChecks {
         guard let plan = StagePlan.named(stage.name.value), !action.isLegal(for: plan) else { continue }
         let legal = StagePlan.all.filter(action.isLegal).map { "\"\($0.name)\"" }.joined(separator: " and ")
         let why =
-          action == .cutLine ? "it has no line" : "the stream does not stand or fall with it"
+          switch action {
+          case .cutLine: "it has no line"
+          case .detachReader: "it reads no ring that can be gated"
+          default: "the stream does not stand or fall with it"
+          }
         log.report(
           .actionNotLegal, at: word.span, "stage \"\(plan.name)\" cannot have \(quoted(name)): \(why)",
           label: "only \(legal) can")

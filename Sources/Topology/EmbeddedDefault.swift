@@ -238,7 +238,8 @@ extension Topology {
     kind = "stream"
 
     # When a reader falls behind: "overwrite", the writer goes on and the reader learns exactly what it
-    # missed. ("gated", the writer is refused, is not in this version.) Default "overwrite".
+    # missed; "gated", only for rx_a and rx_b: the receiver drops and counts what merged has left no room
+    # for, until merged is detached (see detach_reader). Default "overwrite".
     policy = "overwrite"
 
     # The size, in cells of 64 bytes. A power of two, 1024...268435456. How far a reader may fall behind,
@@ -332,7 +333,10 @@ extension Topology {
     # successor will come. "mark_stale": every reader learns that the stream may be out of date, until the
     # successor has caught up. "halt_stream": every reader learns that it has ended here. Both only for
     # merged and bookd, with which the stream stands or falls. "cut_line": the line's group is left, until
-    # the successor is READY; only for a receiver. Or the name of an [[action]] below: its message is sent.
+    # the successor is READY; only for a receiver. "publish_gap": every reader learns from which message on
+    # the stream is missing, until it may be believed again; only for merged and bookd, and beside mark_stale.
+    # "detach_reader": gated rings wait for it no longer, until it reads again; only for merged. Or the name of
+    # an [[action]] below: its message is sent.
     # Defaults: merged and bookd as below, others [].
     on_alarm = []
     on_down = []

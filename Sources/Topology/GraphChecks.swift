@@ -195,10 +195,10 @@ struct GraphChecks {
         .ringKind, at: ring.kind.span, "ring \"\(ring.name.value)\" carries a stream and cannot be a table",
         label: "nearest valid: \"stream\"")
     }
-    if ring.policy.isValid, ring.policy.value == .gated {
+    if ring.policy.isValid, ring.policy.value == .gated, !ring.name.value.hasPrefix("rx_") {
       log.report(
         .gatedPolicy, at: ring.policy.span,
-        "ring \"\(ring.name.value)\": policy \"gated\" is not in this version",
+        "ring \"\(ring.name.value)\": policy \"gated\" is only for \"rx_a\" and \"rx_b\"",
         label: "nearest valid: \"overwrite\"")
     }
   }

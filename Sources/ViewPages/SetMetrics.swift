@@ -82,6 +82,30 @@ public enum SetMetrics {
         "bulkhead_stream_trust_changes", .counter,
         "Times that the supervisor took its trust in the stream back, or gave it again.",
         .count(trust?.changes ?? 0)),
+    ] + actions(sample)
+  }
+
+  private static func actions(_ sample: SetSample) -> [MetricFamily] {
+    guard let armed = sample.status.trust, !armed.actions.isEmpty else { return [] }
+    func each(_ value: (ArmedAction) -> MetricValue) -> [(MetricValue, Labels)] {
+      armed.actions.indices.map { index in
+        let action = armed.actions[index]
+        let labels: Labels = [
+          ("action", armed.targets[index]?.name ?? action.action.name), ("process", action.component),
+          ("when", action.trigger == .alarm ? "alarm" : "down"),
+        ]
+        return (value(action), labels)
+      }
+    }
+    return [
+      several(
+        "bulkhead_action_armed", .gauge,
+        "Whether the safety action would be done now: 0 when an operator took it out, or its session does not stand.",
+        each { .flag($0.readiness == .armed || $0.readiness == .standing) }),
+      several(
+        "bulkhead_action_disarmed", .gauge, "1 for a safety action that an operator took out.",
+        each { .flag($0.readiness == .disarmed) }),
+      several("bulkhead_action_firings", .counter, "Times that it was fired.", each { .count($0.firings) }),
     ]
   }
 

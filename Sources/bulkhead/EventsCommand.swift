@@ -104,12 +104,17 @@ struct EventsCommand {
         json.field("component", record.component)
         if record.pid != 0 { json.field("pid", Int(record.pid)) }
         if record.epoch != 0 { json.field("epoch", record.epoch) }
-        if let tier = LivenessTier(rawValue: record.tier), tier != .clear { json.field("tier", tier.name) }
+        if record.event == .action {
+          json.field("result", ActionResult(rawValue: record.tier)?.name ?? "unknown")
+          json.field("durationNanoseconds", Int(record.code))
+        } else if let tier = LivenessTier(rawValue: record.tier), tier != .clear {
+          json.field("tier", tier.name)
+        }
         if record.event == .alarm, let missing = record.missing { json.field("missing", missing.name) }
         if let cause = record.causeText { json.field("cause", cause) }
         if record.value != 0 { json.field("value", record.value) }
         if record.event == .requested { json.field("user", UInt64(UInt32(bitPattern: record.code))) }
-        if !record.remark.isEmpty { json.field("reason", record.remark) }
+        if !record.remark.isEmpty { json.field(record.event == .action ? "action" : "reason", record.remark) }
       }
       output.line(json.text)
       return

@@ -21,6 +21,8 @@ struct ReceiverStage: ~Copyable {
   private let batch: OpaquePointer
   private let component: String
   private var producer: RingProducer
+  /// The ring refuses what its reader has no room for.
+  private let isGated: Bool
   private let idleStrategy: IdleStrategy
   private var patrol = RingPatrol()
 
@@ -46,6 +48,7 @@ struct ReceiverStage: ~Copyable {
       fail("\(component): \(error)", code: ExitCode.unavailable)
     }
     producer = process.producer(ring.name)
+    isGated = ring.policy == .gated
     idleStrategy = process.idleStrategy
     socket = Self.lineSocket(component: component, line: line, control: control)
   }
@@ -126,9 +129,19 @@ struct ReceiverStage: ~Copyable {
       }
       let time = bulkhead_receive_batch_time(batch, index)
       if oldest == 0 { oldest = time }
+      let payload: UnsafeMutableRawPointer
+      if isGated {
+        // The declared action: what the ring has no room for is dropped and counted. The other line, or the venue, has it.
+        guard let room = producer.tryReserve(bytes: recordBytes) else {
+          control.add(ReceiverCounter.refused)
+          continue
+        }
+        payload = room
+      } else {
+        payload = producer.reserve(bytes: recordBytes)
+      }
       taken += 1
       bulkhead_probe_rx_packet(UInt64(truncatingIfNeeded: length), time, producer.nextPosition)
-      let payload = producer.reserve(bytes: recordBytes)
       payload.storeBytes(of: time, as: UInt64.self)
       (payload + PacketRecord.headerBytes).copyMemory(
         from: bulkhead_receive_batch_bytes(batch, index), byteCount: length)

@@ -24,8 +24,22 @@ struct ArmedSlot {
   var isSpent = false
   /// Fired, and not sent because there was no session.
   var isOwed = false
-  /// Fired, and not written down yet.
+  /// Due, and not fired because it is disarmed.
+  var isWithheld = false
+  /// Fired or withheld, and not written down yet.
   var isNews = false
+  /// Of that: when it was decided (CLOCK_MONOTONIC, ns), the raw value of its ActionCause, and its outcome; 0: withheld.
+  var decidedAt: UInt64 = 0
+  var cause: UInt8 = 0
+  var result: UInt8 = 0
+
+  /// What it does is to say something of the stream, which only a worse word replaces.
+  var isOfStream: Bool {
+    @_noLocks get {
+      action == SafetyNumber.markStale || action == SafetyNumber.haltStream
+        || action == SafetyNumber.publishGap
+    }
+  }
 
   /// All that the topology arms, in its order.
   static func all(of topology: Topology) -> [ArmedSlot] {
@@ -64,6 +78,8 @@ struct ArmedSlot {
     switch action {
     case .markStale: kind = .markStale
     case .haltStream: kind = .haltStream
+    case .publishGap: kind = .publishGap
+    case .detachReader: kind = .detachReader
     case .cutLine:
       kind = .cutLine
       line = stage.line.flatMap { topology.channel.line(named: $0) }

@@ -103,7 +103,7 @@ final class ComponentWatch {
   private func look(at socket: Int32?, _ reading: inout LivenessReading) {
     reading.progress =
       control.value(ReceiverCounter.packets) &+ control.value(ReceiverCounter.oversized)
-      &+ control.value(ReceiverCounter.receiveErrors)
+      &+ control.value(ReceiverCounter.receiveErrors) &+ control.value(ReceiverCounter.refused)
     // Asked of the kernel only when nothing moves.
     if reading.progress == lastTaken, let socket, bulkhead_next_datagram_bytes(socket) > 0 {
       reading.backlog = 1

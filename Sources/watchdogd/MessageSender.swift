@@ -84,10 +84,9 @@ struct MessageSender: ~Copyable {
     return true
   }
 
-  /// What would be sent now, as text.
-  func preview() -> String {
-    session?.pointee.preview(wall: bulkhead_realtime_nanoseconds())
-      ?? String(decoding: payload, as: UTF8.self)
+  /// What would be sent now.
+  func preview() -> [UInt8] {
+    session?.pointee.previewBytes(wall: bulkhead_realtime_nanoseconds()) ?? Array(payload)
   }
 
   #if !DEBUG

@@ -15,13 +15,15 @@ extension Supervisor {
   /// confirmed, and nothing takes its place, but nobody is to trust what it left any longer.
   func noteDying(_ component: SupervisedComponent, at index: Int, _ now: UInt64) {
     guard component.takeDying() else { return }
-    if !isStopOfTheSet(component) { distrust(index, now: now) }
+    if !isStopOfTheSet(component) { distrust(index, .death, now: now) }
     journal.note(.dying, component.name, pid: component.pid, epoch: component.epoch)
   }
 
   /// A death that the kernel has confirmed.
   func respondToDeath(of component: SupervisedComponent, at index: Int, _ now: UInt64) {
-    if !component.isDying, !component.awaitsCause, !isStopOfTheSet(component) { distrust(index, now: now) }
+    if !component.isDying, !component.awaitsCause, !isStopOfTheSet(component) {
+      distrust(index, .death, now: now)
+    }
     let pid = component.pid
     let epoch = component.epoch
     let fencedAt = component.fencedAt

@@ -29,7 +29,7 @@ extension Supervisor {
     if silentSince == 0 { silentSince = now }
     guard now - silentSince >= Self.confirmationNanoseconds else { return }
     silentSince = 0
-    fire(linesHolder, .alarm, now)
+    fire(linesHolder, .alarm, .silence, now)
     _ = holds.fail(linesHolder)
     narrate(
       "watchdogd: no line has said anything for longer than `silence`: the stream is marked stale",

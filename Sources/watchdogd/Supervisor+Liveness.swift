@@ -24,7 +24,7 @@ extension Supervisor {
           as: .detail, component.logFields + [(.cause, cause.name)])
       }
     case .alarm:
-      distrust(index, now: now)
+      distrust(index, .alarm, now: now)
       alarm(component, change, now)
     case .fence: fence(component, change, now)
     }

@@ -35,9 +35,11 @@ extension Supervisor {
         writesSnapshots: $0.name == topology.tapeStage && topology.tape?.shadow == true)
     }
     let result = requests.take(
-      request, stages: stages, supervisorEpoch: control.epoch, isStopping: false, now: now)
-    if request.isDryRun { return result.answer }
+      request, stages: stages, actions: request.verb.isOfAction ? actions.requested(topology) : [],
+      supervisorEpoch: control.epoch, isStopping: false, now: now)
+    if request.isDryRun { return preview(result.answer, result.action) }
     writeDown(request, result.answer, peer, now)
+    if request.verb.isOfAction { return carryOut(result.action, result.answer) }
     let isHeldNow = result.answer.outcome == .nothingToDo && (request.verb == .stop || request.verb == .drain)
     if isHeldNow, let index = components.firstIndex(where: { $0.name == request.component }) {
       noteHeld(index)
@@ -52,7 +54,7 @@ extension Supervisor {
 
   private func carryOut(_ action: OperatorRequests.Action) {
     switch action {
-    case .none: break
+    case .none, .arm, .disarm, .fire: break
     case .start(let index): startAsAsked(index)
     case .startAll(let indices): for index in indices where components[index].pid == 0 { startAsAsked(index) }
     case .end(let index):
@@ -68,6 +70,13 @@ extension Supervisor {
   private func startAsAsked(_ index: Int) {
     let component = components[index]
     component.supervision.returnToService()
+    // What its being left down had ended goes on.
+    if actions.state == .halted {
+      let now = bulkhead_monotonic_nanoseconds()
+      if unhalt(by: component.name, now: now) {
+        lift(operatorHolder, isWell: true, position: 0, frontier: 0, now: now)
+      }
+    }
     guard !component.isStarting else { return }
     start(component)
     if component.pid > 0 {
@@ -115,7 +124,9 @@ extension Supervisor {
   private func writeDown(
     _ request: ControlRequest, _ answer: ControlAnswer, _ peer: RequestChannel.Peer, _ now: UInt64
   ) {
-    let target = request.component.isEmpty ? InstanceFiles.supervisor : request.component
+    let target =
+      !request.action.isEmpty
+      ? request.action : request.component.isEmpty ? InstanceFiles.supervisor : request.component
     var record = SupervisionRecord(.requested, component: target, instant: now)
     record.pid = peer.process
     record.epoch = request.epoch
@@ -125,7 +136,7 @@ extension Supervisor {
     journal.note(record)
     let reason = request.reason.isEmpty ? "" : " (\(request.reason))"
     narrate(
-      "watchdogd: user \(peer.user), process \(peer.process), asks: \(request.verb.name) \(request.component)\(reason): \(answer.text)",
+      "watchdogd: user \(peer.user), process \(peer.process), asks: \(request.verb.name) \(target)\(reason): \(answer.text)",
       as: .requested,
       [
         (.component, target), (.epoch, String(request.epoch)), (.verb, request.verb.name),

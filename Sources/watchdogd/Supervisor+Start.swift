@@ -43,7 +43,7 @@ extension Supervisor {
         "watchdogd: \(component.name) was left down by an earlier watchdogd, and stays down", as: .leftDown,
         component.logFields)
     }
-    distrust(place(of: component), now: bulkhead_monotonic_nanoseconds())
+    distrust(place(of: component), .death, now: bulkhead_monotonic_nanoseconds())
     journal.noteDeath(of: component.name, .unknown, pid: 0, epoch: component.epoch)
     respond(to: .unknown, of: component)
   }

@@ -17,16 +17,16 @@ extension Supervisor {
         ring.readers.contains(stages[$0].name) && stages[$0].onAlarm.contains(.markStale)
       }
     }
-    // The lines last: merged has to read what they bring again.
+    // Then the lines: merged has to read what they bring again. An operator's mark last: he takes it back himself.
     let merged = stages.indices.filter {
       stages[$0].name == "merged" && stages[$0].onAlarm.contains(.markStale)
     }
-    return TrustHolds(successors: successors + [merged])
+    return TrustHolds(successors: successors + [merged, []])
   }
 
   /// A stage reached the alarm or died: `now` is when that was decided. Before anything else is read or written about it.
-  func distrust(_ index: Int, now: UInt64) {
-    fire(index, .alarm, now)
+  func distrust(_ index: Int, _ cause: ActionCause, now: UInt64) {
+    fire(index, .alarm, cause, now)
     failpoint(107)  // readers are told, nothing is written down
     control.flight.note(.distrusted, UInt64(index))
     if actions.marksStale(index) { _ = holds.fail(index) }
@@ -35,26 +35,47 @@ extension Supervisor {
   /// A stage is left down.
   func giveUpOn(_ component: SupervisedComponent) {
     guard let index = components.firstIndex(where: { $0 === component }) else { return }
-    fire(index, .down, bulkhead_monotonic_nanoseconds())
+    fire(index, .down, .leftDown, bulkhead_monotonic_nanoseconds())
   }
 
-  func fire(_ index: Int, _ trigger: ArmedAction.Trigger, _ now: UInt64) {
-    let socket = index < components.count ? components[index].sockets.first ?? -1 : -1
-    actions.fire(stage: index, trigger: trigger.rawValue, decision: now, socket: socket)
-    noteFirings()
+  func fire(_ index: Int, _ trigger: ArmedAction.Trigger, _ cause: ActionCause, _ now: UInt64) {
+    let before = bulkhead_thread_page_faults()
+    actions.fire(
+      stage: index, trigger: trigger.rawValue, cause: cause.rawValue, decision: now, socket: socket(of: index)
+    )
+    noteFirings(since: before)
   }
 
-  /// Writes down what was fired.
-  private func noteFirings() {
+  /// The line's socket of a stage that has one.
+  func socket(of index: Int) -> Int32 {
+    index < components.count ? components[index].sockets.first ?? -1 : -1
+  }
+
+  /// Writes down what was fired, and what was due and is disarmed.
+  /// - Parameter before: the thread's page faults in front of the firing; nil: not known.
+  func noteFirings(since before: UInt64? = nil) {
+    guard actions.hasNews else { return }
+    let faults = before.map { UInt32(clamping: bulkhead_thread_page_faults() &- $0) } ?? 0
     actions.takeNews { slot in
       let component = slot.stage < components.count ? components[slot.stage] : nil
+      let name = slot.name(in: topology)
       var record = SupervisionRecord(
-        .action, component: component?.name ?? ArmedAction.lines, instant: slot.lastFired)
+        .action, component: component?.name ?? ArmedAction.lines, instant: slot.decidedAt)
       record.pid = component?.pid ?? 0
       record.epoch = component?.epoch ?? 0
       record.value = UInt64(slot.action)
-      record.tier = slot.outcome == ArmedAction.Outcome.failed.rawValue ? 1 : 0
-      record.code = Int32(clamping: slot.duration)
+      record.cause = slot.cause
+      record.faults = faults
+      record.remark = name
+      if slot.result == 0 {
+        record.tier = ActionResult.disarmed.rawValue
+        narrate(
+          "watchdogd: \(slot.component(in: topology)):\(name) is due (\(ActionCause(rawValue: slot.cause)?.name ?? "")), and not fired: it is disarmed"
+        )
+      } else {
+        record.tier = (slot.result == SafetyNumber.failed ? ActionResult.failed : .done).rawValue
+        record.code = Int32(clamping: slot.duration)
+      }
       journal.note(record)
     }
   }
@@ -105,11 +126,14 @@ extension Supervisor {
     else { return }
     failpoint(108)  // about to lift the mark
     let component = index < components.count ? components[index] : nil
+    let holder = index == operatorHolder ? "operator" : ArmedAction.lines
     actions.lift(now)
     control.flight.note(.trusted, UInt64(index))
     journal.note(
-      .trusted, component?.name ?? ArmedAction.lines, pid: component?.pid ?? 0, epoch: component?.epoch ?? 0)
-    let why = component.map { "\($0.name) has caught up" } ?? "the lines speak"
+      .trusted, component?.name ?? holder, pid: component?.pid ?? 0, epoch: component?.epoch ?? 0)
+    let why =
+      component.map { "\($0.name) has caught up" }
+      ?? (index == operatorHolder ? "the operator's mark is taken back" : "the lines speak")
     narrate("watchdogd: the stream may be believed again: \(why)", as: .trusted, component?.logFields ?? [])
   }
 
@@ -117,5 +141,6 @@ extension Supervisor {
   func inheritTrust() {
     guard actions.state != .live else { return }
     for index in 0...linesHolder where actions.marksStale(index) { _ = holds.fail(index) }
+    if actions.holdsStreamByHand { _ = holds.fail(operatorHolder) }
   }
 }

@@ -40,10 +40,13 @@ final class ReadingTests: XCTestCase {
     XCTAssertEqual(lines.count, 7)
     XCTAssertEqual(
       lines[0].split(separator: " ").map(String.init),
-      ["INSTANCE", "PROCESS", "PID", "STATE", "EPOCH", "UPTIME", "BEAT", "RESTARTS", "CONFIGURATION"])
+      [
+        "INSTANCE", "PROCESS", "PID", "STATE", "EPOCH", "UPTIME", "BEAT", "RESTARTS", "ARMED",
+        "CONFIGURATION",
+      ])
     XCTAssertEqual(
       lines[3].split(separator: " ").map(String.init),
-      ["demo", "merged", "\(getpid())", "READY", "1", "1d03h", "2.50ms", "0", "c0ffee0012345678"])
+      ["demo", "merged", "\(getpid())", "READY", "1", "1d03h", "2.50ms", "0", "-", "c0ffee0012345678"])
     let dead = lines[4].split(separator: " ").map(String.init)
     XCTAssertEqual([dead[1], dead[3], dead[5], dead[6]], ["bookd", "dead", "-", "-"])
     XCTAssertTrue(lines[5].contains("CATCHING_UP"))
@@ -298,11 +301,32 @@ final class ReadingTests: XCTestCase {
 
   // MARK: JSON
 
+  /// Fields by name, then every byte; bytes that are no FIX message have no fields.
+  func testMessagesAreShownByteByByte() {
+    let message = Array("8=FIX.4.4\u{1}35=q\u{1}9999=x=y\u{1}".utf8)
+    XCTAssertEqual(
+      MessageText.lines(message),
+      [
+        "  8     BeginString           FIX.4.4", "  35    MsgType               q",
+        "  9999                        x=y", "",
+        "  0000  38 3d 46 49 58 2e 34 2e 34 01 33 35 3d 71 01 39   8=FIX.4.4.35=q.9",
+        "  0010  39 39 39 3d 78 3d 79 01                           999=x=y.",
+      ])
+    XCTAssertEqual(
+      MessageText.lines(Array("halt\u{0}".utf8)),
+      ["  0000  68 61 6c 74 00                                    halt."])
+    XCTAssertEqual(MessageText.lines([]), [])
+  }
+
   /// Every report in JSON, on a set that has everything, is what its schema says, and what it was.
   func testReportsMatchTheirSchemas() throws {
     let set = try SyntheticSet()
     set.fill()
-    try set.note(death("bookd", .killed, at: 5_000_000_000))
+    var withheld = SupervisionRecord(.action, component: "merged", instant: 6_000_000_000)
+    withheld.tier = ActionResult.disarmed.rawValue
+    withheld.cause = ActionCause.alarm.rawValue
+    withheld.value = UInt64(SafetyAction.datagram.rawValue)
+    try set.note(death("bookd", .killed, at: 5_000_000_000), withheld)
     let printed = Printed()
     let output = printed.output
     _ = ProcessesCommand(options: set.jsonOptions, show: show, output: output).run()
@@ -338,6 +362,12 @@ final class ReadingTests: XCTestCase {
     }
     let lines = Printed()
     _ = EventsCommand(options: events, output: lines.output).run()
+    XCTAssertTrue(lines.text.contains(#""cause":"alarm""#) && lines.text.contains(#""result":"disarmed""#))
+    var dryRun = ControlAnswer(.accepted, "merged:cancel-all is fired")
+    dryRun.message = Array("8=FIX.4.4\u{1}9=5\u{1}35=q\u{1}10=000\u{1}".utf8)
+    let firing = try ArmingCommand(
+      .fire, try CommandArguments(["cancel-all", "--dry-run", "--json"], of: .fire) { _ in nil })
+    documents += [firing.report(dryRun, "demo"), firing.report(ControlAnswer(.refused, "no"), "demo")]
     let all = documents + lines.text.split(separator: "\n").map { "bulkhead.events \($0)" }
     try validateReports(all)
   }

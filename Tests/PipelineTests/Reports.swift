@@ -62,7 +62,8 @@ struct SetEvent: Decodable, CustomStringConvertible {
   let event, component: String
   let pid: pid_t?
   let epoch, value: UInt64?
-  let tier, missing, cause, reason: String?
+  let tier, missing, cause, reason, action, result: String?
+  let durationNanoseconds: UInt64?
   let user: UInt64?
 
   /// Without what differs from run to run.
@@ -96,8 +97,16 @@ struct SetStatus: Decodable {
     let logons: UInt64?
     let readiness, outcome: String
   }
+  /// A gap that the supervisor published.
+  struct PublishedGap: Decodable {
+    let open: Bool
+    let first: UInt64
+    let last: UInt64?
+    let component, cause: String
+  }
   let instance, verdict, reason, configurationHash: String
   let trust: Trust
+  let publishedGap: PublishedGap?
   let actions: [Action]
   let watchdogd: Supervisor
   let stages: [Stage]

@@ -1,3 +1,4 @@
+import StageRecords
 import XCTest
 
 @testable import Supervision
@@ -182,13 +183,116 @@ final class OperatorRequestsTests: XCTestCase {
     XCTAssertEqual(rude.encoded.withUnsafeBytes { ControlRequest($0) }?.reason, "x [2Jy z 1m")
   }
 
+  func testActionsAndMessagesGoThrough() {
+    var request = ControlRequest(.fire, component: "bookd", action: "cancel-all", epoch: 3, reason: "r")
+    request.isDryRun = true
+    XCTAssertEqual(request.encoded.withUnsafeBytes { ControlRequest($0) }, request)
+    var answer = ControlAnswer(.accepted, "sent")
+    for count in [0, 1, 1_400, ControlAnswer.messageBytes] {
+      answer.message = (0..<count).map { UInt8(truncatingIfNeeded: $0) }
+      let bytes = answer.encoded
+      XCTAssertEqual(bytes.withUnsafeBytes { ControlAnswer($0) }, answer)
+      XCTAssertNil((bytes + [0]).withUnsafeBytes { ControlAnswer($0) }, "a byte too many")
+      XCTAssertNil(bytes.dropLast().withUnsafeBytes { ControlAnswer($0) }, "a byte too few")
+    }
+    answer.message = Array(repeating: 7, count: ControlAnswer.messageBytes + 9)
+    let long = answer.encoded.withUnsafeBytes { ControlAnswer($0) }
+    XCTAssertEqual(long?.message.count, ControlAnswer.messageBytes)
+  }
+
+  // MARK: Safety actions
+
+  private func act(
+    _ verb: ControlVerb, _ action: String, of component: String = "", _ actions: [RequestedAction]
+  ) -> (outcome: ControlAnswer.Outcome, action: OperatorRequests.Action, text: String) {
+    var requests = OperatorRequests()
+    let result = requests.take(
+      ControlRequest(verb, component: component, action: action, epoch: 5), stages: stages, actions: actions,
+      supervisorEpoch: 5, isStopping: false, now: 0)
+    return (result.answer.outcome, result.action, result.answer.text)
+  }
+
+  private func armed(_ states: RequestedAction.State...) -> [RequestedAction] {
+    zip(
+      states, [("mark_stale", "merged"), ("cancel", "merged"), ("mark_stale", "bookd"), ("cancel", "bookd")]
+    )
+    .map { RequestedAction(name: $1.0, component: $1.1, isMessage: $1.0 == "cancel", state: $0) }
+  }
+
+  func testANameMeansAllUsesOfAnActionAndAnAddressOne() {
+    let all = armed(.armed, .disarmed, .armed, .disarmed)
+    XCTAssertEqual(act(.arm, "cancel", all).action, .arm([1, 3]))
+    XCTAssertEqual(act(.arm, "cancel", of: "bookd", all).action, .arm([3]))
+    XCTAssertEqual(act(.disarm, "mark_stale", all).action, .disarm([0, 2]))
+    XCTAssertEqual(act(.arm, "mark_stale", all).outcome, .nothingToDo)
+    XCTAssertEqual(act(.disarm, "cancel", all).outcome, .nothingToDo)
+    for (name, stage) in [("cancle", ""), ("cancel", "pubd"), ("", "")] {
+      let result = act(.arm, name, of: stage, all)
+      XCTAssertEqual(result.outcome, .refused)
+      XCTAssertEqual(result.action, .none)
+    }
+  }
+
+  /// A message is the same for every stage; a mark is not.
+  func testOnlyWhatIsUnambiguousAndArmedIsFired() {
+    XCTAssertEqual(act(.fire, "cancel", armed(.armed, .armed, .armed, .armed)).action, .fire(1))
+    XCTAssertEqual(act(.fire, "cancel", armed(.armed, .disarmed, .armed, .armed)).action, .fire(3))
+    XCTAssertEqual(
+      act(.fire, "cancel", of: "merged", armed(.armed, .disarmed, .armed, .armed)).outcome, .refused)
+    XCTAssertEqual(act(.fire, "cancel", armed(.armed, .noSession, .armed, .noSession)).outcome, .refused)
+    let ambiguous = act(.fire, "mark_stale", armed(.armed, .armed, .armed, .armed))
+    XCTAssertEqual(ambiguous.outcome, .refused)
+    XCTAssertTrue(ambiguous.text.contains("merged:mark_stale, bookd:mark_stale"), ambiguous.text)
+    XCTAssertEqual(
+      act(.fire, "mark_stale", of: "bookd", armed(.armed, .armed, .armed, .armed)).action, .fire(2))
+  }
+
+  func testWhatStandsIsTakenBackByArmingOnly() {
+    let all = armed(.standing, .armed, .armed, .armed)
+    XCTAssertEqual(act(.fire, "mark_stale", of: "merged", all).outcome, .nothingToDo)
+    XCTAssertEqual(act(.disarm, "mark_stale", all).outcome, .refused)
+    XCTAssertEqual(act(.arm, "mark_stale", all).action, .arm([0]))
+  }
+
+  func testRequestsAboutActionsNameTheSupervisorsIncarnation() {
+    var requests = OperatorRequests()
+    for verb in [ControlVerb.arm, .disarm, .fire] {
+      let result = requests.take(
+        ControlRequest(verb, action: "cancel", epoch: 4), stages: stages,
+        actions: armed(.standing, .disarmed, .armed, .armed), supervisorEpoch: 5, isStopping: false, now: 0)
+      XCTAssertEqual(result.answer.outcome, .epochMoved)
+      XCTAssertEqual(result.action, .none)
+    }
+    XCTAssertFalse(requests.isInMaintenance)
+  }
+
+  /// The firing path knows them as numbers only.
+  func testNumbersOfTheFiringPathAreThoseOfTheEnumerations() {
+    XCTAssertEqual(SafetyNumber.markStale, SafetyAction.markStale.rawValue)
+    XCTAssertEqual(SafetyNumber.haltStream, SafetyAction.haltStream.rawValue)
+    XCTAssertEqual(SafetyNumber.cutLine, SafetyAction.cutLine.rawValue)
+    XCTAssertEqual(SafetyNumber.publishGap, SafetyAction.publishGap.rawValue)
+    XCTAssertEqual(SafetyNumber.detachReader, SafetyAction.detachReader.rawValue)
+    XCTAssertEqual(SafetyNumber.gapKey, GapNotice.key)
+    XCTAssertEqual(SafetyNumber.disarmed, ArmedAction.Readiness.disarmed.rawValue)
+    XCTAssertEqual(SafetyNumber.standing, ArmedAction.Readiness.standing.rawValue)
+    XCTAssertEqual(SafetyNumber.done, ArmedAction.Outcome.done.rawValue)
+    XCTAssertEqual(SafetyNumber.failed, ArmedAction.Outcome.failed.rawValue)
+    XCTAssertEqual(SafetyNumber.byHand, ActionCause.byHand.rawValue)
+    XCTAssertEqual(SafetyNumber.streamKey, TrustRecord.key)
+    XCTAssertEqual(SafetyNumber.firstActionKey, ArmedAction.firstKey)
+    XCTAssertEqual(
+      [ArmedAction.bytes, TrustRecord.bytes], [SafetyNumber.valueBytes, SafetyNumber.valueBytes])
+    XCTAssertEqual(GapNotice.bytes, SafetyNumber.valueBytes)
+  }
+
   func testBytesThatAreNoRecordAreRefused() {
     let good = ControlRequest(.stop, component: "bookd", epoch: 7).encoded
     for length in 0..<good.count + 20 where length != good.count {
       let bytes = Array((good + good).prefix(length))
       XCTAssertNil(bytes.withUnsafeBytes { ControlRequest($0) }, "\(length) bytes")
     }
-    for (offset, value) in [(0, UInt8(0)), (4, 1), (4, 3), (6, 0), (6, 99), (7, 2)] {
+    for (offset, value) in [(0, UInt8(0)), (4, 1), (4, 2), (6, 0), (6, 99), (7, 2)] {
       var bytes = good
       bytes[offset] = value
       XCTAssertNil(bytes.withUnsafeBytes { ControlRequest($0) }, "byte \(offset)")

@@ -117,6 +117,8 @@ int bulkhead_prepare_multicast_receiver(int socket, uint32_t group, uint32_t int
                                         int receive_buffer, int *granted);
 // Opens a non-blocking UDP socket connected to address:port (host order). Returns the descriptor, or -errno.
 int bulkhead_open_udp_client(uint32_t address, uint16_t port);
+// Page faults of the calling thread since it began, minor and major.
+uint64_t bulkhead_thread_page_faults(void);
 // Starts to connect a non-blocking TCP socket (no delay, addresses in host order). Returns the descriptor, or -errno;
 // bulkhead_tcp_connected tells how it went.
 int bulkhead_open_tcp_client(uint32_t address, uint16_t port);

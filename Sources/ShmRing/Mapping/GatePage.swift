@@ -79,6 +79,12 @@ public struct RingGate: ~Copyable {
   /// The detached generation of the reader in `slot`.
   func detachedGeneration(slot: Int) -> SharedWord { SharedWord(file.base + Self.slotBytes * (slot + 1)) }
 
+  /// The word that is raised to detach a reader (by 1, by the one who attached with `.readWrite`), for whoever must be quick; it
+  /// lives as long as this mapping. Nil when the ring has no reader of that name.
+  public func detachWord(reader: String) -> SharedWord? {
+    readers.firstIndex(of: reader).map { detachedGeneration(slot: $0) }
+  }
+
   /// From here on the producer goes on without that reader. False when the ring has no reader of that name. Only for the
   /// one who attached with `.readWrite`.
   public func detach(reader: String) -> Bool {

@@ -163,7 +163,7 @@ enum SupervisorRequest {
     }
     var wait = pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0)
     while poll(&wait, 1, answerMilliseconds) < 0, errno == EINTR {}
-    var bytes = [UInt8](repeating: 0, count: ControlAnswer.bytes + 1)
+    var bytes = [UInt8](repeating: 0, count: ControlAnswer.bytes + ControlAnswer.messageBytes + 1)
     let count = bytes.withUnsafeMutableBytes {
       bulkhead_tcp_receive(descriptor, $0.baseAddress, UInt($0.count))
     }

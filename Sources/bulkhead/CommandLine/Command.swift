@@ -147,7 +147,7 @@ struct Command: Sendable {
     case file(String)
     case directory(String)
     /// Names that are known only when they are asked for.
-    case instance, process, ring, drill, command, topic
+    case instance, process, ring, drill, command, topic, safetyAction
 
     var placeholder: String {
       switch self {
@@ -161,6 +161,7 @@ struct Command: Sendable {
       case .drill: "ID"
       case .command: "COMMAND"
       case .topic: "TOPIC"
+      case .safetyAction: "ACTION"
       }
     }
   }

@@ -105,7 +105,9 @@ extension Command {
   static let candidates = Command(
     name: "candidates", group: .help, summary: "print names for the completion of a shell",
     operands: [
-      Operand(.choice(["instances", "processes", "rings", "drills", "commands", "topics"]), "names of what")
+      Operand(
+        .choice(["instances", "processes", "rings", "drills", "commands", "topics", "actions"]),
+        "names of what")
     ],
     options: [.runDirectory], exitCodes: [.init(ExitCode.success, "printed"), .usage], isHidden: true
   ) { arguments in
@@ -118,6 +120,15 @@ extension Command {
       case "processes": Array(Set(sets.flatMap { $0.components().map(\.name) })).sorted()
       case "rings": Array(Set(sets.flatMap(\.rings))).sorted()
       case "drills": Drill.catalogue.map(\.id)
+      case "actions":
+        Array(
+          Set(
+            sets.compactMap { TrustStatus(directory: $0.path) }.flatMap { armed in
+              armed.actions.indices.flatMap { index in
+                [armed.address(index), armed.targets[index]?.name ?? armed.actions[index].action.name]
+              }
+            })
+        ).sorted()
       case "topics": CheatSheet.topics(shown)
       default: shown.map(\.name)
       }

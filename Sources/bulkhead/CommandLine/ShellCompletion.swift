@@ -32,6 +32,7 @@ enum ShellCompletion {
       case .drill: self = .asked("drills")
       case .command: self = .asked("commands")
       case .topic: self = .asked("topics")
+      case .safetyAction: self = .asked("actions")
       case .text, .number, .seconds: self = .nothing
       }
     }

@@ -9,8 +9,9 @@ extension Command {
     name: "ps", group: .see, summary: "list the processes of every set on this host",
     description: [
       "A line a process. STATE is what the process says of itself; `dead` for one that does not run, `never` for one that "
-        + "has not begun yet. EPOCH is its incarnation, BEAT the time since its loop came round last, LOG how much it writes "
-        + "to its log (`bulkhead loglevel`).",
+        + "has not begun yet. EPOCH is its incarnation, BEAT the time since its loop came round last, ARMED how many safety "
+        + "actions there are for its failure (1/2 when an operator has disarmed one of two), LOG how much it writes to its log "
+        + "(`bulkhead loglevel`).",
       "With --clean it removes what dead sets have left behind: directories of which no process runs and whose lock nobody holds. What "
         + "it did is written to the system's journal.",
     ],
@@ -44,7 +45,7 @@ extension Command {
 struct ProcessesCommand {
   static let columns: [RowTable.Column] = [
     .init("instance"), .init("process"), .init("pid"), .init("state"), .init("epoch"), .init("uptime"),
-    .init("beat"), .init("restarts"), .init("configuration"), .init("log", isExtra: true),
+    .init("beat"), .init("restarts"), .init("armed"), .init("configuration"), .init("log", isExtra: true),
     .init("sequence", isExtra: true), .init("backlog", isExtra: true),
   ]
 
@@ -79,6 +80,7 @@ struct ProcessesCommand {
             : .init("-"),
           isAlive ? .init(show.span(component.beatAge).replacingSpaces, component.beatAge) : .init("-"),
           .init(show.count(component.restarts), component.restarts),
+          .init(armed(component.name, set)),
           .init(hexadecimal(component.configurationHash)),
           .init(component.logLevel.name),
           .init(show.count(component.appliedSequence), component.appliedSequence),
@@ -87,6 +89,12 @@ struct ProcessesCommand {
       }
     }
     return table.lines(choice)
+  }
+
+  /// Of the safety actions for its failure: how many, and how many of them are armed if that is another number.
+  private func armed(_ name: String, _ set: SetReading) -> String {
+    let (all, disarmed) = set.armed(for: name)
+    return all == 0 ? "-" : disarmed == 0 ? "\(all)" : "\(all - disarmed)/\(all)"
   }
 
   private func write(_ set: SetReading, to json: inout JSONText) {
@@ -101,6 +109,9 @@ struct ProcessesCommand {
           json.field("uptimeNanoseconds", component.isAlive ? component.uptime : 0)
           json.field("beatAgeNanoseconds", component.beatAge)
           json.field("restarts", component.restarts)
+          let armed = set.armed(for: component.name)
+          json.field("actions", armed.all)
+          json.field("actionsDisarmed", armed.disarmed)
           json.field("configurationHash", hexadecimal(component.configurationHash))
           json.field("logLevel", component.logLevel.name)
         }

@@ -101,6 +101,12 @@ struct SetReading {
     component(name)?.value(counter) ?? 0
   }
 
+  /// The safety actions for a component's failure, and how many of them an operator took out.
+  func armed(for name: String) -> (all: Int, disarmed: Int) {
+    let own = (status?.trust?.actions ?? []).filter { $0.component == name }
+    return (own.count, own.count { $0.readiness == .disarmed })
+  }
+
   var stages: [Component] { components.filter { $0.name != InstanceFiles.supervisor } }
   var supervisor: Component? { component(InstanceFiles.supervisor) }
   var isAlive: Bool { components.contains { $0.isAlive } }
