@@ -24,6 +24,10 @@ public struct Drill: Sendable {
     case overload
     /// What one drill alone does.
     case scripted
+    /// A bookd that lives and does not work, in the place of a dead one, in each of its kinds.
+    case livelock
+    /// Every stage is stopped at once, and every safety action fires.
+    case actions
 
     var isOfPauses: Bool {
       if case .pauses = self { return true }
@@ -36,6 +40,9 @@ public struct Drill: Sendable {
 
   /// Whether processes are stopped by plan, and the supervisor's ladder is judged.
   public var stopsByPlan: Bool { method.isOfPauses }
+
+  /// Whether the set has the short ladder by which tiers are judged.
+  public var hasShortLadder: Bool { stopsByPlan || method == .livelock || method == .actions }
 
   /// An upper limit for the 99th percentile of a duration.
   public struct Limit: Sendable, Equatable {
@@ -119,6 +126,10 @@ public struct Drill: Sendable {
       failureModes: ["FM-020", "FM-602"],
       method: .pauses(stages: ["merged"], milliseconds: [1_500], times: 20), limits: [], impairment: nil),
     Drill(
+      id: "D-10", title: "A stage that beats and takes nothing, and one that fakes that too",
+      failureModes: ["FM-021", "FM-121", "FM-219", "FM-335", "FM-612"], method: .livelock, limits: [],
+      impairment: nil),
+    Drill(
       id: "D-11", title: "Crash loops: budgets, permanent ends, windows",
       failureModes: ["FM-036", "FM-337", "FM-614", "FM-629"], method: .scripted, messages: 600_000),
     Drill(
@@ -131,6 +142,11 @@ public struct Drill: Sendable {
       id: "D-34K", title: "Kill the recorder", failureModes: ["FM-106", "FM-602"],
       method: .kill(victims: ["taped"]),
       limits: [Limit(metric: .detect, milliseconds: 5), Limit(metric: .recover, milliseconds: 1_000)],
+      impairment: nil),
+    Drill(
+      id: "D-39", title: "Every safety action while every stage is stopped",
+      failureModes: ["FM-022", "FM-035", "FM-056", "FM-226", "FM-279", "FM-280"], method: .actions,
+      limits: [],
       impairment: nil),
     Drill(
       id: "D-45", title: "Seeded chaos: kills and stops of everything",
@@ -164,7 +180,7 @@ public struct Drill: Sendable {
     case .baseline, .tornRecords: []
     case .kill(let victims): victims
     case .quiet, .overload: []
-    case .chaos, .wholeSet, .pauses, .failpoints, .soak, .scripted: nil
+    case .chaos, .wholeSet, .pauses, .failpoints, .soak, .scripted, .livelock, .actions: nil
     }
   }
 
@@ -173,14 +189,14 @@ public struct Drill: Sendable {
     switch method {
     case .wholeSet, .soak: true
     case .kill(let victims): victims.contains("taped")
-    case .baseline, .chaos, .tornRecords, .pauses, .failpoints, .quiet, .overload, .scripted: false
+    case .baseline, .chaos, .tornRecords, .pauses, .failpoints, .quiet, .overload, .scripted, .livelock, .actions: false
     }
   }
 
   /// Kills that a round of one day leaves room for.
   public var killsPerRound: Int {
     switch method {
-    case .baseline, .tornRecords, .pauses, .failpoints, .quiet, .overload, .soak, .scripted: 0
+    case .baseline, .tornRecords, .pauses, .failpoints, .quiet, .overload, .soak, .scripted, .livelock, .actions: 0
     // Whoever runs the set replaces a dead supervisor.
     case .kill(let victims): victims.contains("watchdogd") ? 10 : 20
     case .wholeSet: 1

@@ -62,6 +62,10 @@ public struct DrillRound: Sendable, Equatable {
   public var pauses = 0
   /// Of a drill of pauses: each of them.
   public var stops: [PauseMeasurement] = []
+  /// Of the drill of stages that live and do not work.
+  public var livelocks: [LivelockMeasurement] = []
+  /// Of the drill of safety actions.
+  public var actions: [ActionRepetition] = []
   public var before: [ProcessFootprint] = []
   public var after: [ProcessFootprint] = []
   public var outcome = Outcome()
@@ -161,13 +165,22 @@ public struct DrillJudgement: Sendable {
       percentiles = [:]
       return
     }
-    if killsWanted > 0, !drill.method.isOfPauses {
+    if killsWanted > 0, !drill.hasShortLadder {
       judge(
         "kills", "as many as were asked for", "\(kills.count) of \(killsWanted)", kills.count >= killsWanted)
     }
     if case .pauses(let stages, let milliseconds, let times) = drill.method {
       criteria += Self.judgePauses(
         rounds.flatMap(\.stops), wanted: min(killsWanted, stages.count * milliseconds.count * times),
+        judgesTimes: judgesTimes)
+    }
+    if drill.method == .livelock {
+      criteria += Self.judgeLivelocks(
+        rounds.flatMap(\.livelocks), wanted: killsWanted, judgesTimes: judgesTimes)
+    }
+    if drill.method == .actions {
+      criteria += Self.judgeActions(
+        rounds.flatMap(\.actions), expected: ActionRepetition.expected, wanted: killsWanted,
         judgesTimes: judgesTimes)
     }
     // More is sent there than can be taken: what is lost has to be declared, and nothing else is asked.

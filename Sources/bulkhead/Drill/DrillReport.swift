@@ -33,6 +33,12 @@ struct DrillReport {
           + "p50 \(duration(found.p50))   p99 \(duration(found.p99))   max \(duration(found.maximum))   of \(found.count)"
       )
     }
+    for failure in rounds.flatMap(\.livelocks) {
+      let after = failure.alarmAfter.map { duration($0) } ?? "never"
+      lines.append(
+        "  \(failure.kind.rawValue): alarm \(after) after READY, no \(failure.missing) for \(duration(failure.age)): \(failure.cause)"
+      )
+    }
     for round in rounds
     where round.problem != nil || (round.hasWholeDay && round.outcome.verdict != "correct") {
       lines.append("  round \(round.number + 1): \(round.problem ?? round.outcome.verdict)")
@@ -106,6 +112,36 @@ struct DrillReport {
       json.array("reasons") { json in for reason in round.outcome.reasons { json.element(reason) } }
       json.field("messages", round.outcome.messagesSent)
       json.field("stops", round.pauses)
+      if !round.livelocks.isEmpty {
+        json.array("livelocks") { json in
+          for failure in round.livelocks {
+            json.object { json in
+              json.field("kind", failure.kind.rawValue)
+              if let after = failure.alarmAfter { json.field("alarmAfterNanoseconds", after) }
+              json.field("ageNanoseconds", failure.age)
+              json.field("missing", failure.missing)
+              json.field("cause", failure.cause)
+            }
+          }
+        }
+      }
+      if !round.actions.isEmpty {
+        json.array("actions") { json in
+          for (number, repetition) in round.actions.enumerated() {
+            for firing in repetition.firings {
+              json.object { json in
+                json.field("repetition", number)
+                json.field("component", firing.component)
+                json.field("action", firing.name)
+                json.field("cause", firing.cause)
+                json.field("result", firing.result)
+                json.field("durationNanoseconds", firing.duration)
+                json.field("pageFaults", firing.faults)
+              }
+            }
+          }
+        }
+      }
       json.array("kills") { json in
         for kill in round.kills {
           json.object { json in

@@ -34,6 +34,9 @@ struct DrillRunner {
     case .wholeSet: killsWanted = min(options.kills ?? 20, 50)
     // Stops that are wanted: all that are planned.
     case .pauses: killsWanted = options.kills ?? .max
+    // Failing incarnations; stops of everybody.
+    case .livelock: killsWanted = options.kills ?? 6
+    case .actions: killsWanted = options.kills ?? 20
     case .baseline, .chaos, .tornRecords, .failpoints, .soak, .quiet, .overload, .scripted: killsWanted = 0
     }
   }
@@ -41,6 +44,8 @@ struct DrillRunner {
   func run() -> DrillResult {
     switch drill.method {
     case .pauses: DrillResult(rounds: runPauses())
+    case .livelock: DrillResult(rounds: runLivelocks())
+    case .actions: DrillResult(rounds: runActions())
     case .soak: runSoak()
     case .quiet: runQuiet()
     case .overload: runOverload()

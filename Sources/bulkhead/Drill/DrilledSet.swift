@@ -67,7 +67,7 @@ final class DrilledSet {
     arguments += extra
     let budgets = hasEndlessBudgets ? stages.map { "stage.\($0).restart_limit=1000" } : []
     let ladders =
-      drill.stopsByPlan
+      drill.hasShortLadder
       ? stages.flatMap { stage in
         PauseMeasurement.tiers.map { "stage.\(stage).ladder.\($0.name)=\($0.nanoseconds / 1_000_000)ms" }
       } : []

@@ -23,6 +23,8 @@ enum Failing {
   case livelock
   /// READY, beats, takes its input, hands nothing on.
   case barren
+  /// The same, from what comes newly on: never so much at once that its missing output would tell.
+  case faking
   /// READY, and a wrong index.
   case trap
   /// READY, and never comes round again.
@@ -37,6 +39,7 @@ enum Failing {
     case "circle": self = .circle
     case "livelock": self = .livelock
     case "barren": self = .barren
+    case "faking": self = .faking
     case "trap": self = .trap
     case "stuck": self = .stuck
     case "forbidden": self = .forbidden
@@ -67,7 +70,9 @@ func plan(_ start: Int) -> Failing? {
 /// Beats as bookd would, and does the rest not.
 func fail(as failing: Failing) {
   let process = StageProcess.begin(program: "bookd", arguments: Array(CommandLine.arguments.dropFirst()))
-  var input = process.consumer("merged", start: .oldest)
+  var start = RingStart.oldest
+  if case .faking = failing { start = .newest }
+  var input = process.consumer("merged", start: start)
   let buffer = UnsafeMutableRawPointer.allocate(byteCount: input.maximumRecordBytes + 64, alignment: 64)
   if case .circle = failing {
     process.control.setState(.catchingUp)
@@ -85,9 +90,11 @@ func fail(as failing: Failing) {
       process.control.flight.doing(.applying, 4_242)
       print([1, 2, 3][Int(bulkhead_monotonic_nanoseconds() | 4)])
     }
-    if case .barren = failing {
+    switch failing {
+    case .barren, .faking:
       while case .record = input.poll(into: buffer) {}
       input.reportPosition()
+    default: break
     }
     process.control.beat()
     usleep(5_000)

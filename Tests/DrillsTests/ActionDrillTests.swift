@@ -1,0 +1,90 @@
+import XCTest
+
+@testable import Drills
+
+/// What the drills of livelocks (D-10) and of safety actions (D-39) let pass.
+final class ActionDrillTests: XCTestCase {
+  private func failed(_ criteria: [DrillCriterion]) -> Set<String> {
+    Set(criteria.filter { $0.verdict == .fail }.map(\.code))
+  }
+
+  private func livelock(
+    _ kind: LivelockMeasurement.Kind, _ change: (inout LivelockMeasurement) -> Void = { _ in }
+  ) -> LivelockMeasurement {
+    var measurement = LivelockMeasurement(kind: kind, round: 0)
+    measurement.alarmAfter = kind == .livelock ? 240_000_000 : 1_200_000_000
+    measurement.age = 201_000_000
+    measurement.missing = kind.missing
+    measurement.cause = kind.cause
+    measurement.wasReplaced = true
+    change(&measurement)
+    return measurement
+  }
+
+  private func judge(
+    _ found: [LivelockMeasurement], wanted: Int = 2, times: Bool = true
+  ) -> Set<String> {
+    failed(DrillJudgement.judgeLivelocks(found, wanted: wanted, judgesTimes: times))
+  }
+
+  func testLivelocksAreFoundInTimeWithTheirCauseAndReplaced() {
+    let good = [livelock(.livelock), livelock(.faking)]
+    XCTAssertEqual(judge(good), [])
+    XCTAssertEqual(judge(good, wanted: 3), ["failures"])
+    XCTAssertEqual(judge([livelock(.livelock) { $0.age = 206_000_000 }, good[1]]), ["progress"])
+    XCTAssertEqual(judge([livelock(.livelock) { $0.age = 199_000_000 }, good[1]]), ["progress"])
+    XCTAssertEqual(judge([good[0], livelock(.faking) { $0.alarmAfter = 3_500_000_001 }]), ["canary"])
+    XCTAssertEqual(
+      judge([good[0], livelock(.faking) { $0.alarmAfter = 3_500_000_001 }], times: false), [])
+    XCTAssertEqual(judge([good[0], livelock(.faking) { $0.alarmAfter = nil }], times: false), ["canary"])
+    XCTAssertEqual(judge([good[0], livelock(.faking) { $0.missing = "output" }]), ["C11"])
+    XCTAssertEqual(judge([livelock(.livelock) { $0.wasReplaced = false }, good[1]]), ["fence"])
+    XCTAssertEqual(judge([good[0], good[0]]), ["C11", "canary"], "a kind that was never tried")
+  }
+
+  private func firing(
+    _ expected: String, _ change: (String) -> (result: String, duration: UInt64, faults: UInt64, whole: Bool)
+  ) -> ActionMeasurement {
+    let parts = expected.split(separator: " ").map(String.init)
+    let made = change(parts[1])
+    return ActionMeasurement(
+      name: parts[1], component: parts[0], cause: parts[2], result: made.result, duration: made.duration,
+      faults: made.faults, isComplete: made.whole)
+  }
+
+  private func repetition(
+    _ change: (String) -> (result: String, duration: UInt64, faults: UInt64, whole: Bool) = { _ in
+      ("done", 20_000, 0, true)
+    }
+  ) -> ActionRepetition {
+    var repetition = ActionRepetition()
+    repetition.firings = ActionRepetition.expected.map { firing($0, change) }
+    (repetition.datagrams, repetition.massCancels) = (1, 1)
+    return repetition
+  }
+
+  private func judge(_ found: [ActionRepetition], wanted: Int = 1, times: Bool = true) -> Set<String> {
+    failed(
+      DrillJudgement.judgeActions(
+        found, expected: ActionRepetition.expected, wanted: wanted, judgesTimes: times))
+  }
+
+  func testActionsFireOnceEachOnTheWireWithinAMillisecond() {
+    XCTAssertEqual(judge([repetition()]), [])
+    XCTAssertEqual(judge([repetition()], wanted: 2), ["stops"])
+    XCTAssertEqual(judge([repetition { ("done", $0 == "tell" ? 1_000_001 : 9, 0, true) }]), ["1 ms"])
+    XCTAssertEqual(judge([repetition { ("done", $0 == "tell" ? 1_000_001 : 9, 0, true) }], times: false), [])
+    XCTAssertEqual(judge([repetition { ($0 == "tell" ? "failed" : "done", 9, 0, true) }]), ["done"])
+    XCTAssertEqual(judge([repetition { ("done", 9, $0 == "tell" ? 1 : 0, true) }]), ["faults"])
+    XCTAssertEqual(judge([repetition { ("done", 9, 0, $0 != "tell") }]), ["log"])
+    var silent = repetition()
+    silent.datagrams = 0
+    XCTAssertEqual(judge([silent]), ["wire"])
+    var twice = repetition()
+    twice.firings.append(twice.firings[0])
+    XCTAssertEqual(judge([repetition(), twice], wanted: 2), ["actions"])
+    var once = repetition()
+    once.firings.removeLast()
+    XCTAssertEqual(judge([once]), ["actions"])
+  }
+}
