@@ -132,7 +132,8 @@ let package = Package(
     library(
       "TapeLoop",
       [
-        "BookBuilder", "BookSettings", "CLinux", "ShmRing", "StageRecords", "StageRuntime", "SystemLog", "Tape",
+        "BookBuilder", "BookSettings", "CLinux", "ShmRing", "StageRecords", "StageRuntime", "SystemLog",
+        "Tape",
         "TapeShadow", "Topology",
       ]),
 
@@ -165,22 +166,16 @@ let package = Package(
     stage(
       "watchdogd",
       [
-        "CLinux", "CServiceManager", "FIXSession", "Failpoints", "HostChecks", "ServiceUnits", "ShmRing",
-        "StageRecords", "Supervision", "StageRuntime", "SystemLog", "Topology",
         "CLinux", "CServiceManager", "FIXSession", "Failpoints", "FeedWire", "HostChecks", "ServiceUnits",
-        "ShmRing", "StageRecords", "Supervision", "StageRuntime", "Topology",
+        "ShmRing", "StageRecords", "Supervision", "StageRuntime", "SystemLog", "Topology",
       ]),
     stage("venue", ["CLinux", "FeedWire", "SoupBinTCP", "Glimpse", "FeedSim", "StageRuntime"]),
     stage(
       "bulkhead",
       [
-        "CFailpoints", "CLinux", "CWebSockets", "ShmRing", "StageRecords", "FeedWire", "FeedSim", "OrderBook",
-        "BookBuilder", "BookSettings", "StreamDigest", "PublishWire", "SetInspection", "StageRuntime",
-        "Supervision",
         "CFailpoints", "CLinux", "CWebSockets", "ShmRing", "StageRecords", "FeedWire", "FIXSession",
-        "FeedSim", "OrderBook",
-        "BookBuilder", "StreamDigest", "PublishWire", "SetInspection", "StageRuntime", "Supervision",
-        "Drills",
+        "FeedSim", "OrderBook", "BookBuilder", "BookSettings", "StreamDigest", "PublishWire",
+        "SetInspection", "StageRuntime", "Supervision", "Drills",
         "CJansson", "HostChecks", "LatencyHistogram", "Reliability", "Runbooks", "ServiceUnits", "SystemLog",
         "Tape", "TapeExport", "TapeShadow", "Topology", "ViewPages",
       ]),
@@ -205,7 +200,6 @@ let package = Package(
       "TapeShadowTests",
       ["TapeShadow", "Tape", "BookBuilder", "FeedSim", "FeedWire", "OrderBook", "StageRecords"]),
     tests("LatencyHistogramTests", ["LatencyHistogram"]),
-    tests("SupervisionTests", ["Supervision"]),
     tests(
       "SystemLogTests", ["SystemLog", "StageRuntime", "StageRecords", "ShmRing", "Topology", "Runbooks"]),
     tests("SupervisionTests", ["Supervision", "StageRecords"]),
