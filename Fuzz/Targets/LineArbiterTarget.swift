@@ -11,6 +11,8 @@ private struct Driver: ~Copyable {
   var offered: UInt64 = 0
   var session: UInt8 = 0
   var requested: [(first: UInt64, count: UInt16)] = []
+  /// What has named a new session since the current one began.
+  var namings: [(session: UInt8, line: UInt8, end: UInt64, at: UInt64)] = []
   let bytes: UnsafeMutableRawBufferPointer
 
   init(_ configuration: ArbiterConfiguration, first: UInt64) {
@@ -108,10 +110,41 @@ private struct Driver: ~Copyable {
 
   /// An image of everything below `end` has come, asked for or not.
   mutating func image(_ end: UInt64) {
+    let announced = arbiter.endSequence
+    let wasWanted = arbiter.isSnapshotWanted
     guard case .use(let first, let last) = arbiter.snapshotArrived(next: end, now: now) else { return }
+    require(wasWanted, "only an image that is wanted is used")
     require(first == next && last >= first && last == end &- 1, "an image starts at the head", (first, last))
+    require(announced == 0 || end <= announced, "no image reaches beyond the session", (end, announced))
     next = end
     drainHeld()
+    arbiter.readLinesAgain()
+    for line in [Source.lineA, .lineB] { arbiter.setReadingRetention(line, true) }
+  }
+
+  /// A packet names another session than the current one. One of these alone ends nothing.
+  mutating func nameSession(_ name: UInt8, _ source: Source, first: UInt64, end: UInt64) {
+    let identifier = Self.identifier(name)
+    switch arbiter.session(source: source, identifier: identifier) {
+    case .same, .foreign: return
+    case .first: violated("a session was adopted")
+    case .changed: break
+    }
+    let isNamed = namings.contains {
+      $0.session == name && ($0.line != source.rawValue || now > $0.at || end > first && first >= $0.end)
+    }
+    namings.append((name, source.rawValue, end, now))
+    guard arbiter.isSupported(session: identifier, source: source, first: first, end: end, now: now) else {
+      return
+    }
+    require(isNamed, "a second packet supports a new session", (first, end))
+    arbiter.abandonOpenGaps()
+    poll()
+    arbiter.begin(session: identifier, firstSequence: 1)
+    requested.removeAll()
+    namings.removeAll()
+    session &+= 1
+    next = 1
   }
 
   mutating func checkAccounts() {
@@ -192,23 +225,20 @@ public func fuzzLineArbiter(_ data: UnsafePointer<UInt8>?, _ size: Int) -> CInt 
         changed: operation & 16 != 0)
     case 11: driver.now &+= input.number(4)
     case 12: driver.now &+= input.number(2)
+    case 14 where operation & 32 != 0: driver.arbiter.snapshotFailed(now: driver.now)
+    case 14 where operation & 16 != 0: driver.arbiter.snapshotNotNeeded()
     case 14: driver.image(driver.next &+ input.number(2))
     case 15:
       driver.arbiter.observeLines(now: driver.now)
       while driver.arbiter.nextEvent() != nil {}
-    case 13:
-      let identifier = Driver.identifier(input.byte() & 3)
-      switch driver.arbiter.session(source: source, identifier: identifier) {
-      case .same, .foreign: break
-      case .first: violated("a session was adopted")
-      case .changed:
-        driver.arbiter.abandonOpenGaps()
-        driver.poll()
-        driver.arbiter.begin(session: identifier, firstSequence: 1)
-        driver.requested.removeAll()
-        driver.session &+= 1
-        driver.next = 1
+      if operation & 16 != 0 {
+        driver.arbiter.setReadingRetention(source, operation & 32 != 0)
       }
+    case 13:
+      let name = input.byte() & 3
+      let first = operation & 16 != 0 ? input.number(8) : input.number(1)
+      let count = UInt64(input.byte() & 15)
+      driver.nameSession(name, source, first: first, end: first > .max - count ? first : first + count)
     default: driver.poll()
     }
     driver.drainHeld()
