@@ -15,7 +15,8 @@ import Topology
 /// one piece, keeps the table of best prices.
 ///
 /// A successor rebuilds the books, silent until it has passed the newest event on its own ring: from the newest verified
-/// snapshot and the tape behind it where a recorder keeps them, otherwise from the beginning; and from the merged ring. When
+/// snapshot and the tape behind it where a recorder keeps them, otherwise from the beginning; and from the merged ring. A standby
+/// has done that before it is needed (``Standing``). When
 /// neither reaches back far enough, the part that is missing is published as a gap and every book is stale: the stream
 /// goes on, but says so.
 public struct BookStage: ~Copyable {
@@ -28,10 +29,10 @@ public struct BookStage: ~Copyable {
   private static let idleNanoseconds: Int64 = 50_000_000
   private static let reportNanoseconds: UInt64 = 50_000_000
 
-  let control: ControlPage
+  var control: ControlPage
   var input: RingConsumer
   var output: EventOutput
-  private let probes: TableWriter
+  var probes: TableWriter
   /// A recorder compares its books with these.
   private let publishesProbes: Bool
   var builder: BookBuilder
@@ -48,22 +49,27 @@ public struct BookStage: ~Copyable {
   private let lengths: UnsafeMutableBufferPointer<Int>
   /// The batch's messages, or what lies where they would: only hints are taken from here.
   private let messages: UnsafeMutableBufferPointer<UnsafeRawBufferPointer>
-  private let idleStrategy: IdleStrategy
+  var idleStrategy: IdleStrategy
   private var patrol = RingPatrol()
 
-  /// Events up to and including this message are on the ring already. 0 after the first start.
-  let publishedThrough: UInt64
+  /// Events up to and including this message are on the ring already. 0 after the first start; of a standby, which leaves all
+  /// of them to another, the largest number.
+  var publishedThrough: UInt64
+  /// The newest message that was replayed and has events.
+  var silentThrough: UInt64 = 0
+  /// Whom this process follows, and whose place it is to take; nil once it has, and for who is no standby.
+  var standing: Standing?
   /// The first message that was read of the merged ring, once one was; the books know nothing before it.
   private var firstReplayed: UInt64 = 0
-  private var replayed: UInt64 = 0
+  var replayed: UInt64 = 0
   /// Where the tape lies that a restored state goes on from; nil without one.
   let tape: SystemTapeFiles?
   /// What the merged ring holds before this message is known already, from a snapshot and the tape.
   var knownBefore: UInt64 = 0
-  private var stateLost: UInt64 = 0
+  var stateLost: UInt64 = 0
   var nextExpected: UInt64 = 1
-  private var inputLaps: UInt64 = 0
-  private var applied: UInt64 = 0
+  var inputLaps: UInt64 = 0
+  var applied: UInt64 = 0
   var newestStamp: UInt64 = 0
   var hasCaughtUp: Bool
   private var nextReport: UInt64 = 0
@@ -73,26 +79,33 @@ public struct BookStage: ~Copyable {
   /// Messages that are not applied, because they kill.
   var poison: PoisonedInput
   private let policy: ErrorPolicy
-  private var health = BookHealth()
+  var health = BookHealth()
   /// A second session has begun on this set, which this version does not follow: everything of it is refused.
   private var isSessionOver = false
   /// Counters as the predecessor left them.
-  private let base: CounterBase
+  var base: CounterBase
 
   /// Attaches to the rings and pages of the set, and prepares what a successor has to make up for.
   /// - Parameter planted: a fault, for tests.
   public init(process: borrowing StageProcess, planted: PlantedFault? = nil) {
     let topology = process.topology
-    do {
-      control = try ControlPage.attach(
+    control = orEnd(process.component) { () throws(RingError) in
+      try ControlPage.attach(
         directory: process.directory, component: process.component, access: .readWrite)
-      probes = try TableWriter.attach(
-        path: ProbeTable.path(directory: process.directory), configurationHash: process.configurationHash)
-    } catch {
-      fail("\(process.component): \(error)", code: ExitCode.unavailable)
     }
+    // What follows is asked of constants: a closure over a stage that is not whole yet would end it.
+    let isStandby = process.isStandby
+    let leader = isStandby ? Standing.attach(process) : nil
+    standing = leader
+    probes = orEnd(process.component) { () throws(RingError) in
+      isStandby
+        ? try TableWriter.detached()
+        : try TableWriter.attach(
+          path: ProbeTable.path(directory: process.directory), configurationHash: process.configurationHash)
+    }
+    output = EventOutput.attach(process)
     base = control.counterBase()
-    publishesProbes = topology.tape?.shadow ?? false
+    publishesProbes = topology.tape?.shadow == true || topology.standbyStage != nil
     control.setState(.warming)
     let rules = topology.bookRules
     policy = rules.policy
@@ -100,14 +113,15 @@ public struct BookStage: ~Copyable {
       orders: rules.takesImages ? rules.capacity.orders : 0,
       instruments: rules.takesImages ? rules.capacity.instruments : 0)
     imageEvents = EventBatch(capacityCells: rules.takesImages ? MarketImageLoader.eventCells : 1)
-    output = EventOutput(process: process)
     // From the oldest record in any case: what was published already is replayed in silence.
     input = process.consumer("merged", start: .oldest)
-    publishedThrough = output.newestSequence
-    hasCaughtUp = publishedThrough == 0
+    let newest = output.newestSequence
+    publishedThrough = isStandby ? .max : newest
+    hasCaughtUp = !isStandby && newest == 0
+    let known = leader?.appliedSequence ?? newest
     poison = PoisonedInput(process, planted: planted)
     storage = StoredState.Source(process)
-    if let stored = storage?.find(publishedThrough: publishedThrough, passingOver: poison.sequences) {
+    if let stored = storage?.find(publishedThrough: known, passingOver: poison.sequences) {
       control.flight.note(.restored, stored.nextSequence)
       failpoint(81)  // restored from a snapshot
       nextExpected = stored.nextSequence
@@ -130,16 +144,23 @@ public struct BookStage: ~Copyable {
     messages.initialize(repeating: UnsafeRawBufferPointer(start: nil, count: 0))
     idleStrategy = process.idleStrategy
     control.set(BookCounter.sessionEnded, 0)
-    if publishedThrough > 0 {
-      control.flight.note(.rebuilding, publishedThrough)
+    if known > 0 {
+      control.flight.note(.rebuilding, known)
       narrate(
-        "\(process.component): rebuilding from the merged ring; events are out through sequence \(publishedThrough)"
-      )
+        "\(process.component): rebuilding from the merged ring; events are out through sequence \(known)")
     }
   }
 
-  /// Runs until asked to stop, then applies what is still on the merged ring.
+  /// Runs until asked to stop, then applies what is still on the merged ring. A standby follows until its time has come.
   public mutating func run() {
+    control.setState(hasCaughtUp ? .ready : .catchingUp)
+    control.beat()
+    readTape()
+    Sandbox.enter("bookd")
+    if let standing, !standBy(standing) {
+      control.setState(.draining)
+      return
+    }
     switch idleStrategy {
     case .spin: run(SpinWait())
     case .yield: run(YieldWait())
@@ -147,12 +168,11 @@ public struct BookStage: ~Copyable {
     }
   }
 
+  /// Everything is handed on, and the process may end.
+  public func end() { control.setState(.drained) }
+
   private mutating func run(_ strategy: some RingWait) {
     var wait = strategy
-    control.setState(hasCaughtUp ? .ready : .catchingUp)
-    control.beat()
-    readTape()
-    Sandbox.enter("bookd")
     while true {
       if turn() {
         wait.reset()
@@ -180,7 +200,7 @@ public struct BookStage: ~Copyable {
     var count = 0
     control.flight.doing(.readingMerged)
     while count < Self.messagesPerTurn {
-      let taken = takeBatch()
+      let taken = takeBatch(before: .max)
       count &+= taken
       if taken < Self.batchRecords { break }
     }
@@ -189,11 +209,24 @@ public struct BookStage: ~Copyable {
     return true
   }
 
-  /// Applies what is on the ring, up to a batch. Returns how many records there were.
-  private mutating func takeBatch() -> Int {
+  /// Applies what lies on the ring before a position, up to a turn's worth of messages. Returns how many records there were.
+  @inline(never)
+  mutating func follow(before limit: UInt64) -> Int {
+    var count = 0
+    while count < Self.messagesPerTurn {
+      let taken = takeBatch(before: limit)
+      count &+= taken
+      if taken < Self.batchRecords { break }
+    }
+    return count
+  }
+
+  /// Applies what is on the ring before a position, up to a batch. Returns how many records there were.
+  @inline(__always)
+  private mutating func takeBatch(before limit: UInt64) -> Int {
     var count = 0
     var isMore = true
-    while isMore && count < Self.batchRecords {
+    while isMore && count < Self.batchRecords && input.nextPosition < limit {
       let place = buffer + count &* recordRoom
       switch input.poll(into: place) {
       case .record(let kind, let bytes):
@@ -262,12 +295,17 @@ public struct BookStage: ~Copyable {
         builder.apply(sequence: sequence, receiveTime: newestStamp, message: message, into: &events)
         bulkhead_probe_book_apply(
           sequence, UInt64(message.first ?? 0), UInt64(truncatingIfNeeded: events.eventCount))
+        nextExpected = sequence &+ 1
+        applied &+= 1
+        put(sequence)
       } else {
+        let withheld = builder.counters.withheld
         builder.replay(sequence: sequence, message: message)
+        nextExpected = sequence &+ 1
+        // A block without bytes and a message that is withheld have no events.
+        if message.count > 0, builder.counters.withheld == withheld { silentThrough = sequence }
+        replayed &+= 1
       }
-      nextExpected = sequence &+ 1
-      if sequence > publishedThrough { applied &+= 1 }
-      put(sequence)
       if BookProbe.isDue(behind: sequence) && publishesProbes { publishProbe(sequence) }
       if policy == .failFast, let failure = builder.failure { endAt(failure) }
     case MergedRecord.Kind.gap where bytes >= MergedRecord.gapBytes:
@@ -370,7 +408,10 @@ public struct BookStage: ~Copyable {
     }
     imagesApplied &+= 1
     while let sequence = builder.nextImageEvents(&image, receiveTime: 0, into: &imageEvents) {
-      guard sequence > publishedThrough else { continue }
+      guard sequence > publishedThrough else {
+        silentThrough = sequence
+        continue
+      }
       if !hasCaughtUp { finishCatchingUp() }
       output.put(imageEvents)
     }
@@ -381,6 +422,7 @@ public struct BookStage: ~Copyable {
   mutating func put(_ sequence: UInt64) {
     guard sequence > publishedThrough else {
       replayed &+= 1
+      silentThrough = sequence
       return
     }
     // What a restart has to say comes before the first new event.
@@ -392,6 +434,7 @@ public struct BookStage: ~Copyable {
   @inline(never)
   private func publishProbe(_ sequence: UInt64) {
     let probe = builder.probe(sequence: sequence)
+    if let standing { return standing.compare(probe) }
     probes.store(
       ProbeTable.Value(
         sequence: sequence, instrument: UInt64(probe.instrument), digest: probe.digest,
@@ -486,7 +529,7 @@ public struct BookStage: ~Copyable {
   }
 
   /// Copies the counts to the control page, a few times a second; off the busy path.
-  private mutating func housekeep() {
+  mutating func housekeep() {
     input.reportPosition()
     patrolRings()
     control.beat()

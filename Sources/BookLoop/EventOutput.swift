@@ -5,6 +5,13 @@ import ShmRing
 import StageRecords
 import StageRuntime
 
+/// What was attached, or the end of the process with the reason.
+func orEnd<Value: ~Copyable>(_ component: String, _ attach: () throws(RingError) -> Value) -> Value {
+  do throws(RingError) { return try attach() } catch {
+    fail("\(component): \(error)", code: ExitCode.unavailable)
+  }
+}
+
 /// The book ring and the table of best prices as this stage writes them.
 ///
 /// The events of one venue message are committed together and never split over two publishes, so the newest event on
@@ -27,15 +34,46 @@ struct EventOutput: ~Copyable {
   /// Whether it is the notice that an image is being fetched, or of a restart behind that.
   private(set) var endsWithImageNotice = false
 
-  init(process: borrowing StageProcess) {
-    producer = process.producer("book")
-    do {
-      table = try TableWriter.attach(
+  /// A mapping that could not be written before: up to which position its next memory is prepared, and where all of it is.
+  private var preparedThrough: UInt64 = 0
+  private var prepareUntil: UInt64 = 0
+  /// Cells that are prepared in one go: a millisecond.
+  private static let preparedCells = 65_536
+
+  /// Of a process that starts: a standby's goes nowhere.
+  static func attach(_ process: borrowing StageProcess) -> EventOutput {
+    guard !process.isStandby else {
+      return orEnd(process.component) { () throws(RingError) in
+        EventOutput(producer: try .detached(maximumRecordBytes: 2_048), table: try .detached())
+      }
+    }
+    let producer = process.producer(ring)
+    let table = orEnd(process.component) { () throws(RingError) in
+      try TableWriter.attach(
         path: "\(process.directory)/\(InstanceFiles.bestPricesTable).table",
         configurationHash: process.configurationHash)
-    } catch {
-      fail("\(process.component): \(error)", code: ExitCode.unavailable)
     }
+    return EventOutput(producer: producer, table: table)
+  }
+
+  /// The ring that this stage writes.
+  static let ring = "book"
+
+  /// Of one who takes the place of a dead producer.
+  static func takePlace(
+    _ place: consuming RingReservation, dead: Int32, tablePath: String, configurationHash: UInt64
+  ) throws(RingError) -> EventOutput {
+    let table = try TableWriter.attach(path: tablePath, configurationHash: configurationHash)
+    var output = EventOutput(producer: try place.attach(confirmedDead: dead), table: table)
+    output.preparedThrough = output.producer.nextPosition
+    output.prepareUntil = output.preparedThrough + UInt64(output.producer.cellCount)
+    output.prepareAhead()
+    return output
+  }
+
+  private init(producer taken: consuming RingProducer, table: consuming TableWriter) {
+    producer = taken
+    self.table = table
     if producer.inputPosition(StreamOrigin.lifeWord) == 0 {
       producer.setInputPosition(StreamOrigin.lifeWord, bulkhead_realtime_nanoseconds())
     }
@@ -114,7 +152,35 @@ struct EventOutput: ~Copyable {
   }
 
   /// Ends the process when the ring is not this stage's any more.
-  mutating func patrol() { producer.patrol(component: "bookd") }
+  mutating func patrol() {
+    producer.patrol(component: "bookd")
+    if preparedThrough < prepareUntil { prepareAhead() }
+  }
+
+  private mutating func prepareAhead() {
+    let first = max(preparedThrough, producer.nextPosition)
+    producer.prepareToWrite(from: first, cells: Self.preparedCells)
+    preparedThrough = first + UInt64(Self.preparedCells)
+  }
+
+  /// The first instrument whose best prices the table has otherwise than these books do, which are those behind the newest event;
+  /// nil when all agree. What the dead producer stored for events that never became visible is passed over.
+  func firstDifference(from builder: borrowing BookBuilder) -> UInt32? {
+    let target = UnsafeMutableRawPointer.allocate(byteCount: ConflatedTable.valueBytes, alignment: 8)
+    defer { target.deallocate() }
+    for key in 1..<max(2, table.entryCount) where table.isWhole(key: key) {
+      guard table.copyOwnValue(key: key, into: target),
+        target.load(fromByteOffset: 32, as: UInt64.self) <= newestSequence
+      else { continue }
+      let best = builder.books.bestPrices(instrument: UInt32(key))
+      let said = BestPrices(
+        bidPrice: target.load(as: Int64.self), bidSize: target.load(fromByteOffset: 8, as: UInt64.self),
+        askPrice: target.load(fromByteOffset: 16, as: Int64.self),
+        askSize: target.load(fromByteOffset: 24, as: UInt64.self))
+      if best != said { return UInt32(key) }
+    }
+    return nil
+  }
 
   /// Makes what was put visible.
   mutating func publish() {

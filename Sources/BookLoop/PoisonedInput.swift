@@ -34,7 +34,7 @@ struct PoisonedInput {
   private(set) var next: UInt64 = .max
   /// Ascending.
   private(set) var sequences: [UInt64] = []
-  private let decided: [PoisonRecord]
+  private var decided: [PoisonRecord] = []
   private let planted: PlantedFault?
   private let files: SystemTapeFiles
   private let component: String
@@ -44,13 +44,17 @@ struct PoisonedInput {
     self.planted = planted
     component = process.component
     files = SystemTapeFiles(directory: process.topology.poisonDirectory)
+    readDecisions(directory: process.directory, configurationHash: process.configurationHash)
+  }
+
+  /// Takes in what the supervisor has decided so far.
+  mutating func readDecisions(directory: String, configurationHash: UInt64) {
     do throws(RingError) {
       decided = try TableReader.attach(
-        path: PoisonTable.path(directory: process.directory), configurationHash: process.configurationHash
+        path: PoisonTable.path(directory: directory), configurationHash: configurationHash
       ).poison
     } catch {
-      narrate("\(process.component): \(error)")
-      decided = []
+      narrate("\(component): \(error)")
     }
     add(decided.map(\.sequence))
   }

@@ -87,6 +87,11 @@ int bulkhead_enter_sandbox(const struct bulkhead_filter_instruction *program, in
   return result < 0 ? -errno : result > 0 ? -EBUSY : 0;
 }
 
+void bulkhead_sandbox_reports_to(const char *name, uint64_t *words) {
+  sandbox_name = name;
+  sandbox_words = words;
+}
+
 uint32_t bulkhead_audit_architecture(void) {
 #if defined(__x86_64__)
   return AUDIT_ARCH_X86_64;

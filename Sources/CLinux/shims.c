@@ -19,6 +19,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/ptrace.h>
 #include <sys/resource.h>
@@ -160,6 +161,16 @@ int bulkhead_hold_life(void *memory) {
   if (code == 0) code = pthread_mutex_lock(memory);
   pthread_mutexattr_destroy(&attributes);
   return -code;
+}
+
+int bulkhead_release_life(void *memory) { return -pthread_mutex_unlock(memory); }
+
+int bulkhead_populate_for_writing(void *memory, uint64_t bytes) {
+#ifdef MADV_POPULATE_WRITE
+  return madvise(memory, (size_t)bytes, MADV_POPULATE_WRITE) != 0 ? -errno : 0;
+#else
+  return madvise(memory, (size_t)bytes, 23) != 0 ? -errno : 0;
+#endif
 }
 
 int bulkhead_become_subreaper(void) { return prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) != 0 ? -errno : 0; }
@@ -480,6 +491,22 @@ uint64_t bulkhead_process_start_time(pid_t pid) {
   for (int current = 3; *field && current < 22; field++)
     if (*field == ' ') current++;
   return strtoull(field, NULL, 10);
+}
+
+bool bulkhead_process_has_run_out(pid_t pid) {
+  char text[1024];
+  char *field = stat_field(pid, 3, text, sizeof text);
+  if (!field || *field == 'Z' || *field == 'X') return true;
+  unsigned long flags = 0;
+  long threads = 0;
+  for (int current = 3; *field && current < 20; field++) {
+    if (*field != ' ') continue;
+    current++;
+    if (current == 9) flags = strtoul(field + 1, NULL, 10);
+    if (current == 20) threads = strtol(field + 1, NULL, 10);
+  }
+  // PF_EXITING of the kernel's task flags, where they have stood since they are shown.
+  return threads == 1 && (flags & 0x4) != 0;
 }
 
 uint64_t bulkhead_process_cpu_milliseconds(pid_t pid) {

@@ -52,7 +52,10 @@ static void note_fatal(int signal, siginfo_t *information, void *context) {
 }
 
 void bulkhead_record_signals(void *words) {
+  // The handlers are there already: only the place is another.
+  bool is_moved = record != NULL;
   record = words;
+  if (is_moved) return;
   stack_t alternate = {.ss_sp = stack, .ss_size = sizeof stack};
   sigaltstack(&alternate, NULL);
   for (int index = 0; index < fatal_count; index++) {

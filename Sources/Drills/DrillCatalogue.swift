@@ -63,9 +63,13 @@ public struct Drill: Sendable {
   public let seconds: UInt64?
   public let messages: UInt64?
 
+  /// Whether the set has a standby beside bookd.
+  public let hasStandby: Bool
+
   init(
     id: String, title: String, failureModes: [String], method: Method, limits: [Limit] = [],
-    impairment: String? = nil, seconds: UInt64? = nil, messages: UInt64? = nil
+    impairment: String? = nil, seconds: UInt64? = nil, messages: UInt64? = nil,
+    hasStandby: Bool = false
   ) {
     self.id = id
     self.title = title
@@ -75,6 +79,7 @@ public struct Drill: Sendable {
     self.impairment = impairment
     self.seconds = seconds
     self.messages = messages
+    self.hasStandby = hasStandby
   }
 
   /// Every drill that there is, in the order of their numbers.
@@ -97,6 +102,13 @@ public struct Drill: Sendable {
       method: .kill(victims: ["bookd"]),
       limits: [Limit(metric: .detect, milliseconds: 5), Limit(metric: .recover, milliseconds: 500)],
       impairment: nil),
+    Drill(
+      id: "D-03S", title: "Kill the book, with a standby", failureModes: ["FM-020", "FM-135", "FM-602"],
+      method: .kill(victims: ["bookd"]),
+      limits: [
+        Limit(metric: .detect, milliseconds: 5), Limit(metric: .recover, milliseconds: 50),
+        Limit(metric: .flow, milliseconds: 50),
+      ], impairment: nil, hasStandby: true),
     Drill(
       id: "D-04", title: "Kill the publisher", failureModes: ["FM-020", "FM-135"],
       method: .kill(victims: ["pubd"]),
@@ -125,6 +137,11 @@ public struct Drill: Sendable {
       id: "D-09", title: "A writer that is stopped past its fence, and wakes up",
       failureModes: ["FM-020", "FM-602"],
       method: .pauses(stages: ["merged"], milliseconds: [1_500], times: 20), limits: [], impairment: nil),
+    Drill(
+      id: "D-09S", title: "A book that is stopped past its fence, and wakes up beside a standby",
+      failureModes: ["FM-020", "FM-602"],
+      method: .pauses(stages: ["bookd"], milliseconds: [1_500], times: 20), limits: [], impairment: nil,
+      hasStandby: true),
     Drill(
       id: "D-10", title: "A stage that beats and takes nothing, and one that fakes that too",
       failureModes: ["FM-021", "FM-121", "FM-219", "FM-335", "FM-612"], method: .livelock, limits: [],
@@ -178,7 +195,8 @@ public struct Drill: Sendable {
   public var victims: [String]? {
     switch method {
     case .baseline, .tornRecords: []
-    case .kill(let victims): victims
+    // The standby is another process behind each of them.
+    case .kill(let victims): hasStandby ? victims + ["standby"] : victims
     case .quiet, .overload: []
     case .chaos, .wholeSet, .pauses, .failpoints, .soak, .scripted, .livelock, .actions: nil
     }

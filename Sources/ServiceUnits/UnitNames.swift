@@ -29,8 +29,11 @@ public struct UnitNames: Sendable, Equatable {
   /// The name under which the line's descriptor is handed over (LISTEN_FDNAMES).
   public static func descriptorName(line: String) -> String { "line-\(line)" }
 
-  /// The user that a component runs as. A name that would be too long has the instance's hash in the instance's place.
-  public func user(_ component: String) -> String { limited(Self.word(component)) }
+  /// The user that a component runs as: a standby as bookd's, whose files it comes to write. A name that would be too long has the
+  /// instance's hash in the instance's place.
+  public func user(_ component: String) -> String {
+    limited(Self.word(component == Topology.standbyStage ? Topology.bookStage : component))
+  }
 
   /// The group that may read the set's files.
   public var group: String { limited("readers") }

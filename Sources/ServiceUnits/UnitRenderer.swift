@@ -132,7 +132,8 @@ public struct UnitRenderer: Sendable {
 
   private var usersBody: String {
     var text = "g \(names.group) -\n"
-    for component in components {
+    // The standby is bookd's user.
+    for component in components where component != topology.standbyStage {
       text += "u \(names.user(component)) - \"Bulkhead set \(names.instance), \(component)\"\n"
       text += "m \(names.user(component)) \(names.group)\n"
     }

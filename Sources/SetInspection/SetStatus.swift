@@ -32,7 +32,7 @@ public struct SetStatus {
   static let beatAgeLimit: UInt64 = 2_000_000_000
 
   /// Flow order of the components that a set can have.
-  public static let flowOrder = ["rxd@a", "rxd@b", "merged", "bookd", "pubd", "taped", "viewd"]
+  public static let flowOrder = ["rxd@a", "rxd@b", "merged", "bookd", "standby", "pubd", "taped", "viewd"]
 
   public init?(instance: String, directory: String) {
     guard let view = try? SetView(directory: directory, names: Self.stageNames(directory: directory)) else {

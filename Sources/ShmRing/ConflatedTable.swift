@@ -52,6 +52,11 @@ public struct TableWriter: ~Copyable {
     return TableWriter(file: file, entryCount: entries)
   }
 
+  /// A writer of no table: it has no keys.
+  public static func detached() throws(RingError) -> TableWriter {
+    TableWriter(file: try SharedFile.anonymous(byteCount: RingLayout.headerBytes), entryCount: 0)
+  }
+
   private init(file: consuming SharedFile, entryCount: Int) {
     self.file = file
     self.entryCount = entryCount
@@ -80,6 +85,13 @@ extension TableWriter {
   public func hasValue(key: Int) -> Bool {
     guard key >= 0, key < entryCount else { return false }
     return SharedWord(file.base + RingLayout.headerBytes + key * RingLayout.cellBytes).loadRelaxed() != 0
+  }
+
+  /// Whether the value under `key` is there and whole: a predecessor may have died within a store.
+  public func isWhole(key: Int) -> Bool {
+    guard key >= 0, key < entryCount else { return false }
+    let version = SharedWord(file.base + RingLayout.headerBytes + key * RingLayout.cellBytes).loadRelaxed()
+    return version != 0 && version & 1 == 0
   }
 
   /// Copies the value that this writer, the only one, stored last. False when there is none.

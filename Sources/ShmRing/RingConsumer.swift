@@ -43,7 +43,7 @@ public struct RingConsumer: ~Copyable {
   @usableFromInline var file: SharedFile
   var identity: RingIdentity
   @usableFromInline var header: RingHeader
-  @usableFromInline let cursor: CursorPage
+  @usableFromInline var cursor: CursorPage
   @usableFromInline var cells: RingCells
   /// The same cells for calls: a struct of this size goes to a call by its address.
   @usableFromInline let ground: UnsafeMutablePointer<RingCells>
@@ -259,6 +259,18 @@ public struct RingConsumer: ~Copyable {
   public mutating func rewind(to position: UInt64) {
     precondition(position <= state.position, "a reader goes back only to where it has been")
     state.position = position
+  }
+
+  /// Takes the place of another reader of the same ring, which is dead, and stays where it is: from here on this reader writes
+  /// that one's cursor page, and no more its own.
+  /// - Throws: ``RingError``; then nothing has changed.
+  public mutating func become(reader: String) throws(RingError) {
+    precondition(identity.kind == .overwritingStream, "a gated ring counts its readers by name")
+    let page = try CursorPage.attach(path: CursorPage.path(ring: path, reader: reader), access: .readWrite)
+    cursor = page
+    // The dead one may have died asleep.
+    cursor.sleeping.storeRelaxed(0)
+    reportPosition()
   }
 
   /// Reads on at a position where a reader of this ring once stood: behind a record that it had taken, as

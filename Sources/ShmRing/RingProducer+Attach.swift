@@ -36,6 +36,14 @@ extension RingProducer {
   ) throws(RingError) -> RingProducer {
     let file = try SharedFile.open(
       path: path, access: .readWrite, minimumBytes: RingLayout.headerBytes, populate: true)
+    return try attach(file: file, readers: readers, configurationHash: configurationHash, confirmedDead: 0)
+  }
+
+  /// - Parameter confirmedDead: a process whose death was confirmed although the system still shows it; 0: none.
+  static func attach(
+    file: consuming SharedFile, readers: [String], configurationHash: UInt64, confirmedDead: Int32
+  ) throws(RingError) -> RingProducer {
+    let path = file.path
     let identity = try streamIdentity(of: file, configurationHash)
     let header = RingHeader(file.base)
     try checkPositions(header, identity.geometry, path: path)
@@ -45,7 +53,7 @@ extension RingProducer {
         ? .retired(path: path) : .header(path: path, field: "retired", found: retired, expected: "0")
     }
     let pid = Int32(truncatingIfNeeded: header.producerPid.loadRelaxed())
-    if pid > 0, pid != getpid() {
+    if pid > 0, pid != getpid(), pid != confirmedDead {
       // The start time tells a living producer from a stranger who got its number (FM-609).
       let start = bulkhead_process_start_time(pid)
       if start != 0, start == header.producerStartTime.loadRelaxed(), kill(pid, 0) == 0 {
@@ -53,6 +61,19 @@ extension RingProducer {
       }
     }
     return try RingProducer(file: file, identity: identity, readers: readers)
+  }
+
+  /// A producer of no ring: what it commits lies in memory of its own, which nobody reads.
+  public static func detached(maximumRecordBytes: Int) throws(RingError) -> RingProducer {
+    var cells = 4
+    while cells / 4 * RingLayout.cellBytes < maximumRecordBytes + RingLayout.stampBytes { cells *= 2 }
+    let geometry = try RingGeometry(cellCount: cells, maximumRecordBytes: maximumRecordBytes)
+    let file = try SharedFile.anonymous(byteCount: geometry.fileBytes)
+    SharedWord(file.base + RingLayout.claimedOffset).storeRelaxed(UInt64(geometry.segmentCells))
+    let identity = RingIdentity(
+      kind: .overwritingStream, geometry: geometry, configurationHash: 0, name: "detached")
+    identity.write(to: file.base, fileBytes: geometry.fileBytes)
+    return try RingProducer(file: file, identity: identity, readers: [])
   }
 
   static func streamIdentity(

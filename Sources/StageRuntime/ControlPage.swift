@@ -189,6 +189,15 @@ public struct ControlPage: ~Copyable {
   /// - Returns: false when the system refuses.
   public func holdLife() -> Bool { bulkhead_hold_life(file.base + Self.lifeOffset) == 0 }
 
+  /// This process goes on as another component, whose page it takes over: its own is nobody's, so that a successor can take
+  /// it. The mapping has to stay, for what still points at it.
+  public func leave() {
+    _ = bulkhead_release_life(file.base + Self.lifeOffset)
+    word(0xC0).storeReleasing(StageState.drained.rawValue)
+    word(0x18).storeRelaxed(0)
+    word(0x10).storeReleasing(0)
+  }
+
   /// True from the moment the process that held the page's life has begun to die. It may still run on another thread for an
   /// instant, so its death is not yet confirmed.
   public var isDying: Bool {

@@ -51,6 +51,8 @@ public enum FlightStep: UInt16, Sendable, CaseIterable {
   case applying = 53
   /// Lost part of its input: first and last number.
   case inputLost = 54
+  /// A standby took the place of the one that died: events are out through this number; the process that died.
+  case tookOver = 55
 
   // The publish stage.
   /// Listens: port.
@@ -161,6 +163,7 @@ extension FlightStep {
     case .caughtUp:
       "caught up: next sequence \(first)" + (second > 0 ? "; state through \(second) is lost" : "")
     case .applied: "applied \(count) messages; next sequence \(first), merged ring at \(second)"
+    case .tookOver: "took the place of process \(second): events are out through sequence \(first)"
     case .inputLost: "lost sequences \(first)...\(second) of its input"
     case .listening: "listens on port \(first)"
     case .published: "read \(count) events; newest sequence \(first), book ring at \(second)"

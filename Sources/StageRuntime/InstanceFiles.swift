@@ -58,6 +58,11 @@ public enum InstanceFiles {
     try ConflatedTable.create(
       path: PoisonTable.path(directory: directory), name: PoisonTable.name, entries: PoisonRecord.entries,
       configurationHash: configurationHash, placement: placement(topology, hugePages: false))
+    if topology.standbyStage != nil {
+      try ConflatedTable.create(
+        path: StandbyTable.path(directory: directory), name: StandbyTable.name, entries: StandbyTable.entries,
+        configurationHash: configurationHash, placement: placement(topology, hugePages: false))
+    }
     try ConflatedTable.create(
       path: InstructionTable.path(directory: directory), name: InstructionTable.name,
       entries: InstructionTable.entries, configurationHash: configurationHash,
@@ -95,7 +100,7 @@ public enum InstanceFiles {
     for stage in topology.stages {
       owners.append((ControlPage.path(directory: directory, component: stage.name), stage.name))
       owners.append((FlightPage.path(directory: directory, component: stage.name), stage.name))
-      switch stage.program {
+      switch stage.name {
       case "merged": owners.append((RecoveryPage.path(directory: directory), stage.name))
       case "bookd":
         owners.append(("\(directory)/\(bestPricesTable).table", stage.name))

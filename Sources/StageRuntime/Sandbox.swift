@@ -26,6 +26,14 @@ public enum Sandbox {
     for index in 0..<3 { SharedWord(base + index * 8).storeRelaxed(0) }
   }
 
+  /// The process has become another component: what is refused from here on is counted on that one's page.
+  static func move(to name: String, control: borrowing ControlPage) {
+    guard mode != .off else { return }
+    prepare(mode, locksMemory: locksMemory, component: name, control: control)
+    guard let component, let words else { return }
+    bulkhead_sandbox_reports_to(component, words)
+  }
+
   /// Enters. Ends the process when the system refuses: a sandbox that was asked for is there, or nothing runs.
   /// - Parameter program: whose profile
   public static func enter(_ program: String) {

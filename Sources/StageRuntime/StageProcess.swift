@@ -64,7 +64,7 @@ public struct StageProcess: ~Copyable {
       print("\(program): configuration \(topology.hash) accepted")
       exit(ExitCode.success)
     }
-    guard let component = options.component else {
+    guard let started = options.component else {
       fail(
         "\(program): --component NAME is missing (for instance --component \(program))", code: ExitCode.usage)
     }
@@ -76,8 +76,9 @@ public struct StageProcess: ~Copyable {
         code: ExitCode.configuration)
     }
     bulkhead_install_stop_handler()
-    speakToServiceManager(startNanoseconds: topology.stage(named: component)?.ladder.startNanoseconds)
+    speakToServiceManager(startNanoseconds: topology.stage(named: started)?.ladder.startNanoseconds)
     do {
+      let component = try part(of: started, topology, directory)
       let control = try ControlPage.attach(directory: directory, component: component, access: .readWrite)
       if control.isAlive, control.pid != getpid() {
         fail("\(component): already runs as process \(control.pid)", code: ExitCode.failure)
@@ -102,7 +103,7 @@ public struct StageProcess: ~Copyable {
         topology: topology, component: component, directory: directory, configurationHash: hash,
         control: control)
     } catch {
-      fail("\(component): \(error)", code: ExitCode.unavailable)
+      fail("\(started): \(error)", code: ExitCode.unavailable)
     }
   }
 
@@ -111,6 +112,18 @@ public struct StageProcess: ~Copyable {
     fail(
       "\(component): its supervisor died before it had begun; the next one starts another",
       code: ExitCode.failure)
+  }
+
+  /// What a process is that was started as `component`. Units of systemd keep their command lines when a standby has taken
+  /// bookd's place: bookd's unit, started then, is the standby's.
+  private static func part(
+    of component: String, _ topology: Topology, _ directory: String
+  ) throws(RingError) -> String {
+    guard component == Topology.bookStage, let standby = topology.standbyStage,
+      getenv("NOTIFY_SOCKET") != nil
+    else { return component }
+    let page = try ControlPage.attach(directory: directory, component: component, access: .readOnly)
+    return page.isAlive && page.pid != getpid() ? standby : component
   }
 
   /// Pins the process to the core that the topology gives its stage, or to the cores of the set.

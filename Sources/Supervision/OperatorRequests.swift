@@ -194,6 +194,11 @@ public struct OperatorRequests: Sendable {
   /// A stage that nobody asked for here was started by somebody else: it is wanted.
   public mutating func appeared(_ index: Int) { forget(index) }
 
+  /// Whether what follows a stage's death is the restart policy's affair; changes nothing.
+  public func leavesToPolicy(_ index: Int) -> Bool {
+    endings[index] == nil && !held.contains(index) && !isInMaintenance
+  }
+
   /// A stage's death is confirmed.
   public mutating func died(_ index: Int) -> DeathOrder {
     if let ending = endings.removeValue(forKey: index) {

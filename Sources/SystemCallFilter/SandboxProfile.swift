@@ -31,7 +31,11 @@ public struct SandboxProfile: Sendable, Equatable {
     case "bookd":
       SandboxProfile(
         "bookd", first: ["futex"],
-        rest: ["pread64", "getdents64", "pwrite64", "fdatasync", "fsync", "rename", "mkdir"],
+        rest: [
+          "pread64", "getdents64", "pwrite64", "fdatasync", "fsync", "rename", "mkdir",
+          // A standby that takes its place goes to its cores.
+          "sched_setaffinity",
+        ],
         writesFiles: true)
     case "taped": SandboxProfile("taped", first: ["futex"], rest: diskCalls, writesFiles: true)
     case "pubd", "viewd":

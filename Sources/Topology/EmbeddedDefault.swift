@@ -225,9 +225,10 @@ extension Topology {
     #
     #   rx_a    written by rxd@a,  read by merged        book    written by bookd, read by pubd and audit
     #   rx_b    written by rxd@b,  read by merged
-    #   merged  written by merged, read by bookd and taped
+    #   merged  written by merged, read by bookd, standby and taped
     #
-    # "audit" is the built-in reader of `bulkhead run`. Without a tape, "taped" may stand here or be left out.
+    # "audit" is the built-in reader of `bulkhead run`. Without a tape, "taped" may stand here or be left out,
+    # and so may "standby" without a standby.
 
     [[ring]]
     # "rx_a", "rx_b", "merged" or "book". Required.
@@ -275,7 +276,7 @@ extension Topology {
     # its books from without the venue. Size it for a whole session where that is possible.
     cells = 4194304
     writer = "merged"
-    readers = ["bookd", "taped"]
+    readers = ["bookd", "standby", "taped"]
     huge_pages = false
 
     [[ring]]
@@ -289,11 +290,11 @@ extension Topology {
     readers = ["pubd", "audit"]
     huge_pages = false
 
-    # The stages, in flow order. The first five are required, "taped" when there is a tape and "viewd"
-    # when there is a view; this version has no others.
+    # The stages, in flow order. The first five are required, "standby" when there is a standby, "taped" when there is a
+    # tape and "viewd" when there is a view; this version has no others.
 
     [[stage]]
-    # "rxd@a", "rxd@b", "merged", "bookd", "pubd", "taped" or "viewd". Required.
+    # "rxd@a", "rxd@b", "merged", "bookd", "standby", "pubd", "taped" or "viewd". Required.
     name = "rxd@a"
 
     # Pin the stage to this core, one of host.cores. Default: any of host.cores, except a core on which a
@@ -309,8 +310,8 @@ extension Topology {
     realtime_priority = 0
 
     # What follows its death. "restart" (rxd, pubd, taped, viewd): a successor starts afresh, taped where its tape
-    # ends. "resync" (merged): it goes on from the tail of its own ring. "rebuild" (bookd): it rebuilds the books first. "halt" (any):
-    # there is no successor. Defaults: rxd, pubd, taped and viewd "restart", merged "resync", bookd "rebuild".
+    # ends. "resync" (merged): it goes on from the tail of its own ring. "rebuild" (bookd, standby): it rebuilds the books first. "halt" (any):
+    # there is no successor. Defaults: rxd, pubd, taped and viewd "restart", merged "resync", bookd and standby "rebuild".
     restart = "restart"
 
     # How many restarts within restart_window before the stage is HALTED. 0...1000. Default 3.
@@ -361,6 +362,12 @@ extension Topology {
     idle = "park"
     restart = "rebuild"
 
+    # Follows beside bookd, if there is a standby, and takes its place when it dies. Give it a core that bookd does not use.
+    [[stage]]
+    name = "standby"
+    idle = "park"
+    restart = "rebuild"
+
     [[stage]]
     name = "pubd"
     idle = "park"
@@ -407,7 +414,7 @@ extension Topology {
     # fields = ["1=ACCOUNT"]
 
     # The fixed size of the order books. What does not fit is refused per instrument and counted; nothing
-    # grows at run time. bookd and pubd each hold one set, and so does taped when it keeps books.
+    # grows at run time. bookd and pubd each hold one set, and so do a standby, and taped when it keeps books.
     [capacity]
     # Instruments. 1...65536. Default 8192.
     instruments = 8192
@@ -453,6 +460,12 @@ extension Topology {
     # A local socket beside the port, without TLS and tokens: who may use it is a matter of its folder. An absolute path;
     # "": none. Default "".
     socket = ""
+
+    # A second bookd that follows the first one in silence, with the same books, and goes on with the very next event when
+    # that dies: within milliseconds instead of a rebuild. It costs bookd's memory and processor time once more.
+    [standby]
+    # false: as if this table were absent, and no standby is started. Default false.
+    enabled = false
 
     # The tape: taped records the merged stream in files, as docs/TAPE.md describes.
     [tape]

@@ -113,14 +113,14 @@ extension Topology.Snapshot {
 }
 
 extension Topology.Ring {
-  init(_ settings: RingSettings, hasTape: Bool) {
+  init(_ settings: RingSettings, of all: Settings) {
     name = settings.name.value
     kind = settings.kind.value
     policy = settings.policy.value
     cells = settings.cells.value
     writer = settings.writer.value
     let given = Set(settings.readers.value.map(\.value))
-    readers = StagePlan.readerNames.filter { given.contains($0) && (hasTape || $0 != StagePlan.recorder) }
+    readers = StagePlan.readerNames.filter { given.contains($0) && !StagePlan.isLeftOut($0, by: all) }
     hugePages = settings.hugePages.value
   }
 }

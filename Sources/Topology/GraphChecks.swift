@@ -182,7 +182,7 @@ struct GraphChecks {
       covered.insert(name)
     }
     for name in plan.readers where ring.readers.isValid && !covered.contains(name) {
-      if name == StagePlan.recorder, !settings.tape.isOn { continue }
+      if StagePlan.isLeftOut(name, by: settings) { continue }
       log.report(
         .missingReader, at: ring.readers.span, "ring \"\(plan.name)\" is not read by \"\(name)\"",
         label: "readers of \"\(plan.name)\": \(valueList(plan.readers))")

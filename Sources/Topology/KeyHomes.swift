@@ -49,7 +49,10 @@ enum KeyHomes {
     ),
     (
       "the top of the file",
-      ["schema", "host", "channel", "ring", "stage", "action", "capacity", "publish", "tape", "view"]
+      [
+        "schema", "host", "channel", "ring", "stage", "action", "capacity", "publish", "standby", "tape",
+        "view",
+      ]
     ),
   ]
 

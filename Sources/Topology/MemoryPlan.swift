@@ -14,8 +14,11 @@ enum MemoryPlan {
   /// Beside its queue: which instruments it asked for (64 KiB and a list for each of 16 subscriptions), a request being
   /// received (64 KiB), the session of the library and of TLS.
   static let bytesPerClient = 512 << 10
-  /// bookd and pubd; with a recorder one that pubd fills from the tape for a client's past, and the recorder's own.
-  static func bookSets(_ tape: TapeSettings) -> Int { tape.isOn ? (tape.shadow.value ? 4 : 3) : 2 }
+  /// bookd and pubd, and a standby; with a recorder one that pubd fills from the tape for a client's past, and the recorder's own.
+  static func bookSets(_ settings: Settings) -> Int {
+    let tape = settings.tape
+    return (tape.isOn ? (tape.shadow.value ? 4 : 3) : 2) + (settings.standby.isOn ? 1 : 0)
+  }
 
   /// Every part, largest first. The ranges of the settings keep the products far below overflow.
   static func items(
@@ -59,7 +62,7 @@ enum MemoryPlan {
     let items = items(
       rings: rings.map { ($0.name.value, $0.cells.value, $0.readers.value.count) },
       windowMessages: settings.channel?.windowMessages.value, capacity: settings.capacity,
-      bookSets: bookSets(settings.tape), clients: settings.publish.clients.value,
+      bookSets: bookSets(settings), clients: settings.publish.clients.value,
       clientQueueBytes: settings.publish.clientQueue.value,
       takesImages: settings.channel?.unrecoverable.value == .snapshot)
     let limit = settings.host.memoryLimit

@@ -12,6 +12,7 @@ struct Settings {
   let capacity: Topology.Capacity
   let capacityIsValid: Bool
   let publish: PublishSettings
+  let standby: StandbySettings
   let tape: TapeSettings
   let view: ViewSettings
   /// Whether absent rings and stages are a mistake of their own.
@@ -47,6 +48,7 @@ struct Settings {
       onError: onError.value)
     capacityIsValid = instruments.isValid && orders.isValid && levels.isValid
     publish = PublishSettings(root.subtable("publish", title: "[publish]"))
+    standby = StandbySettings(root.subtable("standby", title: "[standby]"))
     tape = TapeSettings(root.subtable("tape", title: "[tape]"))
     view = ViewSettings(root.subtable("view", title: "[view]"))
     root.finish()
@@ -408,6 +410,19 @@ struct ViewSettings {
     listen = table.address("listen", default: IPv4Address(value: 0x7F00_0001), example: "127.0.0.1")
     port = table.integer("port", in: 0...65535, default: 9464)
     clients = table.integer("clients", in: 1...1024, default: 32)
+    table.finish()
+  }
+}
+
+/// `[standby]`.
+struct StandbySettings {
+  let enabled: Setting<Bool>
+
+  /// Whether the set has a second bookd.
+  var isOn: Bool { enabled.isValid && enabled.value }
+
+  init(_ table: TableReader) {
+    enabled = table.boolean("enabled", default: false)
     table.finish()
   }
 }

@@ -87,7 +87,7 @@ extension Topology {
     else { return nil }
     return Topology(
       host: Host(settings.host), channel: Channel(channel, lines: lines),
-      rings: rings.map { Ring($0, hasTape: settings.tape.isOn) },
+      rings: rings.map { Ring($0, of: settings) },
       stages: stages.map { Stage($0, allowedCores: allowedCores(for: $0, of: stages, settings)) },
       messages: settings.actions.map { PreparedMessage($0) }, capacity: settings.capacity,
       publish: Publish(settings.publish), tape: settings.tape.isOn ? Tape(settings.tape) : nil,

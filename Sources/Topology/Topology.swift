@@ -37,6 +37,17 @@ public struct Topology: Sendable {
   /// The recorder's stage; `nil` without a tape.
   public var tapeStage: String? { tape == nil ? nil : StagePlan.recorder }
 
+  /// The stage that builds the books and publishes their events.
+  public static let bookStage = StagePlan.book
+
+  /// The second bookd's stage, which takes the first one's place when that dies.
+  public static let standbyStage = StagePlan.standby
+
+  /// The same; `nil` without a standby.
+  public var standbyStage: String? {
+    stages.contains { $0.name == StagePlan.standby } ? StagePlan.standby : nil
+  }
+
   /// The viewer's stage; `nil` without a view.
   public var viewStage: String? { view == nil ? nil : StagePlan.viewer }
 
@@ -364,8 +375,10 @@ extension Topology {
     /// What is done when no successor will come.
     public let onDown: [Action]
 
-    /// The executable: the name up to `@`.
-    public var program: String { String(name.prefix { $0 != "@" }) }
+    /// The executable: the name up to `@`; a standby is a bookd.
+    public var program: String {
+      name == StagePlan.standby ? StagePlan.book : String(name.prefix { $0 != "@" })
+    }
 
     /// The line that a receiver serves, `a` or `b`: the name after `@`; `nil` for the others.
     public var line: String? {

@@ -7,4 +7,4 @@ let process = StageProcess.begin(program: "bookd", arguments: Array(CommandLine.
 process.pin()
 var stage = BookStage(process: process)
 stage.run()
-process.control.setState(.drained)
+stage.end()

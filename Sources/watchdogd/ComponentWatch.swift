@@ -31,7 +31,10 @@ final class ComponentWatch {
     control = try ControlPage.attach(directory: directory, component: stage.name, access: .readOnly)
     var inputs: [RingInput] = []
     for ring in topology.rings where ring.readers.contains(stage.name) {
-      inputs.append(try RingInput(directory: directory, ring: ring.name, reader: stage.name))
+      inputs.append(
+        try RingInput(
+          directory: directory, ring: ring.name, reader: stage.name,
+          before: stage.name == topology.standbyStage ? Topology.bookStage : nil))
     }
     self.inputs = inputs
     output = try topology.ring(writtenBy: stage.name).map { ring throws(RingError) in
@@ -46,7 +49,7 @@ final class ComponentWatch {
         mark: stage.ladder.markNanoseconds, alarm: stage.ladder.alarmNanoseconds,
         fence: stage.ladder.fenceNanoseconds),
       startThresholds: .starting(limit: stage.ladder.startNanoseconds),
-      progressThatOwesOutput: stage.program == "bookd" ? Self.cellsThatOweEvents : nil)
+      progressThatOwesOutput: stage.name == Topology.bookStage ? Self.cellsThatOweEvents : nil)
   }
 
   /// A process was started; the page still says what its predecessor said.
@@ -158,15 +161,30 @@ private final class RingInput {
   let name: String
   private let ring: RingObserver
   private let cursor: CursorObserver
+  /// A class, since an optional cursor cannot be looked at where it is.
+  private final class Place {
+    let cursor: CursorObserver
+    init(_ cursor: consuming CursorObserver) { self.cursor = cursor }
+  }
+  /// Of a reader that goes no further than this one.
+  private let leader: Place?
 
-  init(directory: String, ring name: String, reader: String) throws(RingError) {
+  /// - Parameter before: a reader that this one follows: it reads nothing that the other has not.
+  init(directory: String, ring name: String, reader: String, before leader: String?) throws(RingError) {
     self.name = name
     let path = "\(directory)/\(name).ring"
     ring = try RingObserver.attach(path: path)
     cursor = try CursorObserver.attach(ring: path, reader: reader)
+    self.leader = try leader.map { name throws(RingError) in
+      Place(try CursorObserver.attach(ring: path, reader: name))
+    }
   }
 
-  var published: UInt64 { ring.publishedPosition }
+  /// What there is to read.
+  var published: UInt64 {
+    guard let leader else { return ring.publishedPosition }
+    return min(ring.publishedPosition, leader.cursor.words.position)
+  }
   var position: UInt64 { cursor.words.position }
 }
 

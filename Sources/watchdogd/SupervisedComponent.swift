@@ -32,6 +32,8 @@ final class SupervisedComponent {
   private(set) var awaitsCause = false
   /// It ended because the whole set is being stopped.
   var endedWithSet = false
+  /// What the launcher knows its process as: a standby that takes another's place stays what it was started as.
+  private(set) var unit: String
   private let launcher: any StageLauncher
   private let control: ControlPage
   /// What its incarnations write down of themselves; nil in a set that was made without.
@@ -48,6 +50,7 @@ final class SupervisedComponent {
   private var epochBeforeStart: UInt64 = 0
   private var epochSeenReady: UInt64 = 0
   private var pidSeenDying: pid_t = 0
+  private(set) var departed: Departed?
   /// Epoch of the newest incarnation that was watched.
   private var epochWatched: UInt64 = 0
 
@@ -56,6 +59,7 @@ final class SupervisedComponent {
     launcher: any StageLauncher
   ) throws(RingError) {
     self.stage = stage
+    unit = stage.name
     self.launcher = launcher
     self.supervisorEpoch = supervisorEpoch
     let directory = topology.host.directory
@@ -127,10 +131,93 @@ final class SupervisedComponent {
     }
   }
 
+  /// Follows beside another one, ready to take its place.
+  var standsBy: Bool {
+    pid > 0 && fencedAt == 0 && !isDying && !awaitsCause && control.pid == pid && control.state == .ready
+      && control.epoch > epochBeforeStart
+  }
+
+  /// Goes on with the process of a standby, which is to take this component's place; that one has none from here on.
+  func takeProcess(of standby: SupervisedComponent) {
+    epochBeforeStart = control.epoch
+    (pid, pidDescriptor) = (standby.pid, standby.pidDescriptor)
+    (standby.pid, standby.pidDescriptor) = (0, -1)
+    memoryKillsFile = standby.memoryKillsFile
+    // A child is what it is; only systemd knows a process by the unit that it was started as.
+    if launcher.isShared { swapUnits(with: standby) }
+  }
+
+  /// A process that has executed its last instruction, while the kernel still takes its memory down; another has its place.
+  struct Departed {
+    let pid: pid_t
+    let pidDescriptor: Int32
+    let unit: String
+    let epoch: UInt64
+    let inputAtHand: UInt64
+    let memoryKillsFile: String
+    /// Read before its page and its flight record were another's.
+    fileprivate let evidence: DeathEvidence
+    fileprivate let record: DeathRecord
+  }
+
+  /// Whether its process is dying, has run its last instruction, and was ended from outside without a word of its own: then how
+  /// it ended decides nothing about its successor.
+  var hasRunOut: Bool {
+    guard isDying, fencedAt == 0, !awaitsCause, departed == nil, control.pid == pid, !isEndingInOrder else {
+      return false
+    }
+    var evidence = DeathEvidence()
+    evidence.add(flight?.record(of: control.epoch), pid: pid)
+    guard evidence.recordedSignal == nil, evidence.recordedExit == nil else { return false }
+    return bulkhead_process_has_run_out(pid)
+  }
+
+  /// Leaves the place of a process that ``hasRunOut`` to another one; it is reaped later.
+  func depart() {
+    var evidence = DeathEvidence()
+    evidence.add(flight?.record(of: control.epoch), pid: pid)
+    var record = DeathRecord(control)
+    record.rings = watch.ringStands
+    departed = Departed(
+      pid: pid, pidDescriptor: pidDescriptor, unit: unit, epoch: control.epoch, inputAtHand: inputAtHand,
+      memoryKillsFile: memoryKillsFile, evidence: evidence, record: record)
+    (pid, pidDescriptor) = (0, -1)
+  }
+
+  /// The departed process and how it ended, once the kernel has taken it down; written down, and forgotten here.
+  func reapDeparted(_ memory: inout MemoryKills) -> (Departed, ExitCause)? {
+    guard let gone = departed else { return nil }
+    var descriptor = pollfd(fd: gone.pidDescriptor, events: Int16(POLLIN), revents: 0)
+    guard poll(&descriptor, 1, 0) > 0, let ending = launcher.ending(gone.unit, pid: gone.pid) else {
+      return nil
+    }
+    var evidence = gone.evidence
+    evidence.exitCode = ending.exitCode
+    evidence.signal = ending.signal
+    if ending.exitCode == nil, ending.signal == 0 || ending.signal == SIGKILL,
+      let kills = ProcessProbe.memoryKills(gone.memoryKillsFile)
+    {
+      evidence.wasShortOfMemory = memory.claim(group: gone.memoryKillsFile, kills: kills)
+    }
+    let cause = ExitCause(evidence)
+    var record = gone.record
+    record.pid = gone.pid
+    record.instant = bulkhead_monotonic_nanoseconds()
+    record.cause = cause.code
+    record.causeNumber = cause.number
+    record.supervisorEpoch = supervisorEpoch
+    deaths?.add(record)
+    close(gone.pidDescriptor)
+    departed = nil
+    return (gone, cause)
+  }
+
+  func swapUnits(with other: SupervisedComponent) { (unit, other.unit) = (other.unit, unit) }
+
   /// Starts a process, or asks for it to be started: ``isStarting`` then, until ``lookForStart()`` sees it.
   func start(arguments: [String]) -> Launch {
     epochBeforeStart = control.epoch
-    let launch = launcher.start(name, arguments: arguments, sockets: sockets)
+    let launch = launcher.start(unit, arguments: arguments, sockets: sockets)
     switch launch {
     case .failed: break
     case .requested: isStarting = true
@@ -163,7 +250,7 @@ final class SupervisedComponent {
       isStarting = false
       return .running
     }
-    guard let cause = launcher.failedStart(name) else { return nil }
+    guard let cause = launcher.failedStart(unit) else { return nil }
     isStarting = false
     return .failed(cause)
   }
@@ -198,6 +285,7 @@ final class SupervisedComponent {
 
   /// Takes over a process that an earlier supervisor started.
   func adopt() {
+    guard pid == 0 else { return }
     epochWatched = control.epoch
     guard takeOver(control.pid) else { return }
     if stage.line != nil, sockets.isEmpty {
@@ -223,16 +311,27 @@ final class SupervisedComponent {
     return memory.take(used: room.used, left: room.left)
   }
 
+  /// At the take-over of a set: a process was ordered into this component's place, and does not show on its page yet.
+  func await(process: pid_t) {
+    let descriptor = bulkhead_pidfd_open(process)
+    guard descriptor >= 0 else { return }
+    epochBeforeStart = control.epoch
+    pid = process
+    pidDescriptor = descriptor
+    memoryKillsFile = ProcessProbe.memoryKillsFile(process)
+    watch.begin()
+  }
+
   /// Sends SIGKILL to this very process; its death shows on the pidfd.
   func fence(_ now: UInt64) {
     guard pidDescriptor >= 0 else { return }
     fencedAt = now
     wasReminded = false
-    launcher.kill(name, pidDescriptor: pidDescriptor)
+    launcher.kill(unit, pidDescriptor: pidDescriptor)
   }
 
   /// Asks it to end in order.
-  func requestStop() { launcher.requestStop(name, pid: pid) }
+  func requestStop() { launcher.requestStop(unit, pid: pid) }
 
   /// The cause of death if the process is dead and that is known (``awaitsCause`` if it is not), else nil. It is written down
   /// before anybody takes its place.
@@ -241,7 +340,7 @@ final class SupervisedComponent {
     var descriptor = pollfd(fd: pidDescriptor, events: Int16(POLLIN), revents: 0)
     guard poll(&descriptor, 1, 0) > 0 else { return nil }
     awaitsCause = true
-    guard let ending = launcher.ending(name, pid: pid) else { return nil }
+    guard let ending = launcher.ending(unit, pid: pid) else { return nil }
     awaitsCause = false
     let dead = pid
     var evidence = DeathEvidence(exitCode: ending.exitCode, signal: ending.signal)

@@ -144,10 +144,14 @@ extension Supervisor {
           "watchdogd: \(component.name) \(component.words(for: cause)); a successor starts in \(delay / 1_000_000) ms",
           as: .died, fields)
       }
+      let takesPlace = component === book && standby?.standsBy == true
       restart(component)
+      let successor =
+        takesPlace
+        ? "the standby takes its place, process \(component.pid)"
+        : component.isStarting ? "a successor is asked for" : "restarted as process \(component.pid)"
       narrate(
-        "watchdogd: \(component.name) \(component.words(for: cause)); \(component.isStarting ? "a successor is asked for" : "restarted as process \(component.pid)")",
-        as: .died, fields)
+        "watchdogd: \(component.name) \(component.words(for: cause)); \(successor)", as: .died, fields)
     case .halt(let reason):
       // A set that is not looked at lacks nothing.
       if component.name != topology.viewStage { control.add(SupervisorCounter.halted) }

@@ -20,6 +20,7 @@ extension Supervisor {
     takeSockets()
     openSockets()
     for component in components where component.pid == 0 {
+      if component === standby, standbyIsDue { continue }
       if isAdopting {
         replaceMissing(component)
       } else {
@@ -87,6 +88,14 @@ extension Supervisor {
 
   func start(_ component: SupervisedComponent) {
     component.restartAt = nil
+    if handOver(to: component) { return component.watch.begin() }
+    // A process of its own waits until the system has taken down the one before.
+    guard component.departed == nil, settleUnits(before: component) else {
+      if component !== standby {
+        component.restartAt = bulkhead_monotonic_nanoseconds() + Self.failedStartNanoseconds / 10
+      }
+      return
+    }
     var arguments = ["\(programDirectory)/\(component.stage.program)", "--component", component.name]
     if let path = options.topologyPath { arguments += ["--topology", path] }
     for override in options.overrides { arguments += ["--set", "\(override.keyPath)=\(override.value)"] }

@@ -43,6 +43,13 @@ final class Supervisor {
   var actions: SafetyActions
   var poison: PoisonList
   var instructions: InstructionList
+  /// What the standby is told; nil without one.
+  var orders: StandbyOrders?
+  /// The stage that has a standby, and that standby; nil without one.
+  private(set) var book: SupervisedComponent?
+  private(set) var standby: SupervisedComponent?
+  /// A new standby is to be started once the former one is READY in its new place.
+  var standbyIsDue = false
   var holds: TrustHolds
   /// Since when every line looks silent; 0 while one does not.
   var silentSince: UInt64 = 0
@@ -82,6 +89,7 @@ final class Supervisor {
         topology: topology, configurationHash: hash, supervisorEpoch: control.epoch &+ 1)
       poison = try PoisonList(directory: directory, configurationHash: hash)
       instructions = try InstructionList(directory: directory, configurationHash: hash)
+      orders = try StandbyOrders(topology: topology, configurationHash: hash)
       holds = Self.holders(of: topology)
       let history = isAdopting ? RestartHistory(directory: directory) : RestartHistory()
       requests = OperatorRequests(
@@ -95,6 +103,10 @@ final class Supervisor {
       }
     } catch {
       fail("watchdogd: \(error)", code: ExitCode.unavailable)
+    }
+    if let name = topology.standbyStage {
+      standby = components.first { $0.name == name }
+      book = components.first { $0.name == Topology.bookStage }
     }
     channel = RequestChannel(directory: directory)
     if isAdopting { writeDownPredecessor() }
@@ -115,7 +127,10 @@ final class Supervisor {
 
   private func adopt() {
     failpoint(101)  // in charge, nothing taken over
+    adoptStandbyOrder()
     for (index, component) in components.enumerated() {
+      // Its process is on its way into the other's place.
+      if component === standby, standbyIsDue { continue }
       component.adopt()
       failpoint(102)  // one process taken over
       actions.rejoin(stage: index, socket: component.sockets.first ?? -1)
@@ -199,7 +214,12 @@ final class Supervisor {
       let step = clock.step(to: now)
       for (index, component) in components.enumerated() {
         noteDying(component, at: index, now)
-        if timer.isDead(index) || component.awaitsCause { respondToDeath(of: component, at: index, now) }
+        if component.departed != nil { reapDeparted(component, at: index) }
+        if timer.isDead(index) || component.awaitsCause {
+          respondToDeath(of: component, at: index, now)
+        } else if component.isDying {
+          handOverEarly(component, at: index, now)
+        }
         look(for: component)
         restartIfDue(component, now)
         scan(component, at: index, step: step, now: now)
@@ -212,6 +232,7 @@ final class Supervisor {
       keepSessions(now)
       resumeIfStopIsOff(now)
       serveRequests(now, hasCome: timer.hasRequest)
+      startStandbyIfDue()
       if mustStop { return }
       if now >= nextLookAtLog {
         nextLookAtLog = now + 1_000_000_000

@@ -299,6 +299,9 @@ final class DrillsTests: XCTestCase {
 
   func testEveryDrillIsKnownByItsNumber() {
     XCTAssertEqual(Set(Drill.catalogue.map(\.id)).count, Drill.catalogue.count)
+    // Another process stands by after each kill: no bystander.
+    XCTAssertEqual(Drill.named("D-03S")?.victims, ["bookd", "standby"])
+    XCTAssertEqual(Drill.named("D-03")?.victims, ["bookd"])
     for drill in Drill.catalogue { XCTAssertEqual(Drill.named(drill.id.lowercased())?.id, drill.id) }
     XCTAssertNil(Drill.named("D-99"))
   }

@@ -85,6 +85,11 @@ final class PoisonTests: XCTestCase {
 
   func testATrap() throws { try expectQuarantine("trap", "trap") }
 
+  /// The standby takes bookd's place, and meets the same message there: that is the second death, and the third passes it over.
+  func testATrapBesideAStandby() throws {
+    try expectQuarantine("trap", "trap", ["standby.enabled=true"])
+  }
+
   /// A message on which it comes no further: it is ended for that, twice.
   func testAHang() throws {
     let ladder = "stage.bookd.ladder={ mark = \"200ms\", alarm = \"500ms\", fence = \"1500ms\" }"

@@ -64,6 +64,10 @@ pid_t bulkhead_spawn(const char *path, char *const arguments[], char *const envi
 #define BULKHEAD_LIFE_BYTES 64
 #define BULKHEAD_LIFE_ENDED 0x40000000u
 int bulkhead_hold_life(void *memory);
+// Lets go of it without dying, by the thread that holds it. Returns 0 or -errno.
+int bulkhead_release_life(void *memory);
+// Makes the pages of a mapping present and writable, so that the first stores do not fault (Linux 5.14). Returns 0 or -errno.
+int bulkhead_populate_for_writing(void *memory, uint64_t bytes);
 // Makes this process the parent of descendants whose own parent dies.
 int bulkhead_become_subreaper(void);
 // Single steps through a process of one's own (ptrace). It asks for that itself; each step ends with a stop that waitpid
@@ -151,6 +155,9 @@ BULKHEAD_NO_LOCKS uint64_t bulkhead_monotonic_nanoseconds(void);
 BULKHEAD_NO_LOCKS uint64_t bulkhead_realtime_nanoseconds(void);
 // Start time of a process in clock ticks since boot (field 22 of /proc/PID/stat), 0 if it does not exist or is a zombie.
 uint64_t bulkhead_process_start_time(pid_t pid);
+// Whether a process has executed its last instruction: its only thread is on its way out of the kernel (PF_EXITING), or it is a
+// zombie, or not there. What remains is giving its memory back. The caller makes sure that the number is still that process's.
+bool bulkhead_process_has_run_out(pid_t pid);
 // Processor time that a process has used, in user and kernel mode together, in milliseconds; 0 if it does not exist.
 uint64_t bulkhead_process_cpu_milliseconds(pid_t pid);
 

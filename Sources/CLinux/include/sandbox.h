@@ -23,6 +23,9 @@ struct bulkhead_filter_instruction {
 int bulkhead_enter_sandbox(const struct bulkhead_filter_instruction *program, int count, bool is_deadly, const char *name,
                            uint64_t *words);
 
+// After that: another name and other words for what is counted from here on. The earlier ones still must live.
+void bulkhead_sandbox_reports_to(const char *name, uint64_t *words);
+
 // The number of a system call of this architecture, or -1.
 int bulkhead_system_call_number(const char *name);
 // Its name, or "?".

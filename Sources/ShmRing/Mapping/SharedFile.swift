@@ -1,3 +1,4 @@
+import CLinux
 import Glibc
 
 /// A mapped file of shared memory. The file is allocated to the last byte when it is made, so a full tmpfs is
@@ -91,6 +92,31 @@ public struct SharedFile: ~Copyable {
   public static func open(
     path: String, access: Access, minimumBytes: Int, populate: Bool = false
   ) throws(RingError) -> SharedFile {
+    try open(path: path, access: access, minimumBytes: minimumBytes, populate: populate, mapping: access)
+  }
+
+  /// Maps an existing file whole that may be written later, and cannot be yet: a store before ``allowWriting()`` is a fault.
+  static func reserve(path: String, minimumBytes: Int) throws(RingError) -> SharedFile {
+    try open(path: path, access: .readWrite, minimumBytes: minimumBytes, populate: true, mapping: .readOnly)
+  }
+
+  /// From here on a reserved mapping can be written.
+  func allowWriting() throws(RingError) {
+    guard mprotect(base, byteCount, PROT_READ | PROT_WRITE) == 0 else {
+      throw .system(operation: "allow writing to", path: path, errno: errno)
+    }
+  }
+
+  /// Lets the first stores to a part of the file fault no more. For what a system does that can do it, otherwise nothing.
+  func populateForWriting(offset: Int, byteCount wanted: Int) {
+    let first = max(0, offset) & ~4095
+    guard first < byteCount else { return }
+    _ = bulkhead_populate_for_writing(base + first, UInt64(min(wanted, byteCount - first)))
+  }
+
+  private static func open(
+    path: String, access: Access, minimumBytes: Int, populate: Bool, mapping: Access
+  ) throws(RingError) -> SharedFile {
     #if RING_INTERLEAVING
       Interleaving.model?.opening(path)
     #endif
@@ -106,7 +132,7 @@ public struct SharedFile: ~Copyable {
     }
     guard status.st_size >= minimumBytes else { throw .notARing(path: path) }
     return try map(
-      descriptor, path: path, byteCount: Int(status.st_size), access: access, populate: populate)
+      descriptor, path: path, byteCount: Int(status.st_size), access: mapping, populate: populate)
   }
 
   private static func map(

@@ -61,6 +61,7 @@ extension DrillRunner {
     let before = set.events.count
     let pid = set.pid(name)
     let epoch = set.epoch(name)
+    let standby = set.epoch("standby")
     let began = bulkhead_monotonic_nanoseconds()
     guard pid > 0, Glibc.kill(pid, SIGSTOP) == 0 else { return nil }
     usleep(microseconds)
@@ -90,7 +91,9 @@ extension DrillRunner {
     }
     if died != nil {
       let deadline = bulkhead_monotonic_nanoseconds() + Self.recoveryNanoseconds
-      while !set.isReady(name, after: epoch), !set.hasEnded {
+      while !set.isReady(name, after: epoch) || (drill.hasStandby && !set.hasStandby(after: standby)),
+        !set.hasEnded
+      {
         guard bulkhead_monotonic_nanoseconds() < deadline else {
           throw DrillFailure("\(name) not READY again after 30 s")
         }

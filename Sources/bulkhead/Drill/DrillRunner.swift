@@ -146,6 +146,7 @@ struct DrillRunner {
   ) throws(DrillFailure) -> [KillMeasurement] {
     set.readEvents()
     let eventsBefore = set.events.count
+    let standby = set.epoch("standby")
     var victims: [Victim] = []
     for name in names {
       let pid = set.pid(name)
@@ -168,7 +169,8 @@ struct DrillRunner {
       }
     }
     let deadline = bulkhead_monotonic_nanoseconds() + Self.recoveryNanoseconds
-    while !victims.allSatisfy({ hasRecovered($0, in: set) }) {
+    while !victims.allSatisfy({ hasRecovered($0, in: set) && isWrittenDown($0, in: set, since: eventsBefore) }
+    ) {
       for index in victims.indices { watch(&victims[index], in: set) }
       set.readEvents()
       guard bulkhead_monotonic_nanoseconds() < deadline else {
@@ -176,7 +178,21 @@ struct DrillRunner {
       }
       usleep(100)
     }
-    return victims.map { conclude($0, in: set, since: eventsBefore) }
+    let measurements = victims.map { conclude($0, in: set, since: eventsBefore) }
+    // The next blow is to find one.
+    while drill.hasStandby, !set.hasStandby(after: standby), !set.hasEnded,
+      set.messagesApplied < options.messages
+    {
+      guard bulkhead_monotonic_nanoseconds() < deadline else { throw DrillFailure("no standby after 30 s") }
+      usleep(500)
+    }
+    return measurements
+  }
+
+  /// A standby has its place before the system has taken the dead process down, and says how it ended.
+  private func isWrittenDown(_ victim: Victim, in set: DrilledSet, since index: Int) -> Bool {
+    !drill.hasStandby || set.hasEnded
+      || set.events[index...].contains { $0.pid == victim.pid && $0.event == .died }
   }
 
   private func hasRecovered(_ victim: Victim, in set: DrilledSet) -> Bool {

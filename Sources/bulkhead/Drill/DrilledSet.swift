@@ -55,8 +55,10 @@ final class DrilledSet {
     self.tape = tape
     let hasTape = tape != nil || options.overrides.contains("tape.enabled=true")
     let hasView = settings.contains("view.enabled=true")
+    let hasStandby = drill.hasStandby || options.overrides.contains("standby.enabled=true")
     stages =
-      ["rxd@a", "rxd@b", "merged", "bookd", "pubd"] + (hasTape ? ["taped"] : []) + (hasView ? ["viewd"] : [])
+      ["rxd@a", "rxd@b", "merged", "bookd"] + (hasStandby ? ["standby"] : []) + ["pubd"]
+      + (hasTape ? ["taped"] : []) + (hasView ? ["viewd"] : [])
     outputPath = "\(SetDirectory.defaultRunDirectory)-\(place.instance).out"
     var arguments = [
       "run", "--generate", String(options.messages), "--seed",
@@ -71,7 +73,7 @@ final class DrilledSet {
       ? stages.flatMap { stage in
         PauseMeasurement.tiers.map { "stage.\(stage).ladder.\($0.name)=\($0.nanoseconds / 1_000_000)ms" }
       } : []
-    let ownTape = tape?.overrides ?? []
+    let ownTape = (tape?.overrides ?? []) + (drill.hasStandby ? ["standby.enabled=true"] : [])
     // A machine that is busy with other things is no reason to give a start up.
     let patience = ["merged", "bookd", "pubd"].map { "stage.\($0).ladder.start=60s" }
     for setting in place.overrides + budgets + patience + ladders + ownTape + settings + options.overrides {
@@ -163,6 +165,11 @@ final class DrilledSet {
   func isReady(_ name: String, after epoch: UInt64) -> Bool {
     guard let box = pages[name] else { return false }
     return box.page.epoch > epoch && box.page.state == .ready && box.page.readyTime > 0
+  }
+
+  /// A standby is READY in a later incarnation than that; also where there is none.
+  func hasStandby(after epoch: UInt64) -> Bool {
+    !stages.contains("standby") || isReady("standby", after: epoch)
   }
 
   /// Reads what the supervisor has told meanwhile.
