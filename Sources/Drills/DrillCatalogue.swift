@@ -207,14 +207,18 @@ public struct Drill: Sendable {
     switch method {
     case .wholeSet, .soak: true
     case .kill(let victims): victims.contains("taped")
-    case .baseline, .chaos, .tornRecords, .pauses, .failpoints, .quiet, .overload, .scripted, .livelock, .actions: false
+    case .baseline, .chaos, .tornRecords, .pauses, .failpoints, .quiet, .overload, .scripted, .livelock,
+      .actions:
+      false
     }
   }
 
   /// Kills that a round of one day leaves room for.
   public var killsPerRound: Int {
     switch method {
-    case .baseline, .tornRecords, .pauses, .failpoints, .quiet, .overload, .soak, .scripted, .livelock, .actions: 0
+    case .baseline, .tornRecords, .pauses, .failpoints, .quiet, .overload, .soak, .scripted, .livelock,
+      .actions:
+      0
     // Whoever runs the set replaces a dead supervisor.
     case .kill(let victims): victims.contains("watchdogd") ? 10 : 20
     case .wholeSet: 1

@@ -25,7 +25,8 @@ public struct DrillSchedule: Sendable {
   /// How long to wait, in microseconds, and what to do then.
   public mutating func next() -> (waitMicroseconds: UInt32, blow: Blow) {
     switch drill.method {
-    case .baseline, .tornRecords, .wholeSet, .pauses, .failpoints, .quiet, .overload, .scripted, .livelock, .actions:
+    case .baseline, .tornRecords, .wholeSet, .pauses, .failpoints, .quiet, .overload, .scripted, .livelock,
+      .actions:
       return (1_000_000, .kill([]))
     case .soak: return (2_000_000, .kill([]))
     case .kill(let victims): return (UInt32(1_000 + random(below: 40_000)), .kill(victims))

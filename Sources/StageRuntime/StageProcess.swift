@@ -72,7 +72,7 @@ public struct StageProcess: ~Copyable {
     let hash = UInt64(topology.hash, radix: 16) ?? 0
     if let offset = TimeNamespace.shift() {
       fail(
-        "\(component): its clocks are those of another time namespace, off by \(offset) s: every age would be wrong; start it outside",
+        "\(started): its clocks are those of another time namespace, off by \(offset) s: every age would be wrong; start it outside",
         code: ExitCode.configuration)
     }
     bulkhead_install_stop_handler()

@@ -14,7 +14,8 @@ final class CommandOutputTests: XCTestCase {
   /// The reports that a command prints as JSON, where they are not one of the command's own name. The names of their schemas.
   static let schemas: [String: [String]] = [
     "drill": ["drill.list", "drill.result", "drills"], "explain": ["runbooks"], "host": ["host", "jitter"],
-    "loglevel": ["asked"], "tape": ["tape.ls", "tape.verify", "tape.cat"],
+    "loglevel": ["asked"], "arm": ["action"], "disarm": ["action"], "fire": ["action"],
+    "tape": ["tape.ls", "tape.verify", "tape.cat"],
   ]
 
   private static var schemaFolder: URL {
