@@ -39,25 +39,27 @@ public struct SessionRecording: Equatable, Sendable {
     var rest = try TapeIndex(files).segments.filter { $0.header != nil }[...]
     var legs: [Leg] = []
     var newest: Stretch?
-    while let run = rest.last?.header?.run {
+    runs: while let run = rest.last?.header?.run {
       let start = rest.lastIndex { $0.header?.run != run }.map { $0 + 1 } ?? rest.startIndex
       let segments = rest[start...]
       rest = rest[..<start]
-      guard let stretch = Stretch(files, segments) else {
-        // A run that has recorded nothing is no break in the session.
-        if Stretch.isEmpty(files, segments) { continue }
-        break
+      let stretch: Stretch
+      switch Stretch.look(files, segments) {
+      // A run that has recorded nothing is no break in the session. Its recorder may just begin: one look has to do.
+      case .nothing: continue
+      case .unreadable: break runs
+      case .stretch(let found): stretch = found
       }
       if let newest {
         guard stretch.session == newest.session, let first = legs.first?.first, stretch.next >= first,
           stretch.first < first
-        else { break }
+        else { break runs }
         legs.insert(Leg(run: run, segments: stretch.segments, first: stretch.first, end: first), at: 0)
       } else {
         newest = stretch
         legs = [Leg(run: run, segments: stretch.segments, first: stretch.first, end: stretch.next)]
       }
-      if stretch.first == 1 { break }
+      if stretch.first == 1 { break runs }
     }
     guard let newest else { return nil }
     return SessionRecording(
@@ -109,21 +111,41 @@ private struct Stretch {
   let next: UInt64
   let hasEnded: Bool
 
+  /// What a run has of the session with which it ends.
+  enum Look {
+    case stretch(Stretch)
+    /// No record.
+    case nothing
+    /// It cannot be read, or does not say of which session it is.
+    case unreadable
+  }
+
   /// - Parameter run: segments of one run, oldest first; all have headers.
-  init?<Files: TapeFiles>(_ files: Files, _ run: ArraySlice<SegmentSummary>) {
+  static func look<Files: TapeFiles>(_ files: Files, _ run: ArraySlice<SegmentSummary>) -> Look {
     guard let last = run.last, let header = last.header,
       let scan = try? SegmentScan(files: files, ordinal: last.ordinal, isNewest: true)
-    else { return nil }
+    else { return .unreadable }
     var ends = false
     // To the first thing that is not right: there a recorder that comes back would go on.
     do throws(TapeDamage) {
       while let record = try scan.next() { ends = record.kind == MergedRecord.Kind.endOfSession }
     } catch {
-      if case .unreadable = error { return nil }
+      if case .unreadable = error { return .unreadable }
     }
-    guard scan.session != .none else { return nil }
+    // Where nothing is behind it, a header alone says nothing: the session's first number comes with its first record.
+    if scan.frames == 0, isEmpty(files, run.dropLast()) { return .nothing }
+    guard scan.session != .none, let stretch = Stretch(files, run, scan, header.channel, ends) else {
+      return .unreadable
+    }
+    return .stretch(stretch)
+  }
+
+  private init?<Files: TapeFiles>(
+    _ files: Files, _ run: ArraySlice<SegmentSummary>, _ scan: SegmentScan<Files>, _ channel: UInt8,
+    _ ends: Bool
+  ) {
     session = scan.session
-    channel = header.channel
+    self.channel = channel
     next = scan.nextSequence
     hasEnded = ends
     // The first segment of a run is begun before its session is known.

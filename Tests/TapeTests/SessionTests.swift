@@ -173,6 +173,42 @@ final class SessionTests: XCTestCase {
     }
   }
 
+  /// The next run's recorder begins while others look what there is to go on from: at whatever moment its first records come, the
+  /// run before is found.
+  func testARunThatBeginsMeanwhile() throws {
+    let before = MemoryTapeFiles()
+    try record(before, 7, TestStream(from: 1, through: 100, mark: 1))
+    let after = before.copy()
+    try record(after, 8, TestStream(from: 101, through: 110, mark: 2))
+    let name = try XCTUnwrap(after.names.keys.max())
+    XCTAssertNil(before.names[name])
+    for beginning in [0, 100, TapeLayout.headerBytes] {
+      var operation = 0
+      var wasEarly = true
+      while wasEarly {
+        operation += 1
+        let files = before.copy()
+        files.put(name, Array(after.node(name).prefix(beginning)))
+        let node = try XCTUnwrap(files.names[name])
+        wasEarly = false
+        files.fault = { number, _ in
+          if number == operation {
+            node.bytes = after.node(name)
+            wasEarly = true
+          }
+          return nil
+        }
+        let found = try SessionRecording.newest(files)
+        let note = "after \(beginning) bytes, before operation \(operation)"
+        let runs = found?.legs.map(\.run) ?? []
+        XCTAssertTrue(runs == [7] || runs == [7, 8], "\(note): \(runs)")
+        XCTAssertEqual(found?.legs.first?.end, 101, note)
+        XCTAssertEqual(found?.isWhole, true, note)
+      }
+      XCTAssertGreaterThan(operation, 10, "operations were counted")
+    }
+  }
+
   // MARK: Images of the venue
 
   /// Messages 1 to 10, an image in the place of 11 to 20, messages 21 to 30, the session's end.
