@@ -239,7 +239,7 @@ let package = Package(
       ["LatencyHistogram", "SetInspection", "ShmRing", "StageRecords", "StageRuntime", "ViewPages"]),
     tests("MoldUDP64Tests", ["FeedWire"]),
     tests("SoupBinTCPTests", ["SoupBinTCP"]),
-    tests("GlimpseTests", ["Glimpse", "FeedSim", "FeedWire"]),
+    tests("GlimpseTests", ["Glimpse", "FeedSim", "FeedWire", "SoupBinTCP"]),
     // Runs the venue, from the folder that holds the tests.
     tests(
       "RecoveryServicesTests",

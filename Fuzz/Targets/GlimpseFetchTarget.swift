@@ -48,8 +48,11 @@ private func fetch(_ data: UnsafeRawBufferPointer, bytewise: Bool) -> Telling {
     while !isOver {
       let event = box.session.next()
       if case .idle = event { return }
-      switch box.fetch.take(event) {
+      var step = box.fetch.take(event)
+      if case .whole = step { step = box.fetch.judge() }
+      switch step {
       case .nothing: break
+      case .whole: require(false, "a whole image is judged once")
       case .message(let message):
         require(ITCH50.validate(message) == nil, "only whole messages are delivered")
         telling.add(message)

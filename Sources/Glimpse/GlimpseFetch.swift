@@ -9,6 +9,7 @@ public import SoupBinTCP
 /// fetch.begin()                                          // and log in, requesting sequence 1
 /// each message of the lines meanwhile: fetch.note(sequence, message)
 /// each event of the session: switch fetch.take(event) { … }
+/// behind `.whole`, and what the lines carried until then: switch fetch.judge() { … }
 /// ```
 public struct GlimpseFetch: ~Copyable {
   /// What an event has brought.
@@ -17,7 +18,9 @@ public struct GlimpseFetch: ~Copyable {
     case nothing
     /// A message of the image. Valid as long as the event's bytes.
     case message(UnsafeRawBufferPointer)
-    /// The image is whole: it contains everything below this number. Close the connection.
+    /// The image is whole. Close the connection; note what the lines have carried until now, then ask ``GlimpseFetch/judge()``.
+    case whole
+    /// The image is to be believed: it contains everything below this number.
     case complete(next: UInt64)
     /// It cannot be had, or is not to be believed. Close the connection.
     case failed(GlimpseFetchFailure)
@@ -25,6 +28,8 @@ public struct GlimpseFetch: ~Copyable {
 
   private var decoder: GlimpseDecoder
   private var witnesses = GlimpseWitnesses()
+  /// The end of an image that is whole and not judged yet.
+  private var end: GlimpseEnd?
   /// Images asked for, those that were whole and believed, and those that contradicted the lines.
   public private(set) var begun: UInt64 = 0
   public private(set) var completed: UInt64 = 0
@@ -37,6 +42,7 @@ public struct GlimpseFetch: ~Copyable {
   public mutating func begin() {
     begun &+= 1
     witnesses.removeAll()
+    end = nil
     decoder.begin()
   }
 
@@ -60,14 +66,24 @@ public struct GlimpseFetch: ~Copyable {
     switch decoder.take(sequence: sequence, message) {
     case .deliver: return .message(message)
     case .refused(let reason): return .failed(.refused(reason))
-    case .complete(let end):
-      if let contradiction = witnesses.contradiction(next: end.continueFrom, decoder) {
-        contradicted &+= 1
-        return .failed(.contradicted(by: contradiction, number: end.snapshotSequence))
-      }
-      completed &+= 1
-      return .complete(next: end.continueFrom)
+    case .complete(let found):
+      end = found
+      return .whole
     }
+  }
+
+  /// Whether a whole image is to be believed, by all that was noted of the lines. They may have carried more than was read
+  /// when the image came to its end: whoever does not read that first may believe a number that they contradict.
+  /// - Returns: `complete` or `failed`, once; `nothing` when there is no whole image
+  public mutating func judge() -> Step {
+    guard let end else { return .nothing }
+    self.end = nil
+    if let contradiction = witnesses.contradiction(next: end.continueFrom, decoder) {
+      contradicted &+= 1
+      return .failed(.contradicted(by: contradiction, number: end.snapshotSequence))
+    }
+    completed &+= 1
+    return .complete(next: end.continueFrom)
   }
 }
 

@@ -23,6 +23,7 @@ extension MergeStage {
         [(.firstSequence, String(first)), (.lastSequence, String(last))])
     }
     isFetching = true
+    judgedBehind = nil
     control.flight.note(.imageWanted, first, last)
     noteRingPositions()
     output.publishImageStart(first: first, last: last)
@@ -48,21 +49,29 @@ extension MergeStage {
     }
     var taken = 0
     while taken < Self.imageMessagesPerTurn {
-      switch snapshot?.step(now: now) {
+      let isWhole = judgedBehind != nil
+      // What the lines carried before the image's end may contradict it, and lie unread.
+      if isWhole, !areLinesRead { return taken }
+      switch isWhole ? snapshot?.judge() : snapshot?.step(now: now) {
+      case .whole:
+        judgeBehindLines()
+        taken += 1
       case .message(let message):
         output.putImage(message: message)
         taken += 1
       case .complete(let next):
+        judgedBehind = nil
         use(next, now)
         return taken + 1
       case .failed(let reason):
+        judgedBehind = nil
         narrate("merged: no image: \(reason)", as: .imageMissing)
         contradictedImages = snapshot?.countContradicted() ?? 0
         arbiter.snapshotFailed(now: now)
         control.flight.note(.imageFailed)
         return taken + 1
-      case .nothing: taken += 1
-      case .idle, nil: return taken
+      case .nothing where !isWhole: taken += 1
+      case .nothing, .idle, nil: return taken
       }
     }
     return taken

@@ -39,6 +39,8 @@ public struct MergeStage: ~Copyable {
   /// Nil without a snapshot service.
   var snapshot: SnapshotClient?
   var isFetching = false
+  /// A whole image is judged once the lines are read up to here; nil when there is none.
+  var judgedBehind: (a: UInt64, b: UInt64)?
   /// Images that the lines contradicted.
   var contradictedImages: UInt64 = 0
   /// Where the lines' rings were read when the image was asked for.
@@ -199,7 +201,17 @@ public struct MergeStage: ~Copyable {
 
   mutating func endFetching() {
     isFetching = false
+    judgedBehind = nil
     snapshot?.stop()
+  }
+
+  /// A whole image is to be judged by all that the lines' rings hold at this moment.
+  mutating func judgeBehindLines() { judgedBehind = (lineA.publishedPosition, lineB.publishedPosition) }
+
+  /// Whether that is read.
+  var areLinesRead: Bool {
+    guard let judgedBehind else { return true }
+    return lineA.nextPosition >= judgedBehind.a && lineB.nextPosition >= judgedBehind.b
   }
 
   mutating func noteRingPositions() {

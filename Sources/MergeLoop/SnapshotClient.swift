@@ -15,7 +15,9 @@ struct SnapshotClient: ~Copyable {
     case nothing
     /// A message of the image. Valid until the next step.
     case message(UnsafeRawBufferPointer)
-    /// The image is whole: it contains everything below this number.
+    /// The image is whole, and to be judged once the lines are read as far as they stand now.
+    case whole
+    /// The image is to be believed: it contains everything below this number.
     case complete(next: UInt64)
     /// It cannot be had, or is not to be believed.
     case failed(String)
@@ -67,17 +69,24 @@ struct SnapshotClient: ~Copyable {
     case .closed(let why):
       stop()
       return .failed("\(why)")
-    case .event(let event):
-      switch fetch.take(event) {
-      case .nothing: return .nothing
-      case .message(let message): return .message(message)
-      case .complete(let next):
-        stop()
-        return .complete(next: next)
-      case .failed(let failure):
-        stop()
-        return .failed(failure.text)
-      }
+    case .event(let event): return taken(fetch.take(event))
+    }
+  }
+
+  /// What a whole image is worth, by what the lines have carried until now.
+  mutating func judge() -> Step { taken(fetch.judge()) }
+
+  private mutating func taken(_ step: GlimpseFetch.Step) -> Step {
+    switch step {
+    case .nothing: return .nothing
+    case .message(let message): return .message(message)
+    case .whole:
+      stop()
+      return .whole
+    case .complete(let next): return .complete(next: next)
+    case .failed(let failure):
+      stop()
+      return .failed(failure.text)
     }
   }
 }

@@ -1,4 +1,5 @@
 import FeedWire
+import SoupBinTCP
 import XCTest
 
 @testable import Glimpse
@@ -63,5 +64,40 @@ final class GlimpseWitnessTests: XCTestCase {
     XCTAssertEqual(contradiction(lines, orders: [1_000], next: 2), 1)
     lines += (0..<UInt64(GlimpseWitnesses.capacity)).map { ($0 + 5_000, message("D", 7)) }
     XCTAssertNil(contradiction(lines, orders: [1_000], next: 9_000))
+  }
+
+  /// An image is judged by what was noted until somebody asks, not until its end came: the lines' rings may hold more than
+  /// was read.
+  func testWhatWasReadBehindTheEndCountsToo() {
+    for isContradicted in [false, true] {
+      var configuration = GlimpseConfiguration()
+      configuration.maximumOrders = 100
+      configuration.requiresDirectory = false
+      var fetch = GlimpseFetch(configuration)
+      fetch.begin()
+      guard case .nothing = fetch.judge() else { return XCTFail("judged before its end") }
+      let end = Array(("G" + String(repeating: " ", count: 17) + "100").utf8)
+      for (index, bytes) in [message("A", 5), end].enumerated() {
+        bytes.withUnsafeBytes {
+          switch fetch.take(.sequenced(sequence: UInt64(index) + 1, message: $0)) {
+          case .message: XCTAssertEqual(index, 0)
+          case .whole: XCTAssertEqual(index, 1)
+          default: XCTFail("message \(index)")
+          }
+        }
+      }
+      if isContradicted { message("D", 5).withUnsafeBytes { fetch.note(99, $0) } }
+      switch fetch.judge() {
+      case .complete(let next):
+        XCTAssertFalse(isContradicted)
+        XCTAssertEqual(next, 100)
+      case .failed(let failure):
+        XCTAssertTrue(isContradicted)
+        XCTAssertEqual(failure, .contradicted(by: 99, number: 100))
+      default: XCTFail("not judged")
+      }
+      XCTAssertEqual(fetch.contradicted, isContradicted ? 1 : 0)
+      guard case .nothing = fetch.judge() else { return XCTFail("judged twice") }
+    }
   }
 }

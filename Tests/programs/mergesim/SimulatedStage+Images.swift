@@ -100,7 +100,7 @@ extension SimulatedStage {
         judge?.imageRefused(isUnreachable: true, now)
         arbiter.snapshotFailed(now: now)
         return taken
-      case .event(.nothing): break
+      case .event(.nothing), .event(.whole): break
       case .event(.message(let message)):
         imageMessages += 1
         produced.removeAll(keepingCapacity: true)
@@ -192,7 +192,10 @@ extension SimulatedStage {
   private func nextEvent() -> GlimpseFetch.Step? {
     guard let event = connection?.session.next() else { return nil }
     if case .idle = event { return nil }
-    return fetch?.take(event)
+    // The lines are read as far as they go whenever the stage looks here.
+    let step = fetch?.take(event)
+    if case .whole? = step { return fetch?.judge() }
+    return step
   }
 
   /// When to look again for the image's sake.
