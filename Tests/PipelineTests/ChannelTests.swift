@@ -52,7 +52,8 @@ final class ChannelTests: XCTestCase {
     XCTAssertTrue(isStillFetching && applied[0] < applied[1], "\(applied) while it was on its way")
     two.expectCorrect()
     one.expect(one.report.verdict, "incomplete", "verdict")
-    one.expect(one.report.gaps.map(\.reason), ["replaced by snapshot"], "one image")
+    // How many images it takes depends on how far the venue is when it is asked.
+    one.expect(Set(one.report.gaps.map(\.reason)), ["replaced by snapshot"], "images")
     one.expect(one.report.staleInstruments, 0, "stale instruments")
     one.expectOrdered()
     one.expectDigests()
