@@ -25,28 +25,20 @@ struct ActingCommand {
     component = verb.isOfStage ? arguments.operands.first ?? "" : ""
     options = SetOptions(name: arguments)
     epoch = arguments.number("--epoch")
-    reason = arguments.value("--reason") ?? ""
+    reason = try SupervisorRequest.reason(arguments)
     isDryRun = arguments.has("--dry-run")
     isConfirmed = arguments.has("--yes")
     timeout = arguments.nanoseconds("--timeout") ?? 30_000_000_000
-    if reason.utf8.count > ControlRequest.reasonBytes {
-      throw ToolUsageError(line: "--reason has room for \(ControlRequest.reasonBytes) bytes")
-    }
   }
 
   func run() throws(ToolUsageError) -> Int32 {
     let set: SetDirectory
-    switch options.onlySet() {
+    let before: SetReading
+    switch try SupervisorRequest.findSet(options) {
     case .failure(let failure):
-      if failure.code == ExitCode.usage { throw ToolUsageError(line: failure.line) }
       say("bulkhead \(verb.name): \(failure.line)")
       return failure.code
-    case .success(let found): set = found
-    }
-    let before = SetReading(set)
-    guard before.supervisor?.isAlive == true else {
-      say("bulkhead \(verb.name): watchdogd of \"\(set.instance)\" is not running: it can be asked nothing")
-      return ExitCode.notRunning
+    case .success(let found): (set, before) = (found.directory, found.reading)
     }
     let target = verb.isOfStage ? before.component(component) : before.supervisor
     guard let target else {
@@ -64,10 +56,7 @@ struct ActingCommand {
       ? "\(component) of \(set.instance) (process \(target.isAlive ? String(target.pid) : "none"), epoch \(target.epoch))"
       : set.instance
     if !isDryRun, !isConfirmed {
-      guard let confirm else {
-        throw ToolUsageError(line: "\(verb.name) \(subject): --yes is wanted where nobody can be asked")
-      }
-      guard confirm("\(verb.name) \(subject)?") else {
+      guard try SupervisorRequest.isAgreed("\(verb.name) \(subject)", confirm) else {
         say("bulkhead \(verb.name): not done")
         return ExitCode.failure
       }
@@ -84,20 +73,16 @@ struct ActingCommand {
 
   /// Says what came of it, and waits until it has.
   private func follow(_ answer: ControlAnswer, of set: SetDirectory, _ before: SetReading) -> Int32 {
-    switch answer.outcome {
-    case .notPermitted:
-      say("bulkhead \(verb.name): \(answer.text)")
-      return ExitCode.cannotTell
-    case .refused, .epochMoved:
-      say("bulkhead \(verb.name): refused: \(answer.text)")
-      return ExitCode.failure
-    case .nothingToDo:
-      print(answer.text)
-      return ExitCode.success
-    case .accepted:
-      print((isDryRun ? "would be done: " : "") + answer.text)
-      fflush(nil)
+    if let refusal = answer.refusal {
+      say("bulkhead \(verb.name): \(refusal)")
+      return answer.exitCode
     }
+    guard answer.outcome == .accepted else {
+      print(answer.text)
+      return answer.exitCode
+    }
+    print((isDryRun ? "would be done: " : "") + answer.text)
+    fflush(nil)
     guard !isDryRun, timeout > 0, verb.isOfStage else { return ExitCode.success }
     let begun = bulkhead_monotonic_nanoseconds()
     while bulkhead_monotonic_nanoseconds() &- begun < timeout {
@@ -140,9 +125,51 @@ struct ActingCommand {
   }
 }
 
-/// The way to a set's supervisor.
+/// The way to a set's supervisor, and what every request goes through.
 enum SupervisorRequest {
   private static let answerMilliseconds: Int32 = 5_000
+
+  /// A set as it is now, with a supervisor that can be asked.
+  struct FoundSet {
+    let directory: SetDirectory
+    let reading: SetReading
+    let supervisor: SetReading.Component
+  }
+
+  /// The one set that is meant.
+  static func findSet(_ options: SetOptions) throws(ToolUsageError) -> Result<FoundSet, TapFailure> {
+    switch options.onlySet() {
+    case .failure(let failure):
+      if failure.code == ExitCode.usage { throw ToolUsageError(line: failure.line) }
+      return .failure(failure)
+    case .success(let set):
+      let reading = SetReading(set)
+      guard let supervisor = reading.supervisor, supervisor.isAlive else {
+        return .failure(
+          TapFailure(
+            code: ExitCode.notRunning,
+            line: "watchdogd of \"\(set.instance)\" is not running: it can be asked nothing"))
+      }
+      return .success(FoundSet(directory: set, reading: reading, supervisor: supervisor))
+    }
+  }
+
+  /// Why, as `--reason` says it.
+  static func reason(_ arguments: CommandArguments) throws(ToolUsageError) -> String {
+    let reason = arguments.value("--reason") ?? ""
+    guard reason.utf8.count <= ControlRequest.reasonBytes else {
+      throw ToolUsageError(line: "--reason has room for \(ControlRequest.reasonBytes) bytes")
+    }
+    return reason
+  }
+
+  /// Whether a person agrees to what is to be done; there has to be one.
+  static func isAgreed(_ what: String, _ confirm: ((String) -> Bool)?) throws(ToolUsageError) -> Bool {
+    guard let confirm else {
+      throw ToolUsageError(line: "\(what): --yes is wanted where nobody can be asked")
+    }
+    return confirm("\(what)?")
+  }
 
   static func send(_ request: ControlRequest, directory: String) -> Result<ControlAnswer, TapFailure> {
     let descriptor = bulkhead_connect_request(directory, InstanceFiles.requestSocket)
@@ -179,5 +206,24 @@ enum SupervisorRequest {
             : "watchdogd does not answer; whether it does what was asked cannot be told"))
     }
     return .success(answer)
+  }
+}
+
+extension ControlAnswer {
+  /// What to say of a request that is not followed; nil for one that is, or that finds everything so already.
+  var refusal: String? {
+    switch outcome {
+    case .notPermitted: text
+    case .refused, .epochMoved: "refused: \(text)"
+    case .accepted, .nothingToDo: nil
+    }
+  }
+
+  var exitCode: Int32 {
+    switch outcome {
+    case .accepted, .nothingToDo: ExitCode.success
+    case .refused, .epochMoved: ExitCode.failure
+    case .notPermitted: ExitCode.cannotTell
+    }
   }
 }

@@ -25,14 +25,14 @@ extension Command {
     .init(ExitCode.cannotTell, "no permission, or no answer"), .usage,
   ]
 
-  private static let written =
+  static let writtenDown =
     "Asked of watchdogd, which writes down who asked for what, and why (`bulkhead events`)."
 
   static let start = Command(
     name: "start", group: .act, summary: "start a stage that is down",
     description: [
       "One that was stopped, or that used up its restarts. Its budget is not charged. To bring up a set: `bulkhead run`, "
-        + "or its unit.", written,
+        + "or its unit.", writtenDown,
     ],
     operands: [stage], options: ofActing, exitCodes: actingCodes,
     examples: [.init("start bookd --yes", "have bookd back")]
@@ -42,7 +42,7 @@ extension Command {
     name: "restart", group: .act, summary: "end a stage in order, and start its successor at once",
     description: [
       "It hands on what it holds and ends, by force after 10 s; the successor continues where it was. Its budget is not "
-        + "charged.", written,
+        + "charged.", writtenDown,
     ],
     operands: [stage], options: ofActing, exitCodes: actingCodes,
     examples: [
@@ -53,7 +53,7 @@ extension Command {
 
   static let drain = Command(
     name: "drain", group: .act, summary: "end a stage once it has handed on what it holds; it stays down",
-    description: ["Like `stop`, but never by force.", written], operands: [stage], options: ofActing,
+    description: ["Like `stop`, but never by force.", writtenDown], operands: [stage], options: ofActing,
     exitCodes: actingCodes, examples: [.init("drain pubd --reason 'moving clients' --yes", "let pubd finish")]
   ) { arguments throws(ToolUsageError) in try ActingCommand(.drain, arguments).run() }
 
@@ -62,7 +62,7 @@ extension Command {
     description: [
       "In maintenance watchdogd restarts no stage that ends, and ends none that stands still; it goes on to watch, to "
         + "tell, and to mark the stream stale. What ended meanwhile is started when maintenance is over. It outlives "
-        + "watchdogd.", written,
+        + "watchdogd.", writtenDown,
     ],
     actions: [Action("on", "begin; wants --reason"), Action("off", "end")], options: ofActing,
     exitCodes: actingCodes,

@@ -26,12 +26,9 @@ struct ArmingCommand {
     options.json = arguments.has("--json")
     self.options = options
     epoch = arguments.number("--epoch")
-    reason = arguments.value("--reason") ?? ""
+    reason = try SupervisorRequest.reason(arguments)
     isDryRun = arguments.has("--dry-run")
     isConfirmed = arguments.has("--yes")
-    if reason.utf8.count > ControlRequest.reasonBytes {
-      throw ToolUsageError(line: "--reason has room for \(ControlRequest.reasonBytes) bytes")
-    }
   }
 
   /// Stage ("" for any) and name of what was given.
@@ -42,26 +39,19 @@ struct ArmingCommand {
 
   func run() throws(ToolUsageError) -> Int32 {
     let set: SetDirectory
-    switch options.onlySet() {
+    let supervisor: SetReading.Component
+    switch try SupervisorRequest.findSet(options) {
     case .failure(let failure):
-      if failure.code == ExitCode.usage { throw ToolUsageError(line: failure.line) }
       say("bulkhead \(verb.name): \(failure.line)")
       return failure.code
-    case .success(let found): set = found
-    }
-    guard let supervisor = SetReading(set).supervisor, supervisor.isAlive else {
-      say("bulkhead \(verb.name): watchdogd of \"\(set.instance)\" is not running: it can be asked nothing")
-      return ExitCode.notRunning
+    case .success(let found): (set, supervisor) = (found.directory, found.supervisor)
     }
     try checkName(set)
     // The table is watchdogd's: its incarnation is the one that is meant.
     let meant = epoch ?? supervisor.epoch
     if !isDryRun, !isConfirmed {
       let subject = "\(operand) of \(set.instance) (watchdogd process \(supervisor.pid), epoch \(meant))"
-      guard let confirm else {
-        throw ToolUsageError(line: "\(verb.name) \(subject): --yes is wanted where nobody can be asked")
-      }
-      guard confirm("\(verb.name) \(subject)?") else {
+      guard try SupervisorRequest.isAgreed("\(verb.name) \(subject)", confirm) else {
         say("bulkhead \(verb.name): not done")
         return ExitCode.failure
       }
@@ -103,21 +93,15 @@ struct ArmingCommand {
   func tell(_ answer: ControlAnswer, _ instance: String) -> Int32 {
     if options.json {
       print(report(answer, instance))
+    } else if let refusal = answer.refusal {
+      say("bulkhead \(verb.name): \(refusal)")
+    } else if answer.outcome == .accepted {
+      print((isDryRun ? "would be done: " : "") + answer.text)
+      for line in MessageText.lines(answer.message) { print(line) }
     } else {
-      switch answer.outcome {
-      case .notPermitted: say("bulkhead \(verb.name): \(answer.text)")
-      case .refused, .epochMoved: say("bulkhead \(verb.name): refused: \(answer.text)")
-      case .nothingToDo: print(answer.text)
-      case .accepted:
-        print((isDryRun ? "would be done: " : "") + answer.text)
-        for line in MessageText.lines(answer.message) { print(line) }
-      }
+      print(answer.text)
     }
-    switch answer.outcome {
-    case .accepted, .nothingToDo: return ExitCode.success
-    case .refused, .epochMoved: return ExitCode.failure
-    case .notPermitted: return ExitCode.cannotTell
-    }
+    return answer.exitCode
   }
 
   func report(_ answer: ControlAnswer, _ instance: String) -> String {
@@ -162,7 +146,7 @@ extension Command {
     description: [
       "One that was disarmed is fired again when its stage fails. What a firing by hand left standing is taken back: a "
         + "line is joined again, and a mark on the stream is lifted as soon as every stage has shown that it is well.",
-      "Asked of watchdogd, which writes down who asked for what, and why (`bulkhead events`).",
+      writtenDown,
     ],
     operands: [safetyAction], options: ofArming, exitCodes: actingCodes,
     examples: [.init("arm cancel-all --yes", "have it back, for every stage")]
@@ -172,7 +156,7 @@ extension Command {
     name: "disarm", group: .act, summary: "take a safety action out: whatever fails, it is not fired",
     description: [
       "It is said whenever it was due. Outlives watchdogd, not the set; `bulkhead status` is DEGRADED meanwhile.",
-      "Asked of watchdogd, which writes down who asked for what, and why (`bulkhead events`).",
+      writtenDown,
     ],
     operands: [safetyAction], options: ofArming, exitCodes: actingCodes,
     examples: [
@@ -186,7 +170,7 @@ extension Command {
       "The same prepared message, on the same way, as when a stage fails. A message is sent once. Everything else stands "
         + "until `bulkhead arm`. With --dry-run nothing is sent: what would be is shown byte by byte and, of a FIX "
         + "message, field by field.",
-      "Asked of watchdogd, which writes down who asked for what, and why (`bulkhead events`).",
+      writtenDown,
     ],
     operands: [safetyAction], options: ofArming, exitCodes: actingCodes,
     examples: [

@@ -38,9 +38,6 @@ extension Command {
       }
   }
 
-  static let writtenDown =
-    "Asked of watchdogd, which writes down who asked for what, and why (`bulkhead events`)."
-
   /// What a command takes that asks watchdogd for something that ends nothing.
   static let ofAsking: [Option] = [
     .name, .runDirectory, .json,
@@ -70,12 +67,9 @@ struct AskingCommand {
     self.component = component
     options = SetOptions(arguments)
     epoch = arguments.number("--epoch")
-    reason = arguments.value("--reason") ?? ""
+    reason = try SupervisorRequest.reason(arguments)
     isDryRun = arguments.has("--dry-run")
     self.argument = argument
-    if reason.utf8.count > ControlRequest.reasonBytes {
-      throw ToolUsageError(line: "--reason has room for \(ControlRequest.reasonBytes) bytes")
-    }
   }
 
   /// - Parameter follow: what to do once it is accepted, with the set and its page as it was before.
@@ -83,17 +77,12 @@ struct AskingCommand {
     follow: (SetDirectory, SetReading.Component) -> Int32
   ) throws(ToolUsageError) -> Int32 {
     let set: SetDirectory
-    switch options.onlySet() {
+    let before: SetReading
+    switch try SupervisorRequest.findSet(options) {
     case .failure(let failure):
-      if failure.code == ExitCode.usage { throw ToolUsageError(line: failure.line) }
       say("bulkhead \(verb.name): \(failure.line)")
       return failure.code
-    case .success(let found): set = found
-    }
-    let before = SetReading(set)
-    guard before.supervisor?.isAlive == true else {
-      say("bulkhead \(verb.name): watchdogd of \"\(set.instance)\" is not running: it can be asked nothing")
-      return ExitCode.notRunning
+    case .success(let found): (set, before) = (found.directory, found.reading)
     }
     guard let target = before.component(component) else {
       let names = before.components.map(\.name)
@@ -112,29 +101,23 @@ struct AskingCommand {
       say("bulkhead \(verb.name): \(failure.line)")
       return failure.code
     case .success(let answer):
-      switch answer.outcome {
-      case .notPermitted:
-        say("bulkhead \(verb.name): \(answer.text)")
-        return ExitCode.cannotTell
-      case .refused, .epochMoved:
-        say("bulkhead \(verb.name): refused: \(answer.text)")
-        return ExitCode.failure
-      case .accepted, .nothingToDo:
-        let text = (isDryRun ? "would be done: " : "") + answer.text
-        if options.json, verb == .logLevel {
-          print(
-            JSONReport(schema: "asked").text { json in
-              json.field("instance", set.instance)
-              json.field("component", component)
-              json.field("verb", verb.name)
-              json.field("dryRun", isDryRun)
-              json.field("text", answer.text)
-            })
-        } else if !options.json {
-          print(text)
-        }
-        return isDryRun ? ExitCode.success : follow(set, target)
+      if let refusal = answer.refusal {
+        say("bulkhead \(verb.name): \(refusal)")
+        return answer.exitCode
       }
+      if options.json, verb == .logLevel {
+        print(
+          JSONReport(schema: "asked").text { json in
+            json.field("instance", set.instance)
+            json.field("component", component)
+            json.field("verb", verb.name)
+            json.field("dryRun", isDryRun)
+            json.field("text", answer.text)
+          })
+      } else if !options.json {
+        print((isDryRun ? "would be done: " : "") + answer.text)
+      }
+      return isDryRun ? ExitCode.success : follow(set, target)
     }
   }
 }
