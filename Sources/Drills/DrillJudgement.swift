@@ -209,6 +209,9 @@ public struct DrillJudgement: Sendable {
       "rest", "no process outlives its set", survivors.first.map { "\(survivors.count): \($0)" } ?? "none",
       survivors.isEmpty)
     Self.judgeBystanders(drill, rounds, judge)
+    if let holdings = Self.judgeHoldings(drill, rounds, judgesTimes: judgesTimes) {
+      criteria.append(holdings)
+    }
     if let gap = Self.longestBystanderGap(drill, rounds) {
       let holds = gap < Self.alarmNanoseconds
       criteria.append(
@@ -301,25 +304,14 @@ public struct DrillJudgement: Sendable {
   ) {
     guard let victims = drill.victims else { return }
     var changed: [String] = []
-    var grown: [String] = []
     var restarted: [String] = []
-    var compared = 0
     for round in rounds {
-      for process in round.before
-      where !victims.contains(process.name) && !round.touched.contains(process.name) {
+      for process in bystanders(round.before, victims, round) {
         guard let later = round.after.first(where: { $0.name == process.name }) else {
           changed.append("\(process.name) is gone")
           continue
         }
         if later.pid != process.pid || later.epoch != process.epoch { changed.append(process.name) }
-        // A day may end with the last recovery; then only the pages are left to look at.
-        guard later.descriptors > 0 else { continue }
-        compared += 1
-        if later.descriptors != process.descriptors || later.mappings != process.mappings {
-          grown.append(
-            "\(process.name): \(process.descriptors) to \(later.descriptors) descriptors, \(process.mappings) to \(later.mappings) mappings"
-          )
-        }
       }
       restarted += round.outcome.restarts.filter {
         !victims.contains($0.key) && !round.touched.contains($0.key) && $0.value > 0
@@ -332,8 +324,39 @@ public struct DrillJudgement: Sendable {
       "C9", "no gaps, drops or restarts beside the fault",
       "\(laps) laps, \(drops) kernel drops, \(restarted.first ?? "no") restarts",
       (drill.method == .overload || laps == 0 && drops == 0) && restarted.isEmpty)
-    judge(
-      "C14", "bystanders' descriptors and mappings as before", grown.first ?? "equal, \(compared) compared",
-      grown.isEmpty && compared > 0)
+  }
+
+  private static func bystanders(
+    _ processes: [ProcessFootprint], _ victims: [String], _ round: DrillRound
+  ) -> [ProcessFootprint] {
+    processes.filter { !victims.contains($0.name) && !round.touched.contains($0.name) }
+  }
+
+  /// C14. A day may be over with the last recovery; then only pages are left to look at, and how many days end so is a
+  /// matter of times.
+  private static func judgeHoldings(
+    _ drill: Drill, _ rounds: [DrillRound], judgesTimes: Bool
+  ) -> DrillCriterion? {
+    guard let victims = drill.victims else { return nil }
+    var grown: [String] = []
+    var compared = 0
+    for round in rounds {
+      for process in bystanders(round.before, victims, round) where process.descriptors > 0 {
+        guard let later = round.after.first(where: { $0.name == process.name }), later.descriptors > 0 else {
+          continue
+        }
+        compared += 1
+        if later.descriptors != process.descriptors || later.mappings != process.mappings {
+          grown.append(
+            "\(process.name): \(process.descriptors) to \(later.descriptors) descriptors, \(process.mappings) to \(later.mappings) mappings"
+          )
+        }
+      }
+    }
+    let isUnseen = compared == 0 && grown.isEmpty
+    return DrillCriterion(
+      code: "C14", text: "bystanders' descriptors and mappings as before",
+      found: grown.first ?? (isUnseen ? "nobody was left to look at" : "equal, \(compared) compared"),
+      verdict: !grown.isEmpty ? .fail : !isUnseen ? .pass : judgesTimes ? .fail : .notJudged)
   }
 }

@@ -267,6 +267,24 @@ final class DrillsTests: XCTestCase {
     XCTAssertEqual(judgement.percentiles[.detect]?.maximum, 90_000_000)
   }
 
+  /// A day that is over before anybody can be looked at says nothing on a busy machine, and fails where times are judged.
+  func testADayThatIsOverLeavesNobodyToCompare() {
+    func verdict(times: Bool, descriptors: Int) -> DrillCriterion.Verdict? {
+      let judgement = judge(times: times) { round in
+        round.after = round.after.enumerated().map { index, process in
+          ProcessFootprint(
+            name: process.name, pid: process.pid, epoch: process.epoch,
+            descriptors: index == 0 ? descriptors : 0, mappings: 40, longestBeatGap: 0)
+        }
+      }
+      return judgement.criteria.first { $0.code == "C14" }?.verdict
+    }
+    XCTAssertEqual(verdict(times: true, descriptors: 0), .fail)
+    XCTAssertEqual(verdict(times: false, descriptors: 0), .notJudged)
+    XCTAssertEqual(verdict(times: false, descriptors: 9), .pass)
+    XCTAssertEqual(verdict(times: false, descriptors: 10), .fail)
+  }
+
   // MARK: Schedules and figures
 
   func testAScheduleIsItsSeed() {

@@ -10,6 +10,8 @@ import Supervision
 /// second. Whatever the supervisor does about anybody is false.
 extension DrillRunner {
   private static let lookMicroseconds: UInt32 = 1_000
+  /// Looks at the view after the last request, five milliseconds apart.
+  private static let looksAtView = 100
   /// How much of the day is over when the looking ends, in per cent.
   private static let quietShare: UInt64 = 95
 
@@ -88,9 +90,14 @@ extension DrillRunner {
       }
       scrapes.add(scraper.end())
       seconds += Double(bulkhead_monotonic_nanoseconds() - began) / 1e9
-      // The view's connections have to be taken down.
-      usleep(20_000)
-      round.after = set.footprints()
+      // The view takes its connections down when it comes to it.
+      for _ in 0..<Self.looksAtView {
+        round.after = set.footprints()
+        let view = round.after.first { $0.name == "viewd" }
+        let before = round.before.first { $0.name == "viewd" }
+        if set.hasEnded || view?.descriptors == before?.descriptors { break }
+        usleep(5_000)
+      }
       set.readEvents()
       round.findings = Self.alarms(set.events)
       round.outcome = try set.outcome()

@@ -222,14 +222,24 @@ final class DrilledSet {
     }
   }
 
+  /// Everybody's processes. Descriptors and mappings are 0 of one that does not serve before and after they are counted:
+  /// at a day's end stages drain and end, and one that is ending has let go of its memory before its files.
   func footprints() -> [ProcessFootprint] {
     everybody.map { name in
       let pid = pid(name)
+      let served = serves(name, pid)
+      let descriptors = Self.entries("/proc/\(pid)/fd")
+      let mappings = (readText("/proc/\(pid)/maps") ?? "").utf8.lazy.filter { $0 == 10 }.count
+      let counts = served && serves(name, pid) && mappings > 0
       return ProcessFootprint(
-        name: name, pid: pid, epoch: epoch(name), descriptors: Self.entries("/proc/\(pid)/fd"),
-        mappings: (readText("/proc/\(pid)/maps") ?? "").utf8.lazy.filter { $0 == 10 }.count,
-        longestBeatGap: pages[name]?.page.longestBeatGap ?? 0)
+        name: name, pid: pid, epoch: epoch(name), descriptors: counts ? descriptors : 0,
+        mappings: counts ? mappings : 0, longestBeatGap: pages[name]?.page.longestBeatGap ?? 0)
     }
+  }
+
+  private func serves(_ name: String, _ pid: pid_t) -> Bool {
+    guard let box = pages[name] else { return false }
+    return pid > 0 && box.page.pid == pid && box.page.state == .ready && Glibc.kill(pid, 0) == 0
   }
 
   /// What a process holds, at this moment; nil of one that has ended.
