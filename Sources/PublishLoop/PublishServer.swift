@@ -28,6 +28,9 @@ public final class PublishServer {
   private var tokens: AccessTokens?
   private var nextFileCheck: UInt64 = 0
   private static let fileCheckNanoseconds: UInt64 = 500_000_000
+  /// Descriptors that are open without any client, and those that were left for clients at the last look.
+  private var ownDescriptors = 0
+  private var freeDescriptors = -1
   private let wakeUp: UnsafeMutablePointer<lws_sorted_usec_list_t>
 
   private(set) var clients: ContiguousArray<PublishClient> = []
@@ -118,7 +121,7 @@ public final class PublishServer {
     nextHeartbeat = now &+ configuration.heartbeatNanoseconds
     nextScan = now
     nextFileCheck = now
-    limitSockets()
+    settleDescriptors()
   }
 
   deinit {
@@ -127,10 +130,20 @@ public final class PublishServer {
     sharedHeader.deallocate()
   }
 
-  /// Fits the number of sockets to the descriptors that are left. The excess is refused in its handshake, with a reason,
-  /// as long as there are a few descriptors more than clients.
+  /// Counts the descriptors that are this process's own, once everything is open that it serves from.
+  func settleDescriptors() {
+    ownDescriptors = max(0, openDescriptors() - counters.sockets)
+    limitSockets()
+  }
+
+  /// Fits the number of sockets to the descriptors that are left, whenever the limit is another one. The excess is refused
+  /// in its handshake, with a reason, as long as there are a few descriptors more than clients; who is connected stays.
   private func limitSockets() {
-    let left = max(2, freeDescriptors() - 4)
+    let free = max(0, (descriptorLimit() ?? ownDescriptors) - ownDescriptors)
+    guard free != freeDescriptors else { return }
+    freeDescriptors = free
+    // What is opened for a moment: a certificate, tokens, a segment of the tape, the connection that is refused.
+    let left = max(2, free - min(4, free / 2))
     let handshakes = max(1, min(16, left / 4))
     admitted = min(configuration.maximumClients, left - handshakes)
     socketsMax = admitted + handshakes
@@ -352,6 +365,7 @@ public final class PublishServer {
   /// Takes up another certificate, and other tokens; whose token is gone is closed.
   private func checkFiles(_ now: UInt64) {
     nextFileCheck = now &+ Self.fileCheckNanoseconds
+    limitSockets()
     if library.reloadCertificate(context) { counters.certificateReloads &+= 1 }
     guard tokens?.reload() == true, let tokens else { return }
     for client in clients where client.closing == nil {

@@ -57,6 +57,7 @@ public final class PublishStage {
   private var sessionEnded = false
   private var nextReport: UInt64 = 0
   private let clientReport: ClientReport?
+  private var toldClientsMax: Int?
 
   public init(process: borrowing StageProcess) {
     let topology = process.topology
@@ -107,12 +108,8 @@ public final class PublishStage {
     }
     server.history = history
     history.tape = Self.tape(process)
-    if server.clientsMax < configuration.maximumClients {
-      narrate(
-        "\(process.component): RLIMIT_NOFILE leaves descriptors for \(server.clientsMax) of "
-          + "\(configuration.maximumClients) clients", as: .hostFallsShort)
-    }
     clientReport = ClientReport(directory: process.directory, configurationHash: process.configurationHash)
+    tellClientsMax(of: configuration.maximumClients)
     control.set(PublishCounter.port, UInt64(server.port))
     control.flight.note(.listening, UInt64(server.port))
     control.set(PublishCounter.sessionEnded, 0)
@@ -121,6 +118,15 @@ public final class PublishStage {
         "\(process.component): the book ring no longer holds the first event; snapshots are refused",
         as: .stateLost)
     }
+  }
+
+  /// Says when descriptors leave room for fewer clients than are configured, and when that is another number.
+  private func tellClientsMax(of wanted: Int) {
+    guard server.clientsMax != toldClientsMax ?? wanted else { return }
+    toldClientsMax = server.clientsMax
+    narrate(
+      "pubd: RLIMIT_NOFILE leaves descriptors for \(server.clientsMax) of \(wanted) clients",
+      as: .hostFallsShort)
   }
 
   /// The recorder's tape.
@@ -177,6 +183,7 @@ public final class PublishStage {
     while turn() > 0 { failpoint(92) }  // a turn of catching up
     source.isCaughtUp = isReplicaWhole
     failpoint(93)  // caught up, not READY
+    server.settleDescriptors()
     control.setState(.ready)
     Sandbox.enter("pubd")
     failpoint(94)  // READY, nobody served
@@ -392,6 +399,7 @@ public final class PublishStage {
     control.set(PublishCounter.refusedToken, statistics.refusedToken)
     control.set(PublishCounter.refusedSockets, statistics.refusedSockets)
     control.set(PublishCounter.clientsMax, UInt64(server.clientsMax))
+    tellClientsMax(of: server.configuration.maximumClients)
     control.set(PublishCounter.eventsReplayed, statistics.eventsReplayed)
     control.set(PublishCounter.eventsShed, statistics.eventsShed)
     control.set(PublishCounter.certificateReloads, statistics.certificateReloads)

@@ -84,17 +84,31 @@ func bearerToken(_ connection: OpaquePointer) -> [UInt8]? {
   return Array(words[1].utf8)
 }
 
-/// Descriptors that this process may still open.
-func freeDescriptors() -> Int {
-  var limit = rlimit()
-  guard getrlimit(__rlimit_resource_t(UInt32(RLIMIT_NOFILE.rawValue)), &limit) == 0 else { return 1024 }
+/// Descriptors that this process has open.
+func openDescriptors() -> Int {
+  guard let directory = opendir("/proc/self/fd") else { return 0 }
+  defer { closedir(directory) }
   var open = 0
-  if let directory = opendir("/proc/self/fd") {
-    while readdir(directory) != nil { open += 1 }
-    closedir(directory)
-  }
+  while readdir(directory) != nil { open += 1 }
   // The two entries for the folders, and the folder itself.
-  return Int(clamping: limit.rlim_cur) - max(0, open - 3)
+  return max(0, open - 3)
+}
+
+/// Descriptors that this process may have open: RLIMIT_NOFILE, which somebody else may change at any time. Read as a file,
+/// which the sandbox permits; nil where that cannot be had, so also when not one descriptor is left.
+func descriptorLimit() -> Int? {
+  let file = open("/proc/self/limits", O_RDONLY | O_CLOEXEC)
+  guard file >= 0 else { return nil }
+  defer { close(file) }
+  let text = withUnsafeTemporaryAllocation(byteCount: 4_096, alignment: 1) { buffer in
+    let count = read(file, buffer.baseAddress, buffer.count)
+    return String(decoding: UnsafeRawBufferPointer(rebasing: buffer.prefix(max(0, count))), as: UTF8.self)
+  }
+  let name = "Max open files"
+  guard let line = text.split(separator: "\n").first(where: { $0.hasPrefix(name) }),
+    let soft = line.dropFirst(name.utf8.count).split(separator: " ").first
+  else { return nil }
+  return soft == "unlimited" ? Int(Int32.max) : Int(soft)
 }
 
 /// Answers a WebSocket handshake with an HTTP error and returns what the library's callback must return.
