@@ -117,13 +117,7 @@ public struct SoupClientSession: ~Copyable {
   /// - Returns: how many; the rest has to be offered again once events were taken
   @_noLocks
   public mutating func receive(_ bytes: UnsafeRawBufferPointer, now: UInt64) -> Int {
-    let room = writableInput()
-    let count = min(room.count, bytes.count)
-    if count > 0, let target = room.baseAddress, let source = bytes.baseAddress {
-      target.copyMemory(from: source, byteCount: count)
-    }
-    committed(count, now: now)
-    return count
+    link.receive(bytes, now)
   }
 
   /// The peer will send nothing more. What it sent before is still told, then the failure that this is

@@ -123,6 +123,18 @@ struct SoupLink: ~Copyable {
     if isDown { discardInput() }
   }
 
+  /// Takes as many of the bytes as there is room for, and returns how many.
+  @_noLocks
+  mutating func receive(_ bytes: UnsafeRawBufferPointer, _ now: UInt64) -> Int {
+    let room = input.writable()
+    let count = min(room.count, bytes.count)
+    if count > 0, let target = room.baseAddress, let source = bytes.baseAddress {
+      target.copyMemory(from: source, byteCount: count)
+    }
+    received(count, now)
+    return count
+  }
+
   @_noLocks
   mutating func sent(_ count: Int, _ now: UInt64) {
     output.remove(count)

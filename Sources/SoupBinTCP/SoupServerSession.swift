@@ -85,13 +85,7 @@ public struct SoupServerSession: ~Copyable {
   /// Takes as many of the bytes as there is room for, and returns how many.
   @_noLocks
   public mutating func receive(_ bytes: UnsafeRawBufferPointer, now: UInt64) -> Int {
-    let room = writableInput()
-    let count = min(room.count, bytes.count)
-    if count > 0, let target = room.baseAddress, let source = bytes.baseAddress {
-      target.copyMemory(from: source, byteCount: count)
-    }
-    committed(count, now: now)
-    return count
+    link.receive(bytes, now)
   }
 
   /// The client will send nothing more.

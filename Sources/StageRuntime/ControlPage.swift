@@ -72,14 +72,13 @@ public struct ControlPage: ~Copyable {
   public static func create(
     directory: String, component: String, configurationHash: UInt64
   ) throws(RingError) {
-    let file = try SharedFile.create(path: path(directory: directory, component: component), byteCount: bytes)
-    for (index, byte) in component.utf8.prefix(nameBytes - 1).enumerated() {
-      file.base.storeBytes(of: byte, toByteOffset: nameOffset + index, as: UInt8.self)
+    try header.create(path: path(directory: directory, component: component)) { base in
+      PageHeader.write(name: component, to: base + nameOffset, bytes: nameBytes)
+      SharedWord(base + 0x28).storeRelaxed(configurationHash)
     }
-    SharedWord(file.base + 0x08).storeRelaxed(version)
-    SharedWord(file.base + 0x28).storeRelaxed(configurationHash)
-    SharedWord(file.base).storeReleasing(magic)
   }
+
+  private static let header = PageHeader(magic: magic, version: version, bytes: bytes)
 
   /// In a copy of a page: whoever wrote it is nobody here, whatever process has its number. Ignores a page that there is not.
   public static func forgetProcess(directory: String, component: String) {
@@ -100,14 +99,7 @@ public struct ControlPage: ~Copyable {
   public static func attach(
     directory: String, component: String, access: SharedFile.Access
   ) throws(RingError) -> ControlPage {
-    let path = path(directory: directory, component: component)
-    let file = try SharedFile.open(path: path, access: access, minimumBytes: bytes, populate: true)
-    guard SharedWord(file.base).loadAcquiring() == magic else { throw .notARing(path: path) }
-    let found = SharedWord(file.base + 0x08).loadRelaxed()
-    guard found == version else {
-      throw .layoutVersion(
-        path: path, found: UInt32(truncatingIfNeeded: found), expected: UInt32(version))
-    }
+    let file = try header.open(path: path(directory: directory, component: component), access: access)
     let epoch = SharedWord(file.base + 0x20)
     return ControlPage(
       file: file,

@@ -94,28 +94,21 @@ public struct DeathPage: ~Copyable {
     "\(directory)/\(component).deaths"
   }
 
+  private static let header = PageHeader(magic: magic, version: version, bytes: bytes)
+
   /// Makes an empty page.
   public static func create(directory: String, component: String) throws(RingError) {
-    let file = try SharedFile.create(path: path(directory: directory, component: component), byteCount: bytes)
-    SharedWord(file.base + 0x08).storeRelaxed(version)
-    for (index, byte) in component.utf8.prefix(FlightPage.nameBytes - 1).enumerated() {
-      file.base.storeBytes(of: byte, toByteOffset: FlightPage.nameOffset + index, as: UInt8.self)
+    try header.create(path: path(directory: directory, component: component)) { base in
+      PageHeader.write(name: component, to: base + FlightPage.nameOffset, bytes: FlightPage.nameBytes)
     }
-    SharedWord(file.base).storeReleasing(magic)
   }
 
   /// Maps an existing page.
   public static func attach(
     directory: String, component: String, access: SharedFile.Access
   ) throws(RingError) -> DeathPage {
-    let path = path(directory: directory, component: component)
-    let file = try SharedFile.open(path: path, access: access, minimumBytes: bytes, populate: true)
-    guard SharedWord(file.base).loadAcquiring() == magic else { throw .notARing(path: path) }
-    let found = SharedWord(file.base + 0x08).loadRelaxed()
-    guard found == version else {
-      throw .layoutVersion(path: path, found: UInt32(truncatingIfNeeded: found), expected: UInt32(version))
-    }
-    return DeathPage(file: file)
+    DeathPage(
+      file: try header.open(path: path(directory: directory, component: component), access: access))
   }
 
   private init(file: consuming SharedFile) { self.file = file }

@@ -65,23 +65,12 @@ extension InstructionRecord {
 
 extension TableWriter {
   /// Stores what is wanted of the component number `key`.
-  public func store(_ record: InstructionRecord, key: Int) {
-    withUnsafeTemporaryAllocation(byteCount: ConflatedTable.valueBytes, alignment: 8) { value in
-      guard let base = value.baseAddress else { return }
-      record.write(to: base)
-      _ = store(key: key, value: UnsafeRawPointer(base))
-    }
-  }
+  public func store(_ instruction: InstructionRecord, key: Int) { store(record: instruction, key: key) }
 }
 
 extension TableReader {
   /// What is wanted of the component number `key`; nil when nothing ever was.
-  public func instruction(key: Int) -> InstructionRecord? {
-    withUnsafeTemporaryAllocation(byteCount: ConflatedTable.valueBytes, alignment: 8) { value in
-      guard let base = value.baseAddress, load(key: key, into: base) == .value else { return nil }
-      return InstructionRecord(UnsafeRawBufferPointer(start: base, count: InstructionRecord.bytes))
-    }
-  }
+  public func instruction(key: Int) -> InstructionRecord? { record(key: key) }
 
   /// What is wanted of every component of which anything ever was.
   public var instructions: [InstructionRecord] {

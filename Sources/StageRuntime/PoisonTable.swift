@@ -9,23 +9,12 @@ public enum PoisonTable {
 
 extension TableWriter {
   /// Stores what was decided as number `key`, from 0 on.
-  public func store(_ record: PoisonRecord, key: Int) {
-    withUnsafeTemporaryAllocation(byteCount: ConflatedTable.valueBytes, alignment: 8) { value in
-      guard let base = value.baseAddress else { return }
-      record.write(to: base)
-      _ = store(key: key, value: UnsafeRawPointer(base))
-    }
-  }
+  public func store(_ decision: PoisonRecord, key: Int) { store(record: decision, key: key) }
 }
 
 extension TableReader {
   /// The decision number `key`, from 0 on; nil when there is none yet.
-  public func poison(key: Int) -> PoisonRecord? {
-    withUnsafeTemporaryAllocation(byteCount: ConflatedTable.valueBytes, alignment: 8) { value in
-      guard let base = value.baseAddress, load(key: key, into: base) == .value else { return nil }
-      return PoisonRecord(UnsafeRawBufferPointer(start: base, count: PoisonRecord.bytes))
-    }
-  }
+  public func poison(key: Int) -> PoisonRecord? { record(key: key) }
 
   /// All decisions, in their order.
   public var poison: [PoisonRecord] {

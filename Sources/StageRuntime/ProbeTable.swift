@@ -32,34 +32,32 @@ public enum ProbeTable {
   }
 }
 
+extension ProbeTable.Value: TableRecord {
+  static let bytes = 32
+
+  init(_ bytes: UnsafeRawBufferPointer) {
+    func word(_ index: Int) -> UInt64 { bytes.load(fromByteOffset: index * 8, as: UInt64.self) }
+    self.init(sequence: word(0), instrument: word(1), digest: word(2), isWhole: word(3) == 1)
+  }
+
+  func write(to base: UnsafeMutableRawPointer) {
+    base.storeBytes(of: sequence, as: UInt64.self)
+    base.storeBytes(of: instrument, toByteOffset: 8, as: UInt64.self)
+    base.storeBytes(of: digest, toByteOffset: 16, as: UInt64.self)
+    base.storeBytes(of: isWhole ? 1 : 0, toByteOffset: 24, as: UInt64.self)
+  }
+}
+
 extension TableWriter {
   public func store(_ probe: ProbeTable.Value, interval: UInt64) {
-    withUnsafeTemporaryAllocation(byteCount: ConflatedTable.valueBytes, alignment: 8) { value in
-      guard let base = value.baseAddress else { return }
-      let words = (probe.sequence, probe.instrument, probe.digest, probe.isWhole ? UInt64(1) : 0)
-      base.storeBytes(of: words.0, as: UInt64.self)
-      base.storeBytes(of: words.1, toByteOffset: 8, as: UInt64.self)
-      base.storeBytes(of: words.2, toByteOffset: 16, as: UInt64.self)
-      base.storeBytes(of: words.3, toByteOffset: 24, as: UInt64.self)
-      (base + 32).initializeMemory(as: UInt8.self, repeating: 0, count: ConflatedTable.valueBytes - 32)
-      _ = store(
-        key: ProbeTable.key(probe.sequence, interval: interval, entries: entryCount),
-        value: UnsafeRawPointer(base))
-    }
+    store(
+      record: probe, key: ProbeTable.key(probe.sequence, interval: interval, entries: entryCount))
   }
 }
 
 extension TableReader {
   /// The probe that stands where the one behind `sequence` belongs; nil when nothing does yet.
   public func probe(at sequence: UInt64, interval: UInt64) -> ProbeTable.Value? {
-    withUnsafeTemporaryAllocation(byteCount: ConflatedTable.valueBytes, alignment: 8) { value in
-      guard let base = value.baseAddress,
-        load(key: ProbeTable.key(sequence, interval: interval, entries: entryCount), into: base) == .value
-      else { return nil }
-      return ProbeTable.Value(
-        sequence: base.load(as: UInt64.self), instrument: base.load(fromByteOffset: 8, as: UInt64.self),
-        digest: base.load(fromByteOffset: 16, as: UInt64.self),
-        isWhole: base.load(fromByteOffset: 24, as: UInt64.self) == 1)
-    }
+    record(key: ProbeTable.key(sequence, interval: interval, entries: entryCount))
   }
 }

@@ -38,23 +38,16 @@ public struct RecoveryPage: ~Copyable {
   /// The path of merged's page in an instance's directory.
   public static func path(directory: String) -> String { "\(directory)/merged.recovery" }
 
+  private static let header = PageHeader(magic: magic, version: version, bytes: bytes)
+
   /// Makes an empty page.
   public static func create(directory: String) throws(RingError) {
-    let file = try SharedFile.create(path: path(directory: directory), byteCount: bytes)
-    SharedWord(file.base + 0x08).storeRelaxed(version)
-    SharedWord(file.base).storeReleasing(magic)
+    try header.create(path: path(directory: directory))
   }
 
   /// Maps an existing page.
   public static func attach(directory: String, access: SharedFile.Access) throws(RingError) -> RecoveryPage {
-    let path = path(directory: directory)
-    let file = try SharedFile.open(path: path, access: access, minimumBytes: bytes, populate: true)
-    guard SharedWord(file.base).loadAcquiring() == magic else { throw .notARing(path: path) }
-    let found = SharedWord(file.base + 0x08).loadRelaxed()
-    guard found == version else {
-      throw .layoutVersion(path: path, found: UInt32(truncatingIfNeeded: found), expected: UInt32(version))
-    }
-    return RecoveryPage(file: file)
+    RecoveryPage(file: try header.open(path: path(directory: directory), access: access))
   }
 
   private init(file: consuming SharedFile) { self.file = file }

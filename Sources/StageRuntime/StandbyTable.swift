@@ -31,33 +31,32 @@ public enum StandbyTable {
   public static func path(directory: String) -> String { "\(directory)/\(name).table" }
 }
 
+extension StandbyOrder: TableRecord {
+  static let bytes = 32
+
+  init(_ bytes: UnsafeRawBufferPointer) {
+    func word(_ index: Int) -> UInt64 { bytes.load(fromByteOffset: index * 8, as: UInt64.self) }
+    self.init(
+      number: word(0), standby: Int32(truncatingIfNeeded: word(1)), dead: Int32(truncatingIfNeeded: word(2)),
+      isInStandbyUnit: word(3) == 1)
+  }
+
+  func write(to base: UnsafeMutableRawPointer) {
+    base.storeBytes(of: number, as: UInt64.self)
+    base.storeBytes(of: UInt64(UInt32(bitPattern: standby)), toByteOffset: 8, as: UInt64.self)
+    base.storeBytes(of: UInt64(UInt32(bitPattern: dead)), toByteOffset: 16, as: UInt64.self)
+    base.storeBytes(of: isInStandbyUnit ? 1 : 0, toByteOffset: 24, as: UInt64.self)
+  }
+}
+
 extension TableWriter {
   /// Gives an order.
-  public func store(_ order: StandbyOrder) {
-    withUnsafeTemporaryAllocation(byteCount: ConflatedTable.valueBytes, alignment: 8) { value in
-      guard let base = value.baseAddress else { return }
-      base.initializeMemory(as: UInt8.self, repeating: 0, count: ConflatedTable.valueBytes)
-      base.storeBytes(of: order.number, as: UInt64.self)
-      base.storeBytes(of: UInt64(UInt32(bitPattern: order.standby)), toByteOffset: 8, as: UInt64.self)
-      base.storeBytes(of: UInt64(UInt32(bitPattern: order.dead)), toByteOffset: 16, as: UInt64.self)
-      base.storeBytes(of: order.isInStandbyUnit ? 1 : 0, toByteOffset: 24, as: UInt64.self)
-      _ = store(key: 0, value: UnsafeRawPointer(base))
-    }
-  }
+  public func store(_ order: StandbyOrder) { store(record: order, key: 0) }
 }
 
 extension TableReader {
   /// The newest order; nil before the first.
-  public var standbyOrder: StandbyOrder? {
-    withUnsafeTemporaryAllocation(byteCount: ConflatedTable.valueBytes, alignment: 8) { value in
-      guard let base = value.baseAddress, load(key: 0, into: base) == .value else { return nil }
-      return StandbyOrder(
-        number: base.load(as: UInt64.self),
-        standby: Int32(truncatingIfNeeded: base.load(fromByteOffset: 8, as: UInt64.self)),
-        dead: Int32(truncatingIfNeeded: base.load(fromByteOffset: 16, as: UInt64.self)),
-        isInStandbyUnit: base.load(fromByteOffset: 24, as: UInt64.self) == 1)
-    }
-  }
+  public var standbyOrder: StandbyOrder? { record(key: 0) }
 }
 
 extension StageProcess {
