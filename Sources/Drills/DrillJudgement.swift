@@ -59,6 +59,8 @@ public struct DrillRound: Sendable, Equatable {
   /// Those whose process may be another afterwards, beside the drill's victims.
   public var touched: [String] = []
   public var kills: [KillMeasurement] = []
+  /// Live orders before the first kill, as bookd's page had them.
+  public var liveOrders: UInt64 = 0
   public var pauses = 0
   /// Of a drill of pauses: each of them.
   public var stops: [PauseMeasurement] = []

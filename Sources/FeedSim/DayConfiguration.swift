@@ -9,6 +9,9 @@ public struct DayConfiguration: Sendable, Equatable {
   /// Orders that are live when the number of live orders has settled; reached after about 25 times as many
   /// messages. 1_000...50_000_000.
   public var plateau: Int
+  /// Orders that are placed one after the other before the free flow begins, so that a short day has as many live orders
+  /// as a long one. Up to the plateau. 0: the number of live orders grows from nothing.
+  public var openingOrders = 0
   /// Which messages the order flow consists of.
   public var mix: DayMix
 
@@ -22,8 +25,21 @@ public struct DayConfiguration: Sendable, Equatable {
     self.mix = mix
   }
 
-  /// The fewest messages in which a day of this many instruments can hold every message type once.
-  public var minimumMessages: UInt64 { DaySchedule.minimumMessages(instruments: instruments) }
+  /// A day that has at least `liveOrders` live orders from the beginning of its free flow to its close.
+  public init(seed: UInt64, messages: UInt64, instruments: Int, liveOrders: Int) {
+    // A plateau above it, lest the flow falls below the number now and then.
+    let plateau = max(1_000, liveOrders + liveOrders / 8)
+    self.init(seed: seed, messages: messages, instruments: instruments, plateau: plateau)
+    openingOrders = Self.openingOrders(for: liveOrders)
+  }
+
+  /// How many orders such a day opens with.
+  public static func openingOrders(for liveOrders: Int) -> Int { liveOrders + liveOrders / 64 }
+
+  /// The fewest messages in which a day of this many instruments can hold its opening orders, and every message type once.
+  public var minimumMessages: UInt64 {
+    DaySchedule.minimumMessages(instruments: instruments) + UInt64(max(0, openingOrders))
+  }
 }
 
 /// The shares of the message types in the order flow, each in 1/65536 of it; what is left is rare messages.
@@ -60,6 +76,8 @@ public enum DayGeneratorError: Error, Equatable, CustomStringConvertible {
   case instrumentsOutOfRange(Int)
   /// The plateau lies outside 1_000...50_000_000.
   case plateauOutOfRange(Int)
+  /// There are to be more opening orders than live ones, or fewer than none.
+  case openingOrdersOutOfRange(Int, plateau: Int)
 
   public var description: String {
     switch self {
@@ -69,6 +87,8 @@ public enum DayGeneratorError: Error, Equatable, CustomStringConvertible {
       "a day has 1 to 65535 instruments, \(given) were asked for"
     case .plateauOutOfRange(let given):
       "a day settles at 1000 to 50000000 live orders, \(given) were asked for"
+    case .openingOrdersOutOfRange(let given, let plateau):
+      "a day that settles at \(plateau) live orders opens with 0 to \(plateau), \(given) were asked for"
     }
   }
 }
@@ -103,7 +123,7 @@ struct DaySchedule {
   let last: UInt64
 
   init(_ configuration: DayConfiguration) {
-    let spare = configuration.messages - Self.minimumMessages(instruments: configuration.instruments)
+    let spare = configuration.messages - configuration.minimumMessages
     let deletes = 1 + min(spare / 100, 100_000)
     rosterFrom = 4 + UInt64(configuration.instruments) * UInt64(Self.directoryMessages)
     flowFrom = rosterFrom + UInt64(RosterStep.allCases.count)

@@ -15,6 +15,11 @@ extension DayGenerator {
       if pauseLeft <= 0 { return resumeMessage(target) }
     }
     let roll = random.next()
+    if openingOrdersLeft > 0 {
+      openingOrdersLeft -= 1
+      let isAttributed = (roll >> 8) & 0xFFFF < configuration.mix.attributedAdds
+      return add(flowInstrument(roll), isSell: roll & 1 != 0, attributed: isAttributed, target)
+    }
     var left = Int(truncatingIfNeeded: roll >> 48)
     // Few live orders: more adds and fewer deletes, by up to 2 % of the flow; the reverse beyond the plateau.
     let pressure = Int(truncatingIfNeeded: (UInt64(market.liveCount) &* pressurePerOrder) >> 32)

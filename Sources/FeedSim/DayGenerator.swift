@@ -5,7 +5,7 @@
 /// a halt, an imbalance, a broken trade …). Instruments
 /// are drawn by popularity. Prices revert to an anchor. Orders join near the touch without locking the
 /// book. Executions hit the oldest order at the best price. Most orders live for a few thousand messages, the
-/// rest for long; the number of live orders rises to a plateau. Time runs in bursts. References are unique
+/// rest for long; the number of live orders rises to a plateau, or the flow begins with as many (opening orders). Time runs in bursts. References are unique
 /// and increase with gaps within each of four partitions (reference modulo 4 = locate modulo 4).
 ///
 /// Memory is fixed at the start, in proportion to the plateau and the instruments. Not thread-safe.
@@ -29,6 +29,8 @@ public struct DayGenerator: ~Copyable {
   var pauseLeft = 0
   /// Instrument that is halted on one market only, -1 for none.
   var haltedInstrument = -1
+  /// Opening orders that are still to be placed.
+  var openingOrdersLeft: Int
   /// 2600 / 2^16 of the mix for a full plateau, as a factor of 2^-32 for each live order.
   let pressurePerOrder: UInt64
 
@@ -40,12 +42,16 @@ public struct DayGenerator: ~Copyable {
     guard (1_000...50_000_000).contains(configuration.plateau) else {
       throw .plateauOutOfRange(configuration.plateau)
     }
+    guard (0...configuration.plateau).contains(configuration.openingOrders) else {
+      throw .openingOrdersOutOfRange(configuration.openingOrders, plateau: configuration.plateau)
+    }
     let needed = configuration.minimumMessages
     guard configuration.messages >= needed else {
       throw .tooFewMessages(
         needed: needed, given: configuration.messages, instruments: configuration.instruments)
     }
     self.configuration = configuration
+    openingOrdersLeft = configuration.openingOrders
     schedule = DaySchedule(configuration)
     random = SeededRandom(seed: configuration.seed, stream: 0xDA7)
     let count = configuration.instruments

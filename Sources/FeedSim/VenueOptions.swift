@@ -76,6 +76,8 @@ public struct VenueOptions: Sendable, Equatable {
   public var seed: UInt64 = 1
   public var instruments = 4_000
   public var plateau = 200_000
+  /// Orders that are live from the beginning of the flow on; nil: as many as come of it.
+  public var liveOrders: Int?
   public var lineA = VenueLine(
     group: DatagramAddress(address: 0xEFFF_0701, port: 26_477), interface: 0x7F00_0001)
   public var lineB = VenueLine(
@@ -150,6 +152,12 @@ public struct VenueOptions: Sendable, Equatable {
     option("--plateau", "N", "live orders at which the generated day settles (200000)") {
       (options, text) throws(VenueUsageError) in
       options.plateau = Int(try number(text, 1_000...50_000_000))
+    },
+    option(
+      "--live-orders", "N", "orders that are live from the beginning of its flow on, instead of --plateau"
+    ) {
+      (options, text) throws(VenueUsageError) in
+      options.liveOrders = Int(try number(text, 1...40_000_000))
     },
     option("--replay", "FILE", "send the messages of an ITCH file (u16 big-endian length, message)") {
       (options, text) throws(VenueUsageError) in options.source = .replay(path: text)
@@ -319,6 +327,14 @@ public struct VenueOptions: Sendable, Equatable {
     }
     try options.check()
     return .run(options)
+  }
+
+  /// The day of `--generate`.
+  public func day(messages: UInt64) -> DayConfiguration {
+    guard let liveOrders else {
+      return DayConfiguration(seed: seed, messages: messages, instruments: instruments, plateau: plateau)
+    }
+    return DayConfiguration(seed: seed, messages: messages, instruments: instruments, liveOrders: liveOrders)
   }
 
   private func check() throws(VenueUsageError) {

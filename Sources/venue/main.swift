@@ -18,9 +18,7 @@ func loadMessages(_ options: VenueOptions) throws -> MessageStore {
   case .replay(let path):
     return try MessageStore(path: path)
   case .generate(let messages):
-    let day = DayConfiguration(
-      seed: options.seed, messages: messages, instruments: options.instruments, plateau: options.plateau)
-    return try MessageStore(generating: try DayGenerator(day))
+    return try MessageStore(generating: try DayGenerator(options.day(messages: messages)))
   }
 }
 

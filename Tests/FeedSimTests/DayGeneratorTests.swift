@@ -128,6 +128,45 @@ final class DayGeneratorTests: XCTestCase {
     XCTAssertTrue(settled.allSatisfy { (4_000...6_500).contains($0) }, "live orders: \(live)")
   }
 
+  func testLiveOrdersAreThereFromTheBeginningOfTheFlow() throws {
+    let day = DayConfiguration(seed: 5, messages: 300_000, instruments: 200, liveOrders: 50_000)
+    let closing = 4_000
+    var generator = try DayGenerator(day)
+    var buffer = [UInt8](repeating: 0, count: 64)
+    var live: [Int] = []
+    while buffer.withUnsafeMutableBytes({ generator.next(into: $0.baseAddress!) }) != nil {
+      live.append(generator.liveOrders)
+    }
+    XCTAssertEqual(live.count, 300_000)
+    let flow = live[Int(day.minimumMessages)..<live.count - closing]
+    XCTAssertGreaterThanOrEqual(flow.min() ?? 0, 50_000)
+    XCTAssertLessThanOrEqual(flow.max() ?? 0, 60_000)
+    var checker = LifecycleChecker()
+    try forEachMessage(day) { index, message in
+      if let complaint = checker.take(message) {
+        XCTFail("message \(index): \(complaint)")
+        throw XCTSkip("the first complaint is enough")
+      }
+    }
+  }
+
+  func testADayHasRoomForItsOpeningOrders() {
+    func refusal(_ day: DayConfiguration) -> DayGeneratorError? {
+      do throws(DayGeneratorError) { _ = try DayGenerator(day) } catch { return error }
+      return nil
+    }
+    var day = DayConfiguration(seed: 1, messages: 0, instruments: 10, liveOrders: 6_400)
+    let needed = day.minimumMessages
+    XCTAssertEqual(needed, DayConfiguration(seed: 1, messages: 0, instruments: 10).minimumMessages + 6_500)
+    XCTAssertEqual(refusal(day), .tooFewMessages(needed: needed, given: 0, instruments: 10))
+    day.messages = needed
+    XCTAssertNil(refusal(day))
+    for wrong in [-1, .min, 7_201] {
+      day.openingOrders = wrong
+      XCTAssertEqual(refusal(day), .openingOrdersOutOfRange(wrong, plateau: 7_200))
+    }
+  }
+
   func testPopularityFallsWithTheRank() throws {
     var adds: [Int: Int] = [:]
     let day = DayConfiguration(seed: 9, messages: 300_000, instruments: 1_000, plateau: 10_000)

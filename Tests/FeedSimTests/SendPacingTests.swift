@@ -95,7 +95,7 @@ final class VenueOptionsTests: XCTestCase {
 
   func testEveryOption() throws {
     let options = try parsed(
-      "--generate 2_000_000 --seed 7 --instruments 100 --plateau 5000 --line A=224.0.0.1:1@10.0.0.2 --lines B"
+      "--generate 2_000_000 --seed 7 --instruments 100 --plateau 5000 --live-orders 900 --line A=224.0.0.1:1@10.0.0.2 --lines B"
         + " --retransmit off --retransmit-loss 5% --retransmit-delay 1ms --impair B:loss=1% --impair-seed 9"
         + " --rate 1000 --session X --heartbeat 1s --end-repeat 0s --linger 5s --follow /a --follow /b"
         + " --window 10 --window-packets 20 --status /s --write /w")
@@ -103,6 +103,7 @@ final class VenueOptionsTests: XCTestCase {
     XCTAssertEqual(options.seed, 7)
     XCTAssertEqual(options.instruments, 100)
     XCTAssertEqual(options.plateau, 5_000)
+    XCTAssertEqual(options.liveOrders, 900)
     XCTAssertEqual(options.lineA.group, DatagramAddress(address: 0xE000_0001, port: 1))
     XCTAssertEqual(options.lineA.interface, 0x0A00_0002)
     XCTAssertFalse(options.sendsA)

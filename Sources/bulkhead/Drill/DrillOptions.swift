@@ -16,6 +16,10 @@ struct DrillOptions {
   var seed: UInt64 = 1
   /// Messages of a round's day.
   var messages: UInt64 = 1_500_000
+  /// Orders that are live from each day's first blow to its last; nil for as many as come of the flow.
+  var liveOrders: Int?
+  /// Messages of a day in front of its flow: there are no blows yet.
+  var openingMessages: UInt64 { UInt64(liveOrders.map(DayConfiguration.openingOrders(for:)) ?? 0) }
   /// For how long a drill goes on that counts no kills.
   var seconds: UInt64 = 180
   /// The same as somebody asked for them; else a drill's own figures hold.
@@ -49,6 +53,7 @@ struct DrillOptions {
     givenSeconds = arguments.number("--seconds")
     messages = givenMessages ?? messages
     seconds = givenSeconds ?? seconds
+    liveOrders = arguments.number("--live-orders").map(Int.init(clamping:))
     rate = arguments.number("--rate")
     jsonPath = arguments.value("--record")
     json = arguments.has("--json")
@@ -61,7 +66,7 @@ struct DrillOptions {
   /// With the drill's own figures where nobody gave others.
   func fitted(to drill: Drill) -> DrillOptions {
     var result = self
-    result.messages = givenMessages ?? drill.messages ?? messages
+    result.messages = (givenMessages ?? drill.messages ?? messages) + openingMessages
     result.seconds = givenSeconds ?? drill.seconds ?? seconds
     return result
   }
@@ -90,6 +95,10 @@ extension Command {
       Option(
         "--messages", .number("N", 1...100_000_000),
         "messages of a round; a drill runs as many rounds as its kills need (1500000; D-44 12 and D-46 30 million)"
+      ),
+      Option(
+        "--live-orders", .number("N", 1...40_000_000),
+        "live orders that a day begins with, in front of its messages, and keeps (as many as come of its messages)"
       ),
       Option(
         "--seconds", .number("N", 1...1_000_000),

@@ -111,6 +111,7 @@ struct DrillReport {
       json.field("verdict", round.problem ?? round.outcome.verdict)
       json.array("reasons") { json in for reason in round.outcome.reasons { json.element(reason) } }
       json.field("messages", round.outcome.messagesSent)
+      json.field("liveOrders", round.liveOrders)
       json.field("stops", round.pauses)
       if !round.livelocks.isEmpty {
         json.array("livelocks") { json in
@@ -178,6 +179,7 @@ struct DrillRecord {
       json.field("kills", options.kills ?? 200)
       if let messages = options.givenMessages { json.field("messages", messages) }
       if let seconds = options.givenSeconds { json.field("seconds", seconds) }
+      if let liveOrders = options.liveOrders { json.field("liveOrders", liveOrders) }
       if let rate = options.rate { json.field("rate", rate) }
       json.field("judgesTimes", options.judgesTimes)
       json.array("overrides") { json in for override in options.overrides { json.element(override) } }
@@ -209,6 +211,7 @@ struct DrillRecord {
     options.kills = json["kills"]?.unsigned.flatMap { Int(exactly: $0) }
     options.givenMessages = json["messages"]?.unsigned
     options.givenSeconds = json["seconds"]?.unsigned
+    options.liveOrders = json["liveOrders"]?.unsigned.flatMap { Int(exactly: $0) }
     options.rate = json["rate"]?.unsigned
     options.overrides = json["overrides"]?.elements.compactMap(\.string) ?? []
     return options

@@ -33,7 +33,7 @@ extension DrillRunner {
         let set = try DrilledSet(
           place: DrillPlace(round: rounds.count), round: rounds.count, options: options, drill: drill,
           settings: fences + Self.armed, arguments: ["--topology", path])
-        while set.messagesApplied < options.messages * Self.firstShare / 100 || sides.logons == 0,
+        while set.messagesApplied < firstBlow || sides.logons == 0,
           !set.hasEnded
         {
           sides.turn()

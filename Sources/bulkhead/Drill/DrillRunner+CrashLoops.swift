@@ -67,7 +67,7 @@ extension DrillRunner {
       let set = try DrilledSet(
         place: DrillPlace(round: number), round: number, options: options, drill: drill, settings: backoff,
         arguments: Self.steadyPace, programs: folder.path, hasEndlessBudgets: false)
-      wait(for: options.messages * Self.firstShare / 100, in: set)
+      wait(for: firstBlow, in: set)
       round.before = set.footprints()
       let epoch = set.epoch("bookd")
       Glibc.kill(set.pid("bookd"), SIGKILL)

@@ -36,7 +36,7 @@ extension DrillRunner {
     do throws(DrillFailure) {
       let set = try DrilledSet(
         place: DrillPlace(round: number), round: number, options: options, drill: drill)
-      while set.messagesApplied < options.messages * Self.firstShare / 100, !set.hasEnded { usleep(500) }
+      while set.messagesApplied < firstBlow, !set.hasEnded { usleep(500) }
       while let next = plan.first, !bulkhead_stop_requested() {
         guard set.messagesApplied < options.messages * Self.lastShare / 100, !set.hasEnded else { break }
         plan.removeFirst()

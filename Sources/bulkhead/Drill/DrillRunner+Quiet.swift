@@ -66,7 +66,7 @@ extension DrillRunner {
       let set = try DrilledSet(
         place: place, round: number, options: options, drill: drill,
         settings: ["view.enabled=true", "view.port=\(port)"])
-      while set.messagesApplied < options.messages * Self.firstShare / 100, !set.hasEnded { usleep(500) }
+      while set.messagesApplied < firstBlow, !set.hasEnded { usleep(500) }
       let began = bulkhead_monotonic_nanoseconds()
       round.before = set.footprints()
       let scraper = Scraper(port: port)

@@ -76,7 +76,7 @@ struct DrillRunner {
       rounds.append(round)
       kills += round.kills.count
       narrate(
-        "\(drill.id) round \(rounds.count): \(kills)\(killsWanted > 0 ? " of \(killsWanted)" : "") kills, \(round.pauses) stops, \(round.problem ?? round.outcome.verdict)"
+        "\(drill.id) round \(rounds.count): \(kills)\(killsWanted > 0 ? " of \(killsWanted)" : "") kills, \(round.pauses) stops, \(round.liveOrders) live orders at the first, \(round.problem ?? round.outcome.verdict)"
       )
       if round.problem != nil { break }
       if case .chaos = drill.method {
@@ -92,6 +92,12 @@ struct DrillRunner {
     return rounds
   }
 
+  /// The message behind which the blows begin.
+  var firstBlow: UInt64 {
+    let opening = min(options.openingMessages, options.messages)
+    return opening + (options.messages - opening) * Self.firstShare / 100
+  }
+
   private func wanted(after kills: Int) -> Int { killsWanted > 0 ? killsWanted - kills : Int.max }
 
   private func perform(number: Int, killsWanted: Int) -> DrillRound {
@@ -100,8 +106,9 @@ struct DrillRunner {
       let tape = drill.hasTape ? DrillTape(round: number) : nil
       let set = try DrilledSet(
         place: DrillPlace(round: number), round: number, options: options, drill: drill, tape: tape)
-      while set.messagesApplied < options.messages * Self.firstShare / 100, !set.hasEnded { usleep(500) }
+      while set.messagesApplied < firstBlow, !set.hasEnded { usleep(500) }
       round.before = set.footprints()
+      round.liveOrders = set.liveOrders
       var schedule = DrillSchedule(drill: drill, seed: options.seed, round: number)
       while drill.killsPerRound > 0, round.kills.count < killsWanted, !bulkhead_stop_requested() {
         let (wait, blow) = schedule.next()

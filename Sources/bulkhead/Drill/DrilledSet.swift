@@ -65,6 +65,7 @@ final class DrilledSet {
       String(DrillSchedule.daySeed(seed: options.seed, round: round)), "--json", "--quiet", "--keep",
       "--timeout", String(Self.timeoutSeconds), "--supervisor-restarts", "1000000",
     ]
+    if let liveOrders = options.liveOrders { arguments += ["--live-orders", String(liveOrders)] }
     // A drill wants to see every recovery: budgets are drilled on their own.
     arguments += extra
     let budgets = hasEndlessBudgets ? stages.map { "stage.\($0).restart_limit=1000" } : []
@@ -157,6 +158,8 @@ final class DrilledSet {
   func page(_ name: String) -> SetView.PageBox? { pages[name] }
   var hasEnded: Bool { run.pid == 0 || run.endedWith() != nil }
   var messagesApplied: UInt64 { pages["bookd"]?.page.appliedSequence ?? 0 }
+
+  var liveOrders: UInt64 { pages["bookd"]?.page.value(BookCounter.liveOrders) ?? 0 }
 
   func pid(_ name: String) -> pid_t { pages[name]?.page.pid ?? 0 }
   func epoch(_ name: String) -> UInt64 { pages[name]?.page.epoch ?? 0 }

@@ -16,6 +16,7 @@ struct RunOptions {
   var source = Source.none
   var seed: String?
   var instruments: String?
+  var liveOrders: String?
   var rate = "max"
   var impair: String?
   var impairSeed: String?
@@ -26,6 +27,7 @@ struct RunOptions {
   var retransmitFault: String?
   var fault: String?
   var window = 32_768
+  var waitsFor: [String] = []
   var openLoop = false
   var json = false
   var keep = false
@@ -44,6 +46,7 @@ struct RunOptions {
     }
     seed = arguments.value("--seed")
     instruments = arguments.value("--instruments")
+    liveOrders = arguments.value("--live-orders")
     rate = arguments.value("--rate") ?? rate
     impair = arguments.value("--impair")
     impairSeed = arguments.value("--impair-seed")
@@ -54,6 +57,7 @@ struct RunOptions {
     retransmitFault = arguments.value("--retransmit-fault")
     fault = arguments.value("--fault")
     window = arguments.number("--window").map(Int.init(clamping:)) ?? window
+    waitsFor = arguments.values("--wait-for")
     openLoop = arguments.has("--open-loop")
     json = arguments.has("--json")
     keep = arguments.has("--keep")
@@ -92,6 +96,10 @@ extension Command {
       Option("--generate", .number("N", whole), "play a generated day of N messages"),
       Option("--seed", .number("S", whole), "seed of the generated day (1)"),
       Option("--instruments", .number("K", whole), "instruments of the generated day (1000)"),
+      Option(
+        "--live-orders", .number("N", 1...40_000_000),
+        "orders that are live from the beginning of the generated day's flow on: adds in front of it, part of its messages"
+      ),
       Option("--rate", .text("N|max"), "messages a second; max: as fast as the receivers allow (max)"),
       Option(
         "--impair", .text("SPEC"), "what the lines do to packets: 'A:loss=2%,dup=1%,reorder=2%;B:loss=1%'"),
@@ -110,6 +118,9 @@ extension Command {
       Option(
         "--window", .number("N", 1...1_000_000_000),
         "messages the venue may be ahead of the slowest stage at rate max (32768)"),
+      Option(
+        "--wait-for", .text("STAGE"), "a stage that the venue waits for beside bookd and pubd, as in taped",
+        isRepeatable: true),
       Option("--open-loop", "the venue sends at its rate whether anybody keeps up or not"),
       Option("--json", "one JSON object on the last line of standard output"),
       Option("--quiet", "no status lines"),

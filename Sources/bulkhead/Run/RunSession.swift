@@ -111,6 +111,7 @@ final class RunSession {
       arguments = [
         "--generate", messages, "--seed", options.seed ?? "1", "--instruments", options.instruments ?? "1000",
       ]
+      if let liveOrders = options.liveOrders { arguments += ["--live-orders", liveOrders] }
     }
     for (letter, line) in zip(["A", "B"], topology.channel.lines) {
       arguments += ["--line", "\(letter)=\(line.group):\(line.port)@\(line.interface)"]
@@ -145,16 +146,20 @@ final class RunSession {
   private static func day(_ options: RunOptions) -> DayConfiguration {
     var messages: UInt64 = 0
     if case .generate(let text) = options.source { messages = UInt64(text) ?? 0 }
+    let seed = UInt64(options.seed ?? "1") ?? 1
+    let instruments = Int(options.instruments ?? "1000") ?? 1000
+    guard let liveOrders = options.liveOrders.flatMap({ Int($0) }) else {
+      return DayConfiguration(seed: seed, messages: messages, instruments: instruments)
+    }
     return DayConfiguration(
-      seed: UInt64(options.seed ?? "1") ?? 1, messages: messages,
-      instruments: Int(options.instruments ?? "1000") ?? 1000)
+      seed: seed, messages: messages, instruments: instruments, liveOrders: liveOrders)
   }
 
   private func startVenue() {
     guard var arguments = venueArguments else { return }
     // A venue that is not held back loses what nobody takes in time: that is what --open-loop is for.
     if !options.openLoop {
-      for component in ["bookd", "pubd", InstanceFiles.auditor] {
+      for component in ["bookd", "pubd", InstanceFiles.auditor] + options.waitsFor {
         arguments += ["--follow", ControlPage.path(directory: topology.host.directory, component: component)]
       }
       arguments += ["--window", String(options.window), "--window-packets", String(windowPackets)]
