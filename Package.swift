@@ -202,7 +202,7 @@ let package = Package(
     tests("LatencyHistogramTests", ["LatencyHistogram"]),
     tests(
       "SystemLogTests", ["SystemLog", "StageRuntime", "StageRecords", "ShmRing", "Topology", "Runbooks"]),
-    tests("SupervisionTests", ["Supervision", "StageRecords"]),
+    tests("SupervisionTests", ["CLinux", "Supervision", "StageRecords"]),
     tests("FIXSessionTests", ["FIXSession"]),
     // Runs `sandboxed`, which lies beside it.
     tests("SystemCallFilterTests", ["SystemCallFilter", "CLinux", "sandboxed"]),

@@ -509,6 +509,23 @@ bool bulkhead_process_has_run_out(pid_t pid) {
   return threads == 1 && (flags & 0x4) != 0;
 }
 
+bool bulkhead_process_is_doomed(pid_t pid) {
+  char text[1024];
+  char *field = stat_field(pid, 3, text, sizeof text);
+  if (!field) return false;
+  if (*field == 'Z' || *field == 'X') return true;
+  unsigned long flags = 0;
+  unsigned long pending = 0;
+  for (int current = 3; *field && current < 31; field++) {
+    if (*field != ' ') continue;
+    current++;
+    if (current == 9) flags = strtoul(field + 1, NULL, 10);
+    if (current == 31) pending = strtoul(field + 1, NULL, 10);
+  }
+  // A fatal signal becomes SIGKILL, pending for every thread, at the moment at which it is sent.
+  return (flags & 0x4) != 0 || (pending & 1ul << (SIGKILL - 1)) != 0;
+}
+
 uint64_t bulkhead_process_cpu_milliseconds(pid_t pid) {
   char text[1024];
   char *field = stat_field(pid, 14, text, sizeof text);

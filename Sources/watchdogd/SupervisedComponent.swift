@@ -50,6 +50,7 @@ final class SupervisedComponent {
   private var epochBeforeStart: UInt64 = 0
   private var epochSeenReady: UInt64 = 0
   private var pidSeenDying: pid_t = 0
+  private var dyingLook = DyingLook()
   private(set) var departed: Departed?
   /// Epoch of the newest incarnation that was watched.
   private var epochWatched: UInt64 = 0
@@ -112,10 +113,13 @@ final class SupervisedComponent {
     return control.readyTime
   }
 
-  /// True the first time that the current process is seen to die.
-  func takeDying() -> Bool {
+  /// True the first time that the current process is seen to die: it has begun to, or nothing can keep it from that.
+  /// - Parameter step: watched time since the last scan, ns.
+  func takeDying(step: UInt64) -> Bool {
     // The word is this process's from the moment its number is on the page.
-    guard pid > 0, pid != pidSeenDying, control.pid == pid, control.isDying else { return false }
+    guard pid > 0, pid != pidSeenDying, control.pid == pid else { return false }
+    let isDue = dyingLook.isDue(beats: control.beats, step: step)
+    guard control.isDying || isDue && bulkhead_process_is_doomed(pid) else { return false }
     pidSeenDying = pid
     return true
   }
@@ -160,7 +164,7 @@ final class SupervisedComponent {
     fileprivate let record: DeathRecord
   }
 
-  /// Whether its process is dying, has run its last instruction, and was ended from outside without a word of its own: then how
+  /// Whether its process has begun to die, has run its last instruction, and was ended from outside without a word of its own: then how
   /// it ended decides nothing about its successor.
   var hasRunOut: Bool {
     guard isDying, fencedAt == 0, !awaitsCause, departed == nil, control.pid == pid, !isEndingInOrder else {

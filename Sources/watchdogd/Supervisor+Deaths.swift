@@ -13,8 +13,8 @@ extension Supervisor {
 
   /// A death that is under way. A book stage takes tens of milliseconds to give its memory back; until then its death is not
   /// confirmed, and nothing takes its place, but nobody is to trust what it left any longer.
-  func noteDying(_ component: SupervisedComponent, at index: Int, _ now: UInt64) {
-    guard component.takeDying() else { return }
+  func noteDying(_ component: SupervisedComponent, at index: Int, step: UInt64, _ now: UInt64) {
+    guard component.takeDying(step: step) else { return }
     if !isStopOfTheSet(component) { distrust(index, .death, now: now) }
     journal.note(.dying, component.name, pid: component.pid, epoch: component.epoch)
   }

@@ -213,7 +213,7 @@ final class Supervisor {
       let now = bulkhead_monotonic_nanoseconds()
       let step = clock.step(to: now)
       for (index, component) in components.enumerated() {
-        noteDying(component, at: index, now)
+        noteDying(component, at: index, step: step, now)
         if component.departed != nil { reapDeparted(component, at: index) }
         if timer.isDead(index) || component.awaitsCause {
           respondToDeath(of: component, at: index, now)

@@ -158,6 +158,10 @@ uint64_t bulkhead_process_start_time(pid_t pid);
 // Whether a process has executed its last instruction: its only thread is on its way out of the kernel (PF_EXITING), or it is a
 // zombie, or not there. What remains is giving its memory back. The caller makes sure that the number is still that process's.
 bool bulkhead_process_has_run_out(pid_t pid);
+// Whether a process cannot live on: SIGKILL waits for its next turn on a processor, it is on its way out of the kernel
+// (PF_EXITING), or it is a zombie. False also when that cannot be read. The caller makes sure that the number is still
+// that process's.
+bool bulkhead_process_is_doomed(pid_t pid);
 // Processor time that a process has used, in user and kernel mode together, in milliseconds; 0 if it does not exist.
 uint64_t bulkhead_process_cpu_milliseconds(pid_t pid);
 
