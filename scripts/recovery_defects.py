@@ -84,7 +84,7 @@ DEFECTS = [
         "TapeLoop/TapeStage.swift",
         "    guard let tail, tail.run == plan.run else { return input.rewindToOldest() }\n",
         "    guard let tail, tail.run == plan.run, tail.offset == 0 else { return input.rewindToOldest() }\n",
-        "taped", "TapeTests/testTheRecorderIsKilledAgainAndAgain",
+        "taped", "D-34K",
     ),
     (
         "tape-skips", "taped goes on with what is published now",
@@ -98,7 +98,7 @@ DEFECTS = [
         "TapeLoop/TapeStage.swift",
         "    if control.value(TapeCounter.run) == 0 {\n",
         "    if control.value(TapeCounter.run) != 1 {\n",
-        "taped", "TapeTests/testTheRecorderIsKilledAgainAndAgain",
+        "taped", "D-34K",
     ),
     # watchdogd
     (
