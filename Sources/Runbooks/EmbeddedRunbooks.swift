@@ -572,6 +572,20 @@ extension Runbooks {
       **Do** `bulkhead restart` of the stage at a moment of your choice, or a larger limit. Report it: no stage grows after READY.
       **Tested** `MemoryTrendTests`, drill D-30.
 
+      ## `neighbour`
+      **Means** Somebody who is not of the set takes the core of a stage, three seconds in a row: most of it while the stage waits, or nearly all of it. S3. The core, how long the stage waited of the last second, and what the others and the hypervisor have are beside it.
+      **By itself** Nothing: no process is ended, a successor would fare no better. It is told once, and `neighbour gone` when it is over.
+      **Look** `ps -eLo psr,pcpu,comm,pid --sort -pcpu | head`: who runs on that core; a high part of the hypervisor is no process of this machine.
+      **Do** Move that process, or give the stages cores of their own (`core`, `isolcpus`; `bulkhead host check`).
+      **Tested** `NeighbourWatchTests`, drill D-29.
+
+      ## `neighbour gone`
+      **Means** The stage has its core again, for three seconds. The value is how many seconds it had not.
+      **By itself** Nothing.
+      **Look** `bulkhead events --name INSTANCE`.
+      **Do** Nothing.
+      **Tested** `NeighbourWatchTests`, drill D-29.
+
       """##
     ),
     (

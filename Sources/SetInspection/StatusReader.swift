@@ -49,6 +49,9 @@ extension SupervisionRecord {
     case .clockStepped: return ": \(code < 0 ? "back" : "forward") by \(milliseconds)"
     case .clockSteady: return ": after \(value) steps"
     case .memoryGrows: return ": by \(value) bytes/s, at its limit in \(code) s"
+    case .neighbour:
+      return ": on core \(code), \(printable(remark.utf8)), waited \(milliseconds) of the last second"
+    case .neighbourGone: return ": it has core \(code) again, after \(value) s"
     case .cleared: return ": was at \(tier.name)"
     case .fenced: return ": death confirmed after \(value / 1_000) us"
     default: return ""

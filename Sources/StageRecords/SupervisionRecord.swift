@@ -53,6 +53,11 @@ public enum SupervisionEvent: UInt8, Sendable, CaseIterable {
   /// A process grows towards the limit of its control group: `value` is by how many bytes a second, `code` in how many seconds it
   /// comes there.
   case memoryGrows = 30
+  /// Somebody who is not of the set takes the core from a component: `code` is the core, `value` for how many nanoseconds of the last
+  /// second it waited; the remark is what others have of the core.
+  case neighbour = 40
+  /// It has its core again: `code` is the core, `value` how many seconds it was so.
+  case neighbourGone = 41
 
   public var name: String {
     switch self {
@@ -69,6 +74,8 @@ public enum SupervisionEvent: UInt8, Sendable, CaseIterable {
     case .clockStepped: "clock set"
     case .clockSteady: "clock steady"
     case .memoryGrows: "memory grows"
+    case .neighbour: "neighbour"
+    case .neighbourGone: "neighbour gone"
     case .leftDown: "left down"
     case .alarm: "alarm"
     case .cleared: "cleared"
@@ -121,6 +128,8 @@ public struct SupervisionRecord: Equatable, Sendable {
   /// As the event says.
   public var value: UInt64 = 0
   public var pid: Int32 = 0
+  /// Whether ``code`` is a core.
+  public var isOfCore: Bool { event == .neighbour || event == .neighbourGone }
   /// Exit code or signal of a death; of an alarm, what is missing: 1 beat, 2 progress, 3 output, 4 start, 5 canary.
   public var code: Int32 = 0
   /// 1 mark, 2 alarm, 3 fence.

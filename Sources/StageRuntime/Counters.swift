@@ -273,7 +273,14 @@ public enum SupervisorCounter: Int, StageCounter {
   case clockSuspect
   /// Processes whose memory was told to grow towards the limit of their control group.
   case memoryAlarms
+  /// Times that a component was told to have a neighbour on its core.
+  case neighbours
   case firstRestart = 16
+  /// Of each stage, in the topology's order: the usual 99th percentile of its latency, ns, 0 until it is known; 1 while it is slow
+  /// against that; 1 + the core that a neighbour takes from it, 0 for none.
+  case firstBaseline = 64
+  case firstDegraded = 96
+  case firstNeighbour = 128
 }
 
 /// Counters of the built-in auditor of `bulkhead run`.

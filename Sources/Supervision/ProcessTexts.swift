@@ -7,7 +7,8 @@ extension ProcessSample {
   ///   - cpuStat: cpu.stat of its control group, of either version; empty when it has none.
   ///   - instant: when they were read, CLOCK_MONOTONIC, ns.
   public init(stat: [UInt8], schedstat: [UInt8], cpuStat: [UInt8], instant: UInt64) {
-    self.init(state: Self.state(of: stat), instant: instant, isRealTime: Self.isRealTime(stat))
+    self.init(state: Self.state(of: stat), instant: instant)
+    readFields(of: stat)
     let times = Self.numbers(schedstat)
     if times.count >= 2 {
       processorTime = times[0]
@@ -44,12 +45,16 @@ extension ProcessSample {
     return text[close + 2]
   }
 
-  /// Field 41, the policy, counted from behind the name: 1 is SCHED_FIFO, 2 SCHED_RR.
-  private static func isRealTime(_ text: [UInt8]) -> Bool {
-    guard let close = text.lastIndex(of: UInt8(ascii: ")")) else { return false }
+  /// The fields behind the name, by their number in proc_pid_stat(5): 14 and 15 the ticks in user and kernel mode, 39 the core, 41
+  /// the policy: 1 is SCHED_FIFO, 2 SCHED_RR.
+  private mutating func readFields(of text: [UInt8]) {
+    guard let close = text.lastIndex(of: UInt8(ascii: ")")) else { return }
     let fields = text[(close + 1)...].split(separator: UInt8(ascii: " "))
-    guard fields.count > 38 else { return false }
-    return fields[38].elementsEqual("1".utf8) || fields[38].elementsEqual("2".utf8)
+    guard fields.count > 38 else { return }
+    func number(_ field: Int) -> UInt64? { UInt64(String(decoding: fields[field - 3], as: UTF8.self)) }
+    ticks = (number(14) ?? 0) &+ (number(15) ?? 0)
+    processor = number(39).flatMap { Int(exactly: $0) } ?? -1
+    isRealTime = number(41) == 1 || number(41) == 2
   }
 
   private static func numbers(_ text: [UInt8]) -> [UInt64] {

@@ -14,12 +14,19 @@ public struct ProcessSample: Sendable, Equatable {
   public var instant: UInt64
   /// Runs before every ordinary process: SCHED_FIFO or SCHED_RR.
   public var isRealTime: Bool
+  /// The core on which it ran last; -1 when that is not known.
+  public var processor: Int
+  /// What all its threads have run, clock ticks.
+  public var ticks: UInt64
 
   public init(
     state: UInt8, processorTime: UInt64 = 0, runDelay: UInt64 = 0, slices: UInt64 = 0,
-    throttledTime: UInt64 = 0, instant: UInt64 = 0, isRealTime: Bool = false
+    throttledTime: UInt64 = 0, instant: UInt64 = 0, isRealTime: Bool = false, processor: Int = -1,
+    ticks: UInt64 = 0
   ) {
     self.state = state
+    self.processor = processor
+    self.ticks = ticks
     self.isRealTime = isRealTime
     self.processorTime = processorTime
     self.runDelay = runDelay

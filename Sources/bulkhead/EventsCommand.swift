@@ -111,6 +111,7 @@ struct EventsCommand {
           json.field("tier", tier.name)
         }
         if record.event == .alarm, let missing = record.missing { json.field("missing", missing.name) }
+        if record.isOfCore { json.field("core", Int(record.code)) }
         if let cause = record.causeText { json.field("cause", cause) }
         if record.value != 0 { json.field("value", record.value) }
         if record.event == .requested { json.field("user", UInt64(UInt32(bitPattern: record.code))) }

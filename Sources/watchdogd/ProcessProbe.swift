@@ -12,6 +12,16 @@ enum ProcessProbe {
       cpuStat: group.map(statistics) ?? [], instant: bulkhead_monotonic_nanoseconds())
   }
 
+  /// The same without its control group: two small files.
+  static func times(_ pid: pid_t) -> ProcessSample {
+    ProcessSample(
+      stat: read("/proc/\(pid)/stat"), schedstat: read("/proc/\(pid)/schedstat"), cpuStat: [],
+      instant: bulkhead_monotonic_nanoseconds())
+  }
+
+  /// What the kernel counts of the cores; its other counts, which follow, are left out.
+  static func processors() -> [UInt8] { read("/proc/stat", limit: 32_768) }
+
   /// cpu.stat of a control group, wherever the hierarchy is mounted.
   private static func statistics(_ group: (path: String, isVersion2: Bool)) -> [UInt8] {
     let roots = group.isVersion2 ? ["", "/unified"] : ["/cpu", "/cpu,cpuacct"]

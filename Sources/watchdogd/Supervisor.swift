@@ -59,6 +59,8 @@ final class Supervisor {
   let channel: RequestChannel
   private var clock = WatchClock(longestStep: longestStepNanoseconds)
   var wallClock = WallClockWatch()
+  /// Who takes the cores, and how long the components take.
+  let load: LoadWatch
   /// When memory is looked at again (CLOCK_MONOTONIC, ns).
   var nextMemoryLook: UInt64 = 0
 
@@ -84,6 +86,7 @@ final class Supervisor {
       }
       control = try ControlPage.attach(
         directory: directory, component: InstanceFiles.supervisor, access: .readWrite)
+      load = try LoadWatch(topology: topology, control: control)
       journal = try StatusJournal(directory: directory, configurationHash: hash)
       actions = try SafetyActions(
         topology: topology, configurationHash: hash, supervisorEpoch: control.epoch &+ 1)
@@ -229,6 +232,7 @@ final class Supervisor {
       watchLines(now)
       watchWallClock()
       watchMemoryGrowth(now)
+      watchLoad(now)
       keepSessions(now)
       resumeIfStopIsOff(now)
       serveRequests(now, hasCome: timer.hasRequest)

@@ -112,7 +112,8 @@ extension Symptoms {
       }
     case .stopped: wasStopped = true
     case .adopted, .ready, .cleared, .fenced, .action, .stopping, .trusted, .dying, .session, .answered,
-      .quarantined, .requested, .held, .maintenance, .clockStepped, .clockSteady, .memoryGrows:
+      .quarantined, .requested, .held, .maintenance, .clockStepped, .clockSteady, .memoryGrows,
+      .neighbour, .neighbourGone:
       break
     }
   }

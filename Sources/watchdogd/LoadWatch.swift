@@ -1,0 +1,84 @@
+import CLinux
+import Glibc
+import LatencyHistogram
+import ShmRing
+import StageRuntime
+import Supervision
+import Topology
+
+/// What is looked at once a second: which cores are taken by whom, and how long the components take. A few small files of /proc for
+/// each process, and a copy of its histogram.
+final class LoadWatch {
+  static let lookNanoseconds: UInt64 = 1_000_000_000
+
+  let components: [ComponentLoad]
+  /// CLOCK_MONOTONIC, ns.
+  var nextLook: UInt64 = 0
+  private var cores = CoreLoads()
+
+  /// - Parameter control: the supervisor's page, where an earlier one has written what it found.
+  init(topology: Topology, control: borrowing ControlPage) throws(RingError) {
+    var components: [ComponentLoad] = []
+    for (index, stage) in topology.stages.enumerated() {
+      let core = control.counter(SupervisorCounter.firstNeighbour.rawValue + index).loadRelaxed()
+      components.append(
+        try ComponentLoad(
+          directory: topology.host.directory, component: stage.name,
+          neighbour: NeighbourWatch(core: core > 0 ? Int(clamping: core - 1) : nil),
+          latency: LatencyWatch(
+            factor: 10, least: 1_000_000,
+            baseline: control.counter(SupervisorCounter.firstBaseline.rawValue + index).loadRelaxed(),
+            isDegraded: control.counter(SupervisorCounter.firstDegraded.rawValue + index).loadRelaxed() == 1))
+      )
+    }
+    self.components = components
+  }
+
+  /// What the cores did since the look before.
+  /// - Parameter samples: the set's processes, this one too.
+  func windows(_ samples: [(pid: pid_t, sample: ProcessSample)]) -> [CoreWindow] {
+    cores.take(
+      cores: CoreTimes.all(in: ProcessProbe.processors()),
+      processes: samples.map {
+        CoreLoads.Process(pid: $0.pid, core: $0.sample.processor, ticks: $0.sample.ticks)
+      })
+  }
+}
+
+/// The same of one component.
+final class ComponentLoad {
+  /// After READY a component has something to make up for.
+  private static let settlingNanoseconds: UInt64 = 2_000_000_000
+
+  var neighbour: NeighbourWatch
+  var latency: LatencyWatch
+  private let control: ControlPage
+  private var earlier: HistogramSample?
+  private var pid: pid_t = 0
+
+  init(
+    directory: String, component: String, neighbour: NeighbourWatch, latency: LatencyWatch
+  ) throws(RingError) {
+    self.neighbour = neighbour
+    self.latency = latency
+    control = try ControlPage.attach(directory: directory, component: component, access: .readOnly)
+  }
+
+  func look(_ sample: ProcessSample, of pid: pid_t, _ windows: [CoreWindow]) -> NeighbourWatch.Change? {
+    if self.pid != pid { neighbour.begin() }
+    self.pid = pid
+    return neighbour.take(sample, windows)
+  }
+
+  /// Takes what its histogram has counted since the look before.
+  func lookAtLatency(_ now: UInt64) -> LatencyWatch.Change? {
+    let histogram = control.latency.sample()
+    defer { earlier = histogram }
+    let ready = control.readyTime
+    guard let earlier, control.state == .ready, ready > 0, now > ready,
+      now - ready >= Self.settlingNanoseconds
+    else { return nil }
+    let window = histogram.since(earlier)
+    return latency.take(percentile: window.value(at: 0.99), count: window.count)
+  }
+}
