@@ -586,6 +586,34 @@ extension Runbooks {
       **Do** Nothing.
       **Tested** `NeighbourWatchTests`, drill D-29.
 
+      ## `latency degraded`
+      **Means** A stage's 99th percentile of latency was more than ten times (`overload.latency_factor`) its usual one for three seconds in a row; the value is the newest, in nanoseconds, and what is usual is beside it. S3; once more as S2 (tier `alarm`) when it has been so for thirty seconds.
+      **By itself** The set is DEGRADED and stays ready: what is published is right, and late. Optional work is given up (`work shed`). Nobody is ended.
+      **Look** `bulkhead events --name INSTANCE`: is there a `neighbour`? `bulkhead lat --interval 5 --name INSTANCE`: at which stage the time is added.
+      **Do** Take away what loads the core. If the load is the new usual, `bulkhead restart` changes nothing: what is usual is learned once for the life of the set's files.
+      **Tested** `LatencyWatchTests`, drill D-29.
+
+      ## `latency restored`
+      **Means** The stage's 99th percentile has been below half of that for three seconds, or it had next to no messages for ten.
+      **By itself** The flag is taken back; optional work comes back in its time.
+      **Look** `bulkhead events --name INSTANCE`.
+      **Do** Nothing.
+      **Tested** `LatencyWatchTests`, drill D-29.
+
+      ## `work shed`
+      **Means** The set is overloaded (a stage is DEGRADED, or `overload.control_core` is in use for more than `overload.busy_percent`), and the named work is given up: the next step of `overload.shed`. S3. The value is how many steps are given up.
+      **By itself** `view`: the page and the metrics are up to 0.4 s old. `snapshots`: those that are due wait, ten intervals at most. Every check goes on.
+      **Look** `bulkhead status --name INSTANCE`; `top`: who loads the control core.
+      **Do** Give viewd and taped another core than the stages of the flow, or take away what loads it.
+      **Tested** `LoadSheddingTests`, drill D-29.
+
+      ## `work resumed`
+      **Means** The newest step that was given up goes on: five seconds without overload.
+      **By itself** Nothing.
+      **Look** `bulkhead events --name INSTANCE`.
+      **Do** Nothing.
+      **Tested** `LoadSheddingTests`, drill D-29.
+
       """##
     ),
     (

@@ -20,6 +20,8 @@ public struct SetStatus {
   public let lines: [LineStatus]
   public let counts: [(key: String, value: UInt64)]
   public let trust: TrustStatus?
+  /// What is given up because the set is overloaded.
+  public let shed: [String]
 
   /// Every set with control pages below `runDirectory`, sorted by name.
   public static func discover(runDirectory: String, name: String?) -> [SetStatus] {
@@ -56,6 +58,7 @@ public struct SetStatus {
     trust = TrustStatus(directory: view.directory)
     supervisor = (view.supervisorPid, view.supervisorAlive)
     stages = view.stages()
+    shed = view.shed.names
     lines = [LineStatus(view, isA: true), LineStatus(view, isA: false)]
     let lost = view.value("merged", MergeCounter.gapsUnrecoverable)
     let open = view.value("merged", MergeCounter.gapsOpen)
@@ -154,6 +157,10 @@ public struct SetStatus {
         "\(view.value("bookd", BookCounter.staleInstruments)) instruments marked stale, "
           + "\(view.value("bookd", BookCounter.quarantinedInstruments)) of them in quarantine"
       )
+    } else if let slow = stages.first(where: \.isDegraded) {
+      (verdict, reason) = (
+        .degraded, "\(slow.name) is slow: far above its usual p99 of \(duration(slow.usualLatency))"
+      )
     } else {
       (verdict, reason) = (.live, "every stage READY, every book trusted")
     }
@@ -213,9 +220,13 @@ public struct SetStatus {
             json.field("beatAgeNanoseconds", stage.beatAge)
             json.field("restarts", stage.restarts)
             json.field("appliedSequence", stage.appliedSequence)
+            json.field("degraded", stage.isDegraded)
+            json.field("usualLatencyNanoseconds", stage.usualLatency)
+            if let core = stage.neighbourCore { json.field("neighbourCore", core) }
           }
         }
       }
+      json.array("shed") { json in for work in shed { json.element(work) } }
       if let trust { trust.write(to: &json) }
       json.array("lines") { json in for line in lines { line.write(to: &json) } }
       for (key, value) in counts { json.field(key, value) }

@@ -1,5 +1,6 @@
 import Glibc
 import ShmRing
+public import StageRecords
 import StageRuntime
 
 /// The control pages of a running (or dead) set, read-only.
@@ -13,6 +14,11 @@ public final class SetView {
     public let beatAge: UInt64
     public let appliedSequence: UInt64
     public let restarts: UInt64
+    /// Slow against what is usual of it; what is usual of its 99th percentile, ns, 0 until it is known.
+    public var isDegraded = false
+    public var usualLatency: UInt64 = 0
+    /// The core that somebody who is not of the set takes from it.
+    public var neighbourCore: Int?
   }
 
   public let directory: String
@@ -58,11 +64,22 @@ public final class SetView {
   }
 
   public func stages() -> [StageStatus] {
-    names.enumerated().map { index, name in
-      status(
-        name, pages[index].page,
-        restarts: supervisorPage.page.counter(SupervisorCounter.firstRestart.rawValue + index).loadRelaxed())
+    func told(_ first: SupervisorCounter, _ index: Int) -> UInt64 {
+      supervisorPage.page.counter(first.rawValue + index).loadRelaxed()
     }
+    return names.enumerated().map { index, name in
+      var status = status(name, pages[index].page, restarts: told(.firstRestart, index))
+      status.isDegraded = told(.firstDegraded, index) == 1
+      status.usualLatency = told(.firstBaseline, index)
+      let core = told(.firstNeighbour, index)
+      status.neighbourCore = core > 0 ? Int(clamping: core - 1) : nil
+      return status
+    }
+  }
+
+  /// What the set has given up because it is overloaded.
+  public var shed: OptionalWork {
+    OptionalWork(rawValue: UInt8(truncatingIfNeeded: supervisorValue(.shedWork)))
   }
 
   /// The supervisor, as if it were a stage; nobody counts its restarts.

@@ -51,6 +51,10 @@ extension SupervisionRecord {
     case .memoryGrows: return ": by \(value) bytes/s, at its limit in \(code) s"
     case .neighbour:
       return ": on core \(code), \(printable(remark.utf8)), waited \(milliseconds) of the last second"
+    case .latencyDegraded:
+      return ": \(tier.name), p99 \(duration(value)), usual \(printable(remark.utf8))"
+    case .latencyRestored: return ": p99 \(duration(value))"
+    case .workShed, .workResumed: return ": \(printable(remark.utf8)), \(value) given up now"
     case .neighbourGone: return ": it has core \(code) again, after \(value) s"
     case .cleared: return ": was at \(tier.name)"
     case .fenced: return ": death confirmed after \(value / 1_000) us"

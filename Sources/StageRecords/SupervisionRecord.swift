@@ -58,6 +58,15 @@ public enum SupervisionEvent: UInt8, Sendable, CaseIterable {
   case neighbour = 40
   /// It has its core again: `code` is the core, `value` how many seconds it was so.
   case neighbourGone = 41
+  /// A component is slow against what it was: `value` is the 99th percentile of the last second, ns; `tier` 1 when it begins, 2 when it
+  /// goes on; the remark is what is usual.
+  case latencyDegraded = 42
+  /// It is no longer: `value` is the 99th percentile of the last second, ns.
+  case latencyRestored = 43
+  /// Optional work is given up because the set is overloaded (the component is whose work it is, the remark which), or taken up again;
+  /// `value` is how many steps of the declared order are given up now.
+  case workShed = 44
+  case workResumed = 45
 
   public var name: String {
     switch self {
@@ -76,6 +85,10 @@ public enum SupervisionEvent: UInt8, Sendable, CaseIterable {
     case .memoryGrows: "memory grows"
     case .neighbour: "neighbour"
     case .neighbourGone: "neighbour gone"
+    case .latencyDegraded: "latency degraded"
+    case .latencyRestored: "latency restored"
+    case .workShed: "work shed"
+    case .workResumed: "work resumed"
     case .leftDown: "left down"
     case .alarm: "alarm"
     case .cleared: "cleared"

@@ -232,6 +232,8 @@ public enum TapeCounter: Int, StageCounter {
   case snapshotThrough
   case snapshotDigest
   case snapshotBytes
+  /// Snapshots that were due and put off because the set was overloaded.
+  case snapshotsPutOff
 }
 
 /// What came of a snapshot that was asked for. The raw value is on the control page.
@@ -254,6 +256,8 @@ public enum ViewCounter: Int, StageCounter {
   case requests
   case refused
   case frames
+  /// 1 while it looks more seldom because the set is overloaded.
+  case shed
 }
 
 /// Counters of the supervisor: restarts of the stages, in the topology's order, from ``firstRestart`` on.
@@ -275,6 +279,12 @@ public enum SupervisorCounter: Int, StageCounter {
   case memoryAlarms
   /// Times that a component was told to have a neighbour on its core.
   case neighbours
+  /// Times that a component was told to be slow against its usual latency.
+  case degradations
+  /// How many steps of the declared order are given up now, the ``StageRecords/OptionalWork`` that this is, and how often a step was.
+  case shedLevel
+  case shedWork
+  case sheddings
   case firstRestart = 16
   /// Of each stage, in the topology's order: the usual 99th percentile of its latency, ns, 0 until it is known; 1 while it is slow
   /// against that; 1 + the core that a neighbour takes from it, 0 for none.

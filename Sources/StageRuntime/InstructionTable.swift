@@ -47,6 +47,9 @@ public enum InstructionTable {
       self.table = table
     }
 
+    /// What is to be left undone for now.
+    public var shed: OptionalWork { record?.shed ?? [] }
+
     public var record: InstructionRecord? { table.instruction(key: key) }
 
     /// How much is to be written to the log.

@@ -20,6 +20,7 @@ struct ShadowStatus {
   var snapshotFailures: UInt64 = 0
   var snapshotSequence: UInt64 = 0
   var snapshotAt: UInt64 = 0
+  var snapshotsPutOff: UInt64 = 0
   /// The last one that was asked for.
   var answered: (number: UInt64, outcome: SnapshotAnswer, through: UInt64, digest: UInt64, bytes: Int)?
 }
@@ -48,6 +49,7 @@ final class ShadowThread: @unchecked Sendable {
   private static let recordsPerTurn = 4_096
   private static let idleMicroseconds: UInt32 = 2_000
   private static let niceness: Int32 = 5
+  private static let intervalsPutOff: UInt64 = 10
 
   private let settings: Settings
   private let files: SystemTapeFiles
@@ -58,6 +60,8 @@ final class ShadowThread: @unchecked Sendable {
   private var deadline: UInt64 = 0
   private var hasStopped = false
   // Of the thread alone.
+  /// The snapshot that was put off last, by when it was due.
+  private var lastPutOff: UInt64 = 0
   private var answered: UInt64
   private var lastBytes = 0
 
@@ -192,7 +196,7 @@ final class ShadowThread: @unchecked Sendable {
         answer(wanted, book)
         snapshotAt = book.position.nextSequence
       }
-      if now >= nextSnapshot {
+      if now >= nextSnapshot, !putsOff(nextSnapshot, now) {
         nextSnapshot = now &+ settings.snapshotInterval
         if book.blindness == nil, book.position.nextSequence != snapshotAt {
           write(book)
@@ -205,6 +209,16 @@ final class ShadowThread: @unchecked Sendable {
         _ = try? reader.refresh()
       }
     }
+  }
+
+  /// Whether a snapshot that is due waits for the end of an overload. Not for ever: a restart reads the tape from the last one on.
+  private func putsOff(_ due: UInt64, _ now: UInt64) -> Bool {
+    guard settings.instructions?.shed.contains(.snapshots) == true else { return false }
+    let mayWait = settings.snapshotInterval.multipliedReportingOverflow(by: Self.intervalsPutOff)
+    guard mayWait.overflow || now &- due < mayWait.partialValue else { return false }
+    if due != lastPutOff { monitor.locked { state.snapshotsPutOff &+= 1 } }
+    lastPutOff = due
+    return true
   }
 
   /// Takes what is on the tape, up to a turn's worth.

@@ -379,6 +379,7 @@ public struct TapeStage: ~Copyable {
     }
     control.setTotal(TapeCounter.snapshotsWritten, shadow.snapshotsWritten, since: base)
     control.setTotal(TapeCounter.snapshotFailures, shadow.snapshotFailures, since: base)
+    control.setTotal(TapeCounter.snapshotsPutOff, shadow.snapshotsPutOff, since: base)
     if shadow.snapshotsWritten > 0 {
       control.set(TapeCounter.snapshotSequence, shadow.snapshotSequence)
       control.set(TapeCounter.snapshotAt, shadow.snapshotAt)

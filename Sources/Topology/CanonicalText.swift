@@ -12,7 +12,7 @@ struct CanonicalText {
   init(
     host: Topology.Host, channel: Topology.Channel, rings: [Topology.Ring], stages: [Topology.Stage],
     messages: [Topology.PreparedMessage], capacity: Topology.Capacity, publish: Topology.Publish,
-    tape: Topology.Tape?, view: Topology.View?
+    tape: Topology.Tape?, view: Topology.View?, overload: Topology.Overload
   ) {
     lines.append("schema = 1")
     add("host", host)
@@ -44,6 +44,7 @@ struct CanonicalText {
       add("view.port", Int(view.port))
       add("view.clients", view.clients)
     }
+    add(overload, lastCore: host.cores.last ?? 0)
   }
 
   /// XXH64 with seed 0, as 16 lower-case hexadecimal digits.
@@ -185,6 +186,22 @@ struct CanonicalText {
       add("\(path).password", session.password)
       add("\(path).heartbeat", UInt64(session.heartbeatSeconds) * 1_000_000_000)
       lines.append("\(path).fields = [\(session.fields.map { "\"\($0)\"" }.joined(separator: ", "))]")
+    }
+  }
+
+  /// What is not as usual: a set that says nothing of it reads as it did before there was this table.
+  private mutating func add(_ overload: Topology.Overload, lastCore: Int) {
+    let usual = Topology.Overload.usual
+    if overload.latencyFactor != usual.latencyFactor {
+      add("overload.latency_factor", overload.latencyFactor)
+    }
+    if overload.latencyLeastNanoseconds != usual.latencyLeastNanoseconds {
+      add("overload.latency_least", overload.latencyLeastNanoseconds)
+    }
+    if overload.controlCore != lastCore { add("overload.control_core", overload.controlCore) }
+    if overload.busyPercent != usual.busyPercent { add("overload.busy_percent", overload.busyPercent) }
+    if overload.shed != usual.shed {
+      lines.append("overload.shed = [\(overload.shed.map { "\"\($0.rawValue)\"" }.joined(separator: ", "))]")
     }
   }
 

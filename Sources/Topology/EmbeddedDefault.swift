@@ -510,6 +510,27 @@ extension Topology {
     snapshot_interval = "30s"
     snapshots_kept = 3
 
+    # What counts as overload, and what is given up then. watchdogd looks once a second; three looks in a row begin it.
+    [overload]
+    # A stage whose 99th percentile of latency is more than this many times what it was at first (the median of the first ten
+    # seconds with messages) is DEGRADED. 2...1000. Default 10.
+    latency_factor = 10
+
+    # Whatever was usual, so much is never too much. Default "1ms".
+    latency_least = "1ms"
+
+    # The core whose load counts, one of host.cores; -1: the last of them. -1...65535. Default -1.
+    control_core = -1
+
+    # Overload is also when more of that core is in use, by whomever. 10...100. Default 80.
+    busy_percent = 80
+
+    # What is given up, in this order, a step each three seconds; it comes back in the reverse order, a step each five seconds
+    # without overload. "view": viewd looks at the set and tells its pages two and a half times a second instead of ten.
+    # "snapshots": taped puts off its snapshots, ten intervals at most; a restart then has more of the tape to read.
+    # Nothing that checks anything is ever given up. Default ["view"].
+    shed = ["view"]
+
     # The eyes: viewd shows the set, read-only, over HTTP: the operator's page at /, /metrics for Prometheus,
     # /healthz, /readyz and /v1/status, as docs/VIEW.md describes.
     [view]

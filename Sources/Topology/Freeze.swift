@@ -3,7 +3,7 @@
 extension Topology {
   init(
     host: Host, channel: Channel, rings: [Ring], stages: [Stage], messages: [PreparedMessage],
-    capacity: Capacity, publish: Publish, tape: Tape?, view: View?, memory: [MemoryItem],
+    capacity: Capacity, publish: Publish, tape: Tape?, view: View?, overload: Overload, memory: [MemoryItem],
     warnings: [TopologyDiagnostic]
   ) {
     self.host = host
@@ -15,12 +15,13 @@ extension Topology {
     self.publish = publish
     self.tape = tape
     self.view = view
+    self.overload = overload
     self.memory = memory
     self.warnings = warnings
     canonicalText =
       CanonicalText(
         host: host, channel: channel, rings: rings, stages: stages, messages: messages, capacity: capacity,
-        publish: publish, tape: tape, view: view
+        publish: publish, tape: tape, view: view, overload: overload
       ).text
     hash = CanonicalText.hash(canonicalText)
   }
@@ -164,6 +165,16 @@ extension Topology.View {
     listen = settings.listen.value
     port = UInt16(clamping: settings.port.value)
     clients = settings.clients.value
+  }
+}
+
+extension Topology.Overload {
+  init(_ settings: OverloadSettings, cores: [Int]) {
+    latencyFactor = settings.latencyFactor.value
+    latencyLeastNanoseconds = settings.latencyLeast.value
+    controlCore = settings.controlCore.value < 0 ? cores.last ?? 0 : settings.controlCore.value
+    busyPercent = settings.busyPercent.value
+    shed = settings.shed.value.compactMap { Work(rawValue: $0.value) }
   }
 }
 

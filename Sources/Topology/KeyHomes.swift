@@ -47,11 +47,12 @@ enum KeyHomes {
         "on_trouble", "shadow", "snapshot_interval", "snapshots_kept",
       ]
     ),
+    ("[overload]", ["latency_factor", "latency_least", "control_core", "busy_percent", "shed"]),
     (
       "the top of the file",
       [
         "schema", "host", "channel", "ring", "stage", "action", "capacity", "publish", "standby", "tape",
-        "view",
+        "view", "overload",
       ]
     ),
   ]

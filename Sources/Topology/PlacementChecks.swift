@@ -18,6 +18,7 @@ struct PlacementChecks {
       checkLadder(stage)
       checkRestart(stage)
     }
+    checkControlCore()
     checkSharing()
     checkFloating()
     if settings.host.profile.isValid, settings.host.profile.value == .isolated {
@@ -42,6 +43,16 @@ struct PlacementChecks {
           label: "its cores: \(coreList(onlineCores))")
       }
     }
+  }
+
+  private func checkControlCore() {
+    let core = settings.overload.controlCore
+    guard core.isValid, core.value >= 0, settings.host.cores.isValid, !setCores.contains(core.value) else {
+      return
+    }
+    log.report(
+      .coreNotInSet, at: core.span, "[overload]: control_core \(core.value) is not one of host.cores",
+      label: "one of: \(coreList(Set(setCores)))")
   }
 
   private func checkCore(_ stage: StageSettings) {

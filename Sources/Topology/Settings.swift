@@ -15,6 +15,7 @@ struct Settings {
   let standby: StandbySettings
   let tape: TapeSettings
   let view: ViewSettings
+  let overload: OverloadSettings
   /// Whether absent rings and stages are a mistake of their own.
   let canLackRings: Bool
   let canLackStages: Bool
@@ -51,6 +52,7 @@ struct Settings {
     standby = StandbySettings(root.subtable("standby", title: "[standby]"))
     tape = TapeSettings(root.subtable("tape", title: "[tape]"))
     view = ViewSettings(root.subtable("view", title: "[view]"))
+    overload = OverloadSettings(root.subtable("overload", title: "[overload]"))
     root.finish()
     if root.lacks("channel") {
       log.report(
@@ -410,6 +412,37 @@ struct ViewSettings {
     listen = table.address("listen", default: IPv4Address(value: 0x7F00_0001), example: "127.0.0.1")
     port = table.integer("port", in: 0...65535, default: 9464)
     clients = table.integer("clients", in: 1...1024, default: 32)
+    table.finish()
+  }
+}
+
+/// `[overload]`.
+struct OverloadSettings {
+  let latencyFactor: Setting<Int>
+  let latencyLeast: Setting<UInt64>
+  /// -1: the last of the set's cores.
+  let controlCore: Setting<Int>
+  let busyPercent: Setting<Int>
+  let shed: Setting<[Setting<String>]>
+
+  init(_ table: TableReader) {
+    latencyFactor = table.integer("latency_factor", in: 2...1000, default: 10)
+    latencyLeast = table.duration("latency_least", default: 1_000_000)
+    controlCore = table.integer("control_core", in: -1...65535, default: -1)
+    busyPercent = table.integer("busy_percent", in: 10...100, default: 80)
+    shed = table.names("shed", default: Topology.Overload.usual.shed.map(\.rawValue))
+    var seen: Set<String> = []
+    for step in shed.value where shed.isValid {
+      let words = Topology.Overload.Work.allCases.map(\.rawValue)
+      if !words.contains(step.value) {
+        table.log.report(
+          .badWord, at: step.span, "[overload]: shed: \(quoted(step.value)) is not known",
+          label: suggestionLabel(for: step.value, amongValues: words))
+      } else if !seen.insert(step.value).inserted {
+        table.log.report(
+          .badList, at: step.span, "[overload]: shed: \(quoted(step.value)) stands there twice")
+      }
+    }
     table.finish()
   }
 }

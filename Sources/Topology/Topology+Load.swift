@@ -91,7 +91,9 @@ extension Topology {
       stages: stages.map { Stage($0, allowedCores: allowedCores(for: $0, of: stages, settings)) },
       messages: settings.actions.map { PreparedMessage($0) }, capacity: settings.capacity,
       publish: Publish(settings.publish), tape: settings.tape.isOn ? Tape(settings.tape) : nil,
-      view: settings.view.isOn ? View(settings.view) : nil, memory: memory,
+      view: settings.view.isOn ? View(settings.view) : nil,
+      overload: Overload(settings.overload, cores: settings.host.cores.value.map(\.value).sorted()),
+      memory: memory,
       warnings: log.diagnostics(sources))
   }
 

@@ -22,6 +22,8 @@ public struct Topology: Sendable {
   public let tape: Tape?
   /// `nil` when nothing is shown.
   public let view: View?
+  /// What counts as overload, and what is given up then.
+  public let overload: Overload
   /// What the instance will need of `host.memoryLimitBytes`, largest first.
   public let memory: [MemoryItem]
   /// The resolved configuration, one `path = value` per line, sorted; see `docs/TOPOLOGY.md`.
@@ -442,6 +444,32 @@ extension Topology {
     public let port: UInt16
     /// Connections at most, pages and requests together, 1...1024.
     public let clients: Int
+  }
+
+  /// `[overload]`: what counts as overload, and what is given up then.
+  public struct Overload: Sendable, Equatable {
+    /// Work without which the stream is as right as with it.
+    public enum Work: String, Sendable, CaseIterable {
+      /// viewd looks at the set and tells its pages more seldom.
+      case view
+      /// The recorder puts off the snapshots that are due.
+      case snapshots
+    }
+
+    /// How many times its usual 99th percentile a component's latency may be, 2...1000.
+    public let latencyFactor: Int
+    /// What is never too much, whatever is usual, nanoseconds.
+    public let latencyLeastNanoseconds: UInt64
+    /// The core whose load decides.
+    public let controlCore: Int
+    /// How much of it may be in use, 10...100.
+    public let busyPercent: Int
+    /// What is given up, in this order.
+    public let shed: [Work]
+
+    /// All defaults but the core.
+    static let usual = Overload(
+      latencyFactor: 10, latencyLeastNanoseconds: 1_000_000, controlCore: 0, busyPercent: 80, shed: [.view])
   }
 
   /// `[tape]`, when enabled: what `taped` records, and how.

@@ -173,6 +173,25 @@ public enum SetMetrics {
         "bulkhead_process_applied_sequence", .gauge,
         "The last number of the venue's stream that the process has handled in full.",
         all.filter { $0.appliedSequence > 0 }.map { (.count($0.appliedSequence), labels($0)) }),
+      several(
+        "bulkhead_process_degraded", .gauge, "1 for a stage that is slow against what is usual of it.",
+        sample.status.stages.map { (.flag($0.isDegraded), [("process", $0.name)]) }),
+      several(
+        "bulkhead_process_usual_latency_seconds", .gauge,
+        "The usual 99th percentile of the stage's latency, against which it is judged.",
+        sample.status.stages.filter { $0.usualLatency > 0 }.map {
+          (.nanoseconds($0.usualLatency), [("process", $0.name)])
+        }),
+      several(
+        "bulkhead_process_neighbour", .gauge,
+        "1 for a stage whose core is taken by somebody who is not of the set.",
+        sample.status.stages.map { stage in
+          let core = stage.neighbourCore.map { String($0) } ?? ""
+          return (.flag(stage.neighbourCore != nil), [("process", stage.name), ("core", core)])
+        }),
+      several(
+        "bulkhead_work_shed", .gauge, "1 for optional work that is given up because the set is overloaded.",
+        OptionalWork.all.map { (.flag(sample.view.shed.contains($0.work)), [("work", $0.name)]) }),
       one(
         "bulkhead_supervisor_alarms", .counter, "Alarms of the liveness ladder.",
         .count(sample.view.supervisorValue(.alarms))),

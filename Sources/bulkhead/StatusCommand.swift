@@ -63,6 +63,15 @@ extension SetStatus {
           + column(String(stage.restarts), 10)
           + show.count(stage.appliedSequence))
     }
+    for stage in stages {
+      if stage.isDegraded {
+        lines.append(column(stage.name, 9) + "DEGRADED: slow, usual p99 \(show.span(stage.usualLatency))")
+      }
+      if let core = stage.neighbourCore {
+        lines.append(column(stage.name, 9) + "has a neighbour on core \(core)")
+      }
+    }
+    if !shed.isEmpty { lines.append("given up while overloaded: \(shed.joined(separator: ", "))") }
     lines.append("")
     lines.append("LINE  STATE  PACKETS/S   MESSAGES/S  LAST PACKET  LATER BY p50, p99     MISSED ALONE  DOWN")
     for line in self.lines {

@@ -15,6 +15,8 @@ final class ViewStage: ViewContent {
   private static let serviceMilliseconds = 20
   /// What is asked for again within this time gets the same answer: a flood of requests costs no flood of looks.
   private static let sampleAgeNanoseconds: UInt64 = 50_000_000
+  /// Both, while the set is overloaded: still soon enough that a page does not take it for dead.
+  private static let shedNanoseconds: UInt64 = 400_000_000
   /// Below every stage.
   private static let niceness: Int32 = 5
 
@@ -28,6 +30,9 @@ final class ViewStage: ViewContent {
   private var server: ViewServer?
   private var newest: SetSample
   private var nextFrame: UInt64 = 0
+  /// What the supervisor wants to be left undone.
+  private let instructions: InstructionTable.Reader?
+  private var isShed = false
 
   init(process: borrowing StageProcess) {
     component = process.component
@@ -46,6 +51,7 @@ final class ViewStage: ViewContent {
       fail("\(process.component): \(process.directory) cannot be read", code: ExitCode.unavailable)
     }
     self.watch = watch
+    instructions = InstructionTable.Reader(topology: topology, component: process.component)
     events = try? StatusReader(directory: process.directory)
     state = PageState(version: bulkheadVersion, host: Self.hostName())
     facts = SetMetrics.Facts(version: bulkheadVersion, channel: topology.channel.name)
@@ -80,9 +86,11 @@ final class ViewStage: ViewContent {
       let now = bulkhead_monotonic_nanoseconds()
       if now >= nextFrame {
         makeFrame()
+        isShed = instructions?.shed.contains(.view) ?? false
+        control.set(ViewCounter.shed, isShed ? 1 : 0)
+        let period = isShed ? Self.shedNanoseconds : Self.frameNanoseconds
         nextFrame =
-          max(nextFrame &+ Self.frameNanoseconds, now)
-          &+ (server.pageCount == 0 ? Self.quietNanoseconds &- Self.frameNanoseconds : 0)
+          max(nextFrame &+ period, now) &+ (server.pageCount == 0 ? Self.quietNanoseconds &- period : 0)
         server.announceFrame()
         report(server)
       }
@@ -120,7 +128,8 @@ final class ViewStage: ViewContent {
 
   /// The set as it was a moment ago at most.
   private func recentSample() -> SetSample {
-    if bulkhead_monotonic_nanoseconds() &- newest.instant > Self.sampleAgeNanoseconds {
+    let most = isShed ? Self.shedNanoseconds : Self.sampleAgeNanoseconds
+    if bulkhead_monotonic_nanoseconds() &- newest.instant > most {
       newest = watch.sample()
     }
     return newest

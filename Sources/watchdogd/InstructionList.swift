@@ -34,6 +34,11 @@ struct InstructionList: ~Copyable {
     }
   }
 
+  mutating func shed(_ work: OptionalWork, of component: String, key: Int) {
+    guard (records[key]?.shed ?? []) != work else { return }
+    change(component, key) { $0.shed = work }
+  }
+
   mutating func askForSnapshot(_ component: String, key: Int) {
     change(component, key) { $0.snapshotsWanted &+= 1 }
   }

@@ -2,6 +2,7 @@ import CLinux
 import Glibc
 import LatencyHistogram
 import ShmRing
+import StageRecords
 import StageRuntime
 import Supervision
 import Topology
@@ -15,6 +16,11 @@ final class LoadWatch {
   /// CLOCK_MONOTONIC, ns.
   var nextLook: UInt64 = 0
   private var cores = CoreLoads()
+  private let controlCore: Int
+  private let busyLimit: UInt64
+  /// What is given up under overload, in this order.
+  let order: [Topology.Overload.Work]
+  private(set) var shedding: LoadShedding
 
   /// - Parameter control: the supervisor's page, where an earlier one has written what it found.
   init(topology: Topology, control: borrowing ControlPage) throws(RingError) {
@@ -26,13 +32,30 @@ final class LoadWatch {
           directory: topology.host.directory, component: stage.name,
           neighbour: NeighbourWatch(core: core > 0 ? Int(clamping: core - 1) : nil),
           latency: LatencyWatch(
-            factor: 10, least: 1_000_000,
+            factor: UInt64(topology.overload.latencyFactor),
+            least: topology.overload.latencyLeastNanoseconds,
             baseline: control.counter(SupervisorCounter.firstBaseline.rawValue + index).loadRelaxed(),
             isDegraded: control.counter(SupervisorCounter.firstDegraded.rawValue + index).loadRelaxed() == 1))
       )
     }
     self.components = components
+    controlCore = topology.overload.controlCore
+    busyLimit = UInt64(topology.overload.busyPercent) * 10
+    order = topology.overload.shed
+    shedding = LoadShedding(
+      count: order.count, level: Int(clamping: control.value(SupervisorCounter.shedLevel)))
   }
+
+  /// Whether the set is overloaded, and what follows.
+  func shed(_ windows: [CoreWindow]) -> LoadShedding.Change? {
+    let busy = windows.first { $0.core == controlCore }?.busy
+    return shedding.take(
+      LoadShedding.Load(
+        busy: busy, limit: busyLimit, isDegraded: components.contains { $0.latency.isDegraded }))
+  }
+
+  /// All that is given up now.
+  var shedWork: OptionalWork { order.prefix(shedding.level).reduce(into: []) { $0.insert($1.optional) } }
 
   /// What the cores did since the look before.
   /// - Parameter samples: the set's processes, this one too.
@@ -42,6 +65,24 @@ final class LoadWatch {
       processes: samples.map {
         CoreLoads.Process(pid: $0.pid, core: $0.sample.processor, ticks: $0.sample.ticks)
       })
+  }
+}
+
+extension Topology.Overload.Work {
+  /// The same in what a component is told.
+  var optional: OptionalWork {
+    switch self {
+    case .view: .view
+    case .snapshots: .snapshots
+    }
+  }
+
+  /// The stage whose work it is, in a set that has it.
+  func stage(of topology: Topology) -> String? {
+    switch self {
+    case .view: topology.viewStage
+    case .snapshots: topology.tapeStage
+    }
   }
 }
 

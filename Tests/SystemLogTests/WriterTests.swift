@@ -149,6 +149,16 @@ final class WriterTests: XCTestCase {
     }
     XCTAssertTrue(try isWritten(.remark))
     XCTAssertFalse(try isWritten(.detail))
+    XCTAssertEqual(reader.shed, [])
+    record.shed = [.view, .snapshots]
+    record.level = 7
+    table.store(record, key: key)
+    XCTAssertEqual(reader.record, record)
+    XCTAssertEqual(reader.shed.names, ["view", "snapshots"])
+    record.shed = .snapshots
+    record.level = 0
+    table.store(record, key: key)
+    XCTAssertEqual(reader.shed, .snapshots)
     record.level = LogLevel.debug.rawValue
     table.store(record, key: key)
     XCTAssertTrue(try isWritten(.detail))

@@ -84,6 +84,11 @@ final class SetSampleTests: XCTestCase {
     let supervisor = try fixture.page("watchdogd")
     publisher.latency.record(1_500)
     supervisor.counter(SupervisorCounter.firstRestart.rawValue + 2).storeRelaxed(4)
+    // merged is the third.
+    supervisor.counter(SupervisorCounter.firstBaseline.rawValue + 2).storeRelaxed(1_500_000)
+    supervisor.counter(SupervisorCounter.firstDegraded.rawValue + 2).storeRelaxed(1)
+    supervisor.counter(SupervisorCounter.firstNeighbour.rawValue + 2).storeRelaxed(1)
+    supervisor.set(SupervisorCounter.shedWork, 2)
     XCTAssertEqual(publisher.pid, supervisor.pid)
     let values = metrics(try fixture.sample())
     let expected = [
@@ -97,6 +102,12 @@ final class SetSampleTests: XCTestCase {
       "bulkhead_stage_latency_seconds_bucket{stage=\"pubd\",le=\"0.0000025\"}": "1",
       "bulkhead_stage_latency_seconds_count{stage=\"pubd\"}": "1",
       "bulkhead_process_restarts_total{process=\"merged\"}": "4",
+      "bulkhead_process_degraded{process=\"merged\"}": "1",
+      "bulkhead_process_degraded{process=\"bookd\"}": "0",
+      "bulkhead_process_usual_latency_seconds{process=\"merged\"}": "0.0015",
+      "bulkhead_process_neighbour{process=\"merged\",core=\"0\"}": "1",
+      "bulkhead_process_neighbour{process=\"bookd\",core=\"\"}": "0",
+      "bulkhead_work_shed{work=\"view\"}": "0", "bulkhead_work_shed{work=\"snapshots\"}": "1",
       "bulkhead_process_restarts_total{process=\"bookd\"}": "0",
       "bulkhead_process_state{process=\"pubd\",state=\"READY\"}": "1",
       "bulkhead_process_state{process=\"pubd\",state=\"HALTED\"}": "0",

@@ -47,6 +47,7 @@ struct ProcessesCommand {
     .init("instance"), .init("process"), .init("pid"), .init("state"), .init("epoch"), .init("uptime"),
     .init("beat"), .init("restarts"), .init("armed"), .init("configuration"), .init("log", isExtra: true),
     .init("sequence", isExtra: true), .init("backlog", isExtra: true),
+    .init("slow", isExtra: true), .init("neighbour", isExtra: true),
   ]
 
   let options: SetOptions
@@ -85,6 +86,8 @@ struct ProcessesCommand {
           .init(component.logLevel.name),
           .init(show.count(component.appliedSequence), component.appliedSequence),
           .init(show.count(component.backlog), component.backlog),
+          .init(component.isDegraded ? "DEGRADED" : "-"),
+          .init(component.neighbourCore.map { "core:\($0)" } ?? "-"),
         ])
       }
     }
@@ -114,6 +117,8 @@ struct ProcessesCommand {
           json.field("actionsDisarmed", armed.disarmed)
           json.field("configurationHash", hexadecimal(component.configurationHash))
           json.field("logLevel", component.logLevel.name)
+          json.field("degraded", component.isDegraded)
+          if let core = component.neighbourCore { json.field("neighbourCore", core) }
         }
       }
     }

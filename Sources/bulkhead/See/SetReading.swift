@@ -26,6 +26,10 @@ struct SetReading {
     let latency: HistogramSample
     /// How much it writes to its log.
     let logLevel: LogLevel
+    /// Slow against what is usual of it.
+    var isDegraded = false
+    /// The core that somebody who is not of the set takes from it.
+    var neighbourCore: Int?
 
     func value<Counter: StageCounter>(_ counter: Counter) -> UInt64 { counters[counter.rawValue] }
 
@@ -60,6 +64,7 @@ struct SetReading {
     let stages = present.filter { !known.contains($0) && $0 != InstanceFiles.auditor }
     let order = SetStatus.flowOrder + stages + [InstanceFiles.supervisor]
     let instructions = InstructionTable.all(directory: set.path)
+    let told = Dictionary((status?.stages ?? []).map { ($0.name, $0) }) { first, _ in first }
     let restarts = Dictionary((status?.stages ?? []).map { ($0.name, $0.restarts) }) { first, _ in first }
     components = order.filter(present.contains).compactMap { name in
       guard let page = try? ControlPage.attach(directory: set.path, component: name, access: .readOnly) else {
@@ -75,7 +80,8 @@ struct SetReading {
         configurationHash: page.configurationHash,
         counters: (0..<ControlPage.counterCount).map { page.counter($0).loadRelaxed() },
         latency: page.latency.sample(),
-        logLevel: instructions.first { $0.component == name }?.effectiveLevel(at: monotonic) ?? .usual)
+        logLevel: instructions.first { $0.component == name }?.effectiveLevel(at: monotonic) ?? .usual,
+        isDegraded: told[name]?.isDegraded ?? false, neighbourCore: told[name]?.neighbourCore)
     }
   }
 
