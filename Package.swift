@@ -248,7 +248,7 @@ let package = Package(
     tests(
       "PublishWireTests",
       ["PublishWire", "StageRecords", "FeedSim", "OrderBook", "BookBuilder", "PublishLoop", "bulkhead"]),
-    tests("PipelineTests", []),
+    tests("PipelineTests", ["FeedSim"]),
     tests(
       "RingToolsTests",
       [

@@ -20,6 +20,7 @@ extension BookBuilder {
     events.removeAll()
     guard !instruments.isStale(0) else { return }
     isSuspected = true
+    noticeSequence = newestEventSequence
     instruments.setTrust(0, reason: TrustReason.gap.rawValue)
     let event = BookEventHeader(
       sequence: first &- 1, venueTime: 0, receiveTime: receiveTime, instrument: 0, channel: channel,
@@ -34,6 +35,7 @@ extension BookBuilder {
     events.removeAll()
     guard isSuspected else { return }
     isSuspected = false
+    noticeSequence = newestEventSequence
     instruments.setChannelLive()
     let event = BookEventHeader(
       sequence: next &- 1, venueTime: 0, receiveTime: receiveTime, instrument: 0, channel: channel)
@@ -74,7 +76,7 @@ extension BookBuilder {
     image.last = last
     image.number = first
     image.isDone = false
-    image.rejectedBefore = counters.rejected
+    image.rejectedBefore = counters.rejectedOtherwise
     return true
   }
 
@@ -102,7 +104,10 @@ extension BookBuilder {
     let sequence = image.number
     events.removeAll()
     let applied = counters.applied
-    defer { counters.applied = applied }
+    defer {
+      counters.applied = applied
+      if events.eventCount > 0 { newestEventSequence = sequence }
+    }
     if sequence == image.first {
       gap(
         first: image.first, last: image.last, reason: GapReason.replacedBySnapshot.rawValue,
@@ -145,22 +150,34 @@ extension BookBuilder {
     }
   }
 
-  /// Every book is what the venue says, unless a change could not be made.
+  /// Every book is what the venue says, unless a change could not be made: where that was for want of room, the instruments that
+  /// had none are in quarantine, and said to be behind the channel's turning live, which stands for all.
   private mutating func declareWhole(
     _ image: inout MarketImageLoader, _ receiveTime: UInt64, _ events: inout EventBatch
   ) {
-    guard counters.rejected == image.rejectedBefore else { return }
+    guard counters.rejectedOtherwise == image.rejectedBefore else { return }
+    var left: [UInt32] = []
+    if instruments.quarantinedCount > 0 {
+      left = (1..<UInt32(InstrumentTable.capacity)).filter { instruments.isQuarantined($0) }
+    }
+    guard events.cellCount + 1 + left.count <= events.cellCapacity else { return }
     instruments.setTrust(0, reason: TrustReason.none.rawValue)
-    image.scratch.removeAll()
-    let event = BookEventHeader(
+    var event = BookEventHeader(
       sequence: image.last, venueTime: 0, receiveTime: receiveTime, instrument: 0, channel: channel)
+    image.scratch.removeAll()
     image.scratch.appendTrust(event, state: .live, reason: .none, first: image.first, last: image.last)
     image.scratch.closeMessage()
-    if !events.append(contentsOf: image.scratch) {
-      instruments.setTrust(0, reason: TrustReason.capacity.rawValue)
-      return
+    if events.append(contentsOf: image.scratch) { counters.events &+= 1 }
+    event.flags = EventFlags.stale
+    for instrument in left {
+      setTrust(instrument, .capacity, isQuarantined: true)
+      event.instrument = instrument
+      image.scratch.removeAll()
+      image.scratch.appendTrust(
+        event, state: .stale, reason: .capacity, isQuarantined: true, first: image.first, last: image.last)
+      image.scratch.closeMessage()
+      if events.append(contentsOf: image.scratch) { counters.events &+= 1 }
     }
-    counters.events &+= 1
   }
 
   /// Whether an image's message changes anything.

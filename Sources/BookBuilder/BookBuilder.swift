@@ -29,6 +29,12 @@ public struct BookBuilder: ~Copyable {
   /// The channel is stale for no other reason than an image that is being fetched. Readers know it from a notice, which
   /// is no part of the stream: what is lost afterwards makes the stream stale as if there had been none.
   public internal(set) var isSuspected = false
+  /// The message, gap or image that made the newest event; 0 before the first one.
+  public internal(set) var newestEventSequence: UInt64 = 0
+  /// The newest recovery, and behind which event's number something was said that is not part of the stream: nothing else
+  /// can be said there any more.
+  var newestRecovery: EventIdentity?
+  var noticeSequence: UInt64?
 
   /// Maps and touches the books' memory; traps when it cannot be had (see ``OrderBooks/init(capacity:)``).
   /// - Parameters:
@@ -102,7 +108,7 @@ public struct BookBuilder: ~Copyable {
     let rejection = dispatch(type, base, event, into: &events)
     if let rejection { return reject(rejection, event, into: &events) }
     counters.applied &+= 1
-    close(&events)
+    close(sequence, &events)
   }
 
   /// Applies the loss of the messages `first`...`last`: a gap event and, while the channel was live, its
@@ -126,7 +132,7 @@ public struct BookBuilder: ~Copyable {
       flags: EventFlags.stale)
     events.appendGap(event, first: first, last: last, reason: reason)
     if !wasStale { events.appendTrust(event, state: .stale, reason: .gap, first: first, last: last) }
-    close(&events)
+    close(first, &events)
   }
 
   /// Passes over a message that is not to be applied, whatever is in it: a gap of one. It concerns the instrument that the
@@ -150,7 +156,7 @@ public struct BookBuilder: ~Copyable {
       flags: EventFlags.stale)
     events.appendGap(event, first: sequence, last: sequence, reason: reason)
     if !wasStale { events.appendTrust(event, state: .stale, reason: .gap, first: sequence, last: sequence) }
-    close(&events)
+    close(sequence, &events)
   }
 
   /// 0 when the message does not say it, or cannot be believed.
@@ -172,7 +178,7 @@ public struct BookBuilder: ~Copyable {
       sequence: next, venueTime: 0, receiveTime: receiveTime, instrument: 0, channel: channel,
       flags: instruments.isStale(0) ? EventFlags.stale : 0)
     events.appendEndOfSession(event, applied: counters.applied, lost: counters.lost)
-    close(&events)
+    close(next, &events)
   }
 
   /// Most frequent types first.
@@ -195,9 +201,11 @@ public struct BookBuilder: ~Copyable {
   }
 
   @inline(__always)
-  private mutating func close<Events: EventSink & ~Copyable>(_ events: inout Events) {
+  private mutating func close<Events: EventSink & ~Copyable>(_ sequence: UInt64, _ events: inout Events) {
     events.closeMessage()
-    counters.events &+= UInt64(truncatingIfNeeded: events.eventCount)
+    let count = events.eventCount
+    counters.events &+= UInt64(truncatingIfNeeded: count)
+    newestEventSequence = count > 0 ? sequence : newestEventSequence
   }
 
   /// Counts a message that was not applied and makes stale what it concerned.
@@ -209,14 +217,14 @@ public struct BookBuilder: ~Copyable {
       failure = BuilderFailure(sequence: event.sequence, instrument: event.instrument, reason: rejection)
     }
     markStale(event.instrument, rejection, event, into: &events)
-    close(&events)
+    close(event.sequence, &events)
   }
 
   /// A message about orders of an instrument in quarantine: its book is not kept.
   @inline(never)
   private mutating func withhold() { counters.withheld &+= 1 }
 
-  private static func isAboutOrders(_ type: UInt8) -> Bool {
+  static func isAboutOrders(_ type: UInt8) -> Bool {
     switch type {
     case 0x41, 0x46, 0x44, 0x55, 0x45, 0x58, 0x43: true
     default: false

@@ -83,6 +83,11 @@ public struct BookCounters: Sendable {
     MessageRejection.allCases.reduce(0) { $0 + rejected($1) }
   }
 
+  /// Messages rejected for another reason than a full table.
+  var rejectedOtherwise: UInt64 {
+    MessageRejection.allCases.reduce(0) { $0 + ($1.trustReason == .capacity ? 0 : rejected($1)) }
+  }
+
   /// All counts as words, in the order of the book image.
   static let wordCount = 18
   func word(_ index: Int) -> UInt64 {

@@ -46,6 +46,10 @@ extension BookBuilder {
     {
       builder.books.setClosed(true, instrument: instrument)
     }
+    if let newest = image.summary.position.newestEvent {
+      builder.newestEventSequence = newest.sequence
+      if newest.index >= BookEventHeader.recoveryIndex { builder.newestRecovery = newest }
+    }
     if builder.books.contentDigest() != image.summary.bookDigest { throw .impossible(.books) }
     return builder
   }

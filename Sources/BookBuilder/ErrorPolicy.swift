@@ -34,6 +34,12 @@ public struct BuilderFailure: Sendable, Equatable, Error, CustomStringConvertibl
 /// Why a quarantine was not ended. The instrument is as before.
 public enum RecoveryRefusal: Error, Sendable, Equatable {
   case notQuarantined
+  /// It is not whole, not about one instrument, or longer than there is room for.
+  case notWhole
+  /// Something was said behind the newest message that nothing can follow: it has to wait for the next one.
+  case outOfPlace
+  /// The message at this place changes an order as it cannot be.
+  case message(Int)
   /// More events than identities behind one message, or than the batch has cells for.
   case tooManyOrders(limit: Int)
   /// The order at this place of the list cannot be added.
@@ -71,18 +77,27 @@ extension BookBuilder {
       books.removeAll(instrument: instrument)
       return refusal
     }
+    let header = BookEventHeader(
+      sequence: sequence, venueTime: 0, receiveTime: receiveTime, instrument: instrument, index: index,
+      channel: channel, flags: EventFlags.stale)
+    return release(header, orders, into: &events)
+  }
+
+  /// Ends the quarantine of an instrument whose book holds these orders by now, or empties it again.
+  mutating func release(
+    _ header: BookEventHeader, _ orders: UnsafeBufferPointer<BookOrder>, into events: inout EventBatch
+  ) -> RecoveryRefusal? {
+    let instrument = header.instrument
     let levelCount = BookSide.allCases.reduce(0) { $0 + books.levelCount(instrument: instrument, side: $1) }
-    let identities = Int(BookEventHeader.restartNoticeIndex) - Int(index)
+    let identities = Int(BookEventHeader.restartNoticeIndex) - Int(header.index)
     let limit = min(events.cellCapacity, identities) - 3
     guard orders.count + levelCount <= limit else {
       books.removeAll(instrument: instrument)
       return .tooManyOrders(limit: limit)
     }
-    announce(
-      BookEventHeader(
-        sequence: sequence, venueTime: 0, receiveTime: receiveTime, instrument: instrument, index: index,
-        channel: channel,
-        flags: EventFlags.stale), orders, into: &events)
+    announce(header, orders, into: &events)
+    newestRecovery = EventIdentity(
+      sequence: header.sequence, index: header.index &+ UInt16(truncatingIfNeeded: events.eventCount) &- 1)
     return nil
   }
 

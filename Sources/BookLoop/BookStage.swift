@@ -42,6 +42,8 @@ public struct BookStage: ~Copyable {
   private var imageEvents: EventBatch
   private var imagesApplied: UInt64 = 0
   private var imagesVoid: UInt64 = 0
+  /// Books for instruments in quarantine, and the wish for them.
+  var recovery: BookRecovery
   /// Room for a batch of records, each from a cell's start.
   let buffer: UnsafeMutableRawPointer
   let recordRoom: Int
@@ -113,6 +115,7 @@ public struct BookStage: ~Copyable {
       orders: rules.takesImages ? rules.capacity.orders : 0,
       instruments: rules.takesImages ? rules.capacity.instruments : 0)
     imageEvents = EventBatch(capacityCells: rules.takesImages ? MarketImageLoader.eventCells : 1)
+    recovery = BookRecovery(isUsed: topology.recoversInstruments)
     // From the oldest record in any case: what was published already is replayed in silence.
     input = process.consumer("merged", start: .oldest)
     let newest = output.newestSequence
@@ -332,6 +335,13 @@ public struct BookStage: ~Copyable {
       replace(
         first: record.load(as: UInt64.self), last: record.load(fromByteOffset: 8, as: UInt64.self),
         count: record.load(fromByteOffset: 16, as: UInt64.self))
+    case MergedRecord.Kind.recoveryStart where bytes >= MergedRecord.recoveryStartBytes:
+      recovery.loader.begin(
+        next: record.load(as: UInt64.self), instrument: record.load(fromByteOffset: 8, as: UInt64.self))
+    case MergedRecord.Kind.recovery where bytes >= MergedRecord.messageHeaderBytes:
+      takeRecovery(record, bytes)
+    case MergedRecord.Kind.recoveryEnd where bytes >= MergedRecord.recoveryEndBytes:
+      endRecovery(record)
     case MergedRecord.Kind.endOfSession where bytes >= MergedRecord.sessionBytes:
       let next = record.load(as: UInt64.self)
       if next != nextExpected {
@@ -499,7 +509,7 @@ public struct BookStage: ~Copyable {
   }
 
   /// The rebuild has reached the newest event that was out. From here on events are published again.
-  private mutating func finishCatchingUp() {
+  mutating func finishCatchingUp() {
     hasCaughtUp = true
     control.flight.note(.caughtUp, nextExpected, stateLost)
     failpoint(84)  // caught up, not READY
@@ -558,7 +568,7 @@ public struct BookStage: ~Copyable {
     control.set(BookCounter.instruments, UInt64(builder.instruments.definedCount))
     control.set(BookCounter.staleInstruments, UInt64(builder.instruments.staleCount))
     control.set(BookCounter.channelStale, builder.instruments.trustState(0) == .stale ? 1 : 0)
-    control.set(BookCounter.quarantinedInstruments, UInt64(builder.instruments.quarantinedCount))
+    reportQuarantine()
     control.set(BookCounter.messagesWithheld, counters.withheld)
     health.report(builder, to: control)
     control.set(BookCounter.inputLaps, inputLaps)

@@ -31,6 +31,24 @@ struct EventOutput: ~Copyable {
   var newestSequence: UInt64 { newest?.sequence ?? 0 }
   /// The header of the newest event put; as it was found at the start, until one was.
   private var newestPut: BookEventHeader?
+  /// Whether an event of this identity was found on the ring at the start, or a later one.
+  func isOut(_ place: EventIdentity) -> Bool {
+    newest.map { EventIdentity(sequence: $0.sequence, index: $0.index) >= place } ?? false
+  }
+
+  /// Whether it can come behind the newest event.
+  func canFollow(_ place: EventIdentity) -> Bool {
+    newestPut.map { EventIdentity(sequence: $0.sequence, index: $0.index) < place } ?? true
+  }
+
+  /// The newest event found at the start, where a recovery ended with it.
+  var foundRecovery: EventIdentity? {
+    guard let newest,
+      newest.index >= BookEventHeader.recoveryIndex && newest.index < BookEventHeader.restartNoticeIndex
+    else { return nil }
+    return EventIdentity(sequence: newest.sequence, index: newest.index)
+  }
+
   /// Whether it is the notice that an image is being fetched, or of a restart behind that.
   private(set) var endsWithImageNotice = false
 

@@ -153,7 +153,7 @@ extension BookStage {
         code: ExitCode.unavailable)
     }
     replayed = 0
-    while nextExpected <= publishedThrough, takeOne() {}
+    while nextExpected <= publishedThrough || lacksRecovery, takeOne() {}
     if let instrument = output.firstDifference(from: builder) {
       fail(
         "\(book): the standby's book of instrument \(instrument) is not that of the stream behind sequence \(publishedThrough); a rebuild follows",
@@ -162,6 +162,12 @@ extension BookStage {
     narrate(
       "\(book): took the place of process \(order.dead) behind sequence \(publishedThrough), \(replayed) messages replayed"
     )
+  }
+
+  /// Whether a recovery is out that is not applied yet.
+  private var lacksRecovery: Bool {
+    guard let found = output.foundRecovery, let place = builder.recoveryPlace else { return false }
+    return nextExpected == publishedThrough &+ 1 && place.sequence == found.sequence && place < found
   }
 
   /// Applies the next record of the merged ring. False when there is none.

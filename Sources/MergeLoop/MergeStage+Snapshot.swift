@@ -1,4 +1,5 @@
 import CLinux
+import LineArbiter
 import SoupBinTCP
 import StageRuntime
 
@@ -22,16 +23,20 @@ extension MergeStage {
         "merged: sequences \(first)...\(last) cannot be had as messages; fetching an image", as: .imageWanted,
         [(.firstSequence, String(first)), (.lastSequence, String(last))])
     }
+    if isNoting { endRecovery("an image of everything is fetched", now) }
     isFetching = true
     judgedBehind = nil
     control.flight.note(.imageWanted, first, last)
     noteRingPositions()
     output.publishImageStart(first: first, last: last)
-    let wanted = withUnsafeTemporaryAllocation(byteCount: 16, alignment: 8) { bytes in
+    snapshot?.begin(session: Self.login(session), now: now)
+  }
+
+  static func login(_ session: SessionIdentifier) -> SoupSession {
+    withUnsafeTemporaryAllocation(byteCount: 16, alignment: 8) { bytes in
       session.store(to: bytes.baseAddress!)
       return SoupSession(from: bytes.baseAddress!)
     }
-    snapshot?.begin(session: wanted, now: now)
   }
 
   /// Goes on with the image. Returns how much there was to do.

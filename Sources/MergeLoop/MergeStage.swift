@@ -57,6 +57,16 @@ public struct MergeStage: ~Copyable {
   private(set) var foreignSessions: UInt64 = 0
   private let startedAt: UInt64
   private let silenceNanoseconds: UInt64
+  /// Books for bookd's instruments in quarantine.
+  var recovery: InstrumentRecovery
+  let recoversInstruments: Bool
+  /// Whether what is published is noted for them.
+  var isNoting = false
+  var recoveryImages: UInt64 = 0
+  var recoveryFailures: UInt64 = 0
+  var recoveriesTold: UInt64 = 0
+  /// bookd's page: what it wishes for.
+  let bookPage: ControlPage
   private var isHalted = false
   /// Counters as the predecessor left them.
   let base: CounterBase
@@ -84,6 +94,8 @@ public struct MergeStage: ~Copyable {
     do {
       control = try ControlPage.attach(
         directory: process.directory, component: process.component, access: .readWrite)
+      bookPage = try ControlPage.attach(
+        directory: process.directory, component: Topology.bookStage, access: .readOnly)
       page = try RecoveryPage.attach(directory: process.directory, access: .readWrite)
     } catch {
       fail("\(process.component): \(error)", code: ExitCode.unavailable)
@@ -102,6 +114,8 @@ public struct MergeStage: ~Copyable {
     if let problem = configuration.problem() {
       fail("\(process.component): arbitration settings: \(problem)", code: ExitCode.configuration)
     }
+    recoversInstruments = topology.recoversInstruments
+    recovery = InstrumentRecovery(recoversInstruments ? topology.channel.snapshot : nil)
     failpoint(71)  // attached everywhere, before the own ring's end is looked for
     let resumed = output.resume()
     failpoint(72)  // it is found
@@ -120,8 +134,11 @@ public struct MergeStage: ~Copyable {
     }
     retransmission = RetransmissionClient(topology.channel.retransmission, component: process.component)
     snapshot = SnapshotClient(
-      configuration.unrecoverable == .snapshot ? topology.channel.snapshot : nil,
-      orders: topology.capacity.orders, component: process.component)
+      configuration.unrecoverable == .snapshot || topology.recoversInstruments
+        ? topology.channel.snapshot : nil,
+      // Where tables are full the venue has more orders than they hold.
+      orders: min(1 << 28, topology.capacity.orders / 4 * (recoversInstruments ? 5 : 4) + 4),
+      component: process.component)
     buffer = UnsafeMutableRawPointer.allocate(byteCount: 2 * Self.receiveBufferBytes, alignment: 64)
     buffer.initializeMemory(as: UInt8.self, repeating: 0, count: 2 * Self.receiveBufferBytes)
     idleStrategy = process.idleStrategy
@@ -177,6 +194,7 @@ public struct MergeStage: ~Copyable {
     flight.doing(.resolving)
     if isReadingA || isReadingB { leaveRetention() }
     if isFetching { packets += fetch(now) }
+    if isNoting { packets += recoverInstruments(now) }
     if packets > 0 || now >= nextAction { resolve(now) }
     if now >= nextLook {
       nextLook = now &+ Self.lookNanoseconds
@@ -474,6 +492,7 @@ public struct MergeStage: ~Copyable {
   @inline(__always)
   private mutating func put(_ sequence: UInt64, _ message: UnsafeRawBufferPointer, _ stamp: UInt64) {
     output.put(sequence: sequence, message: message, stamp: stamp)
+    if isNoting { note(sequence, message) }
     if output.openMessages >= Self.batchMessages { output.publishBatch() }
   }
 
@@ -492,6 +511,7 @@ public struct MergeStage: ~Copyable {
         control.flight.note(.gap, first, last)
         bulkhead_probe_gap_lost(first, last, UInt64(reason.rawValue))
         output.publishGap(first: first, last: last, reason: reason.rawValue)
+        if isNoting { endRecovery("messages are lost", now) }
         drainHeld()
       case .halt(let first, let last, let reason):
         bulkhead_probe_gap_lost(first, last, UInt64(reason.rawValue))
@@ -560,6 +580,7 @@ public struct MergeStage: ~Copyable {
   /// Nothing follows the gap of a halted channel.
   private mutating func publishEndIfComplete() {
     guard arbiter.isComplete, !isHalted, !output.hasEnded else { return }
+    if isNoting { endRecovery("the session ends", bulkhead_monotonic_nanoseconds()) }
     control.flight.note(.sessionEnded, arbiter.nextSequence)
     failpoint(75)  // about to end the session
     output.publishEndOfSession(next: arbiter.nextSequence)
@@ -567,6 +588,7 @@ public struct MergeStage: ~Copyable {
 
   private mutating func report(_ now: UInt64) {
     nextReport = now &+ Self.reportNanoseconds
+    if recoversInstruments { lookForWish(now) }
     writeReport(now)
     writeTallies()
     control.beat()

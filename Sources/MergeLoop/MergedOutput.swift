@@ -39,6 +39,7 @@ struct MergedOutput: ~Copyable {
   /// What the newest image record says that is published or committed.
   private(set) var imageFirst: UInt64 = 0
   private var imageMessages: UInt64 = 0
+  private var recoveryMessages: UInt64 = 0
 
   /// How far the ring's stream goes: the next sequence number, and the session if one was published.
   mutating func resume() -> (next: UInt64, session: SessionIdentifier?) {
@@ -149,6 +150,37 @@ struct MergedOutput: ~Copyable {
     payload.storeBytes(of: imageMessages, toByteOffset: 16, as: UInt64.self)
     producer.commit(kind: MergedRecord.Kind.imageEnd, bytes: MergedRecord.imageEndBytes)
     gapsByReason[Int(GapReason.replacedBySnapshot.rawValue)] &+= 1
+    publishBatch()
+  }
+
+  /// The book of an instrument in quarantine begins, as it is behind the message before the next one.
+  mutating func beginRecovery(instrument: UInt16) {
+    recoveryMessages = 0
+    let payload = producer.reserve(bytes: MergedRecord.recoveryStartBytes)
+    payload.storeBytes(of: next, as: UInt64.self)
+    payload.storeBytes(of: UInt64(instrument), toByteOffset: 8, as: UInt64.self)
+    producer.commit(kind: MergedRecord.Kind.recoveryStart, bytes: MergedRecord.recoveryStartBytes)
+  }
+
+  /// - Parameter sequence: 0 for an order of the image.
+  mutating func putRecovery(sequence: UInt64, message: UnsafeRawBufferPointer) {
+    let bytes = MergedRecord.messageHeaderBytes &+ message.count
+    guard bytes <= producer.recordBytesLimit, let source = message.baseAddress else { return }
+    recoveryMessages &+= 1
+    let payload = producer.reserve(bytes: bytes)
+    payload.storeBytes(of: next, as: UInt64.self)
+    payload.storeBytes(of: sequence, toByteOffset: 8, as: UInt64.self)
+    copyMessage(from: source, to: payload + MergedRecord.messageHeaderBytes, count: message.count)
+    producer.commit(kind: MergedRecord.Kind.recovery, bytes: bytes)
+    if producer.batchIsLong { publishBatch() }
+  }
+
+  mutating func endRecovery(instrument: UInt16) {
+    let payload = producer.reserve(bytes: MergedRecord.recoveryEndBytes)
+    payload.storeBytes(of: next, as: UInt64.self)
+    payload.storeBytes(of: UInt64(instrument), toByteOffset: 8, as: UInt64.self)
+    payload.storeBytes(of: recoveryMessages, toByteOffset: 16, as: UInt64.self)
+    producer.commit(kind: MergedRecord.Kind.recoveryEnd, bytes: MergedRecord.recoveryEndBytes)
     publishBatch()
   }
 

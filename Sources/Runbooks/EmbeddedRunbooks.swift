@@ -1202,7 +1202,9 @@ extension Runbooks {
 
       ## Mitigation
 
-      - An image of the venue opens them again; else the next session does.
+      - With `[channel.snapshot]` enabled merged fetches images for them by itself: `recoveriesMade` in `bulkhead status` counts the books that came back, `recoveriesRefused` those that did not fit. merged's log says what an image failed for.
+      - Refused for want of room: raise `capacity` at the next start. Until then they come back when orders of others have gone.
+      - Without an image service they stay in quarantine until the session ends.
 
       """##
     ),
@@ -1568,10 +1570,10 @@ extension Runbooks {
 
       ## `quarantine`
       **Means** bookd has given up an instrument's book: a table is full, or the venue said what cannot be and `capacity.on_error` is `quarantine`.
-      **By itself** Its events end with a trust event; every other instrument goes on.
-      **Look** `bulkhead status --name INSTANCE`: quarantinedInstruments, rejects, watermarks.
+      **By itself** Its events end with a trust event; every other instrument goes on. With `[channel.snapshot]` enabled its book comes back by the venue's image, beside the stream.
+      **Look** `bulkhead status --name INSTANCE`: quarantinedInstruments, recoveriesMade, recoveriesRefused, rejects, watermarks.
       **Do** A full table: larger `capacity` and a new start. What cannot be: ask the venue, keep `bulkhead bundle`.
-      **Tested** `QuarantineTests`.
+      **Tested** `QuarantineTests`, `RecoveryTests`.
 
       ## `sweep violation`
       **Means** A sweep through bookd's books found one that contradicts itself: damaged memory, or a defect.

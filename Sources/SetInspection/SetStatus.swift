@@ -70,6 +70,8 @@ public struct SetStatus {
       ("staleInstruments", view.value("bookd", BookCounter.staleInstruments)),
       ("rejects", view.value("bookd", BookCounter.rejects)),
       ("quarantinedInstruments", view.value("bookd", BookCounter.quarantinedInstruments)),
+      ("recoveriesMade", view.value("bookd", BookCounter.recoveriesMade)),
+      ("recoveriesRefused", view.value("bookd", BookCounter.recoveriesRefused)),
       ("messagesWithheld", view.value("bookd", BookCounter.messagesWithheld)),
       ("ordersWatermark", view.value("bookd", BookCounter.ordersWatermark)),
       ("levelsWatermark", view.value("bookd", BookCounter.levelsWatermark)),

@@ -21,9 +21,21 @@
 /// imageEnd        offset 0  u64  first           the image takes the place of first...last
 ///                        8  u64  last            the last message whose effect is in it, inclusive
 ///                       16  u64  count           how many image records it has
+/// recoveryStart   offset 0  u64  next            the number that is due; none of these three takes one
+///                        8  u64  instrument      whose book follows
+/// recovery        offset 0  u64  next            as in the recoveryStart before it
+///                        8  u64  sequence        0: of the venue's image; else a message of the stream behind that
+///                       16  ...  message bytes   about an order of the instrument
+/// recoveryEnd     offset 0  u64  next            as in the recoveryStart before it
+///                        8  u64  instrument      as in the recoveryStart before it
+///                       16  u64  count           how many recovery records it has
 /// ```
 /// From an imageStart on every book is in doubt. An image counts only with its imageEnd: one that another record than
 /// its own follows is void. Until then none of its numbers is taken.
+///
+/// A recovery says one instrument's book as it is behind the message before `next`: the orders of an image, then what the
+/// stream has said of them since. It counts with its recoveryEnd, which follows without a message in between, and only for an
+/// instrument that is in quarantine then.
 ///
 /// A message of at most 40 bytes (every ITCH 5.0 order message) fits one 64-byte cell.
 public enum MergedRecord {
@@ -36,6 +48,9 @@ public enum MergedRecord {
     public static let imageStart: UInt8 = 5
     public static let image: UInt8 = 6
     public static let imageEnd: UInt8 = 7
+    public static let recoveryStart: UInt8 = 8
+    public static let recovery: UInt8 = 9
+    public static let recoveryEnd: UInt8 = 10
   }
   /// Bytes in front of the venue message in a ``Kind/message`` record.
   public static let messageHeaderBytes = 16
@@ -44,6 +59,9 @@ public enum MergedRecord {
   /// Payload bytes of ``Kind/imageStart`` and ``Kind/imageEnd``.
   public static let imageStartBytes = 16
   public static let imageEndBytes = 24
+  /// Payload bytes of ``Kind/recoveryStart`` and ``Kind/recoveryEnd``.
+  public static let recoveryStartBytes = 16
+  public static let recoveryEndBytes = 24
   /// Payload bytes of ``Kind/sessionStart`` and ``Kind/endOfSession``.
   public static let sessionBytes = 24
   /// Bytes of a MoldUDP64 session identifier.

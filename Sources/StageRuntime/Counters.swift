@@ -87,6 +87,10 @@ public enum MergeCounter: Int, StageCounter {
   case breakerState
   case breakerOpened
   case refusedByBreaker
+  /// Images that were fetched for instruments in quarantine, those that came to nothing, and books that were handed on from them.
+  case recoveryImages
+  case recoveryFailures
+  case recoveriesTold
 }
 
 /// Counters of the book stage.
@@ -129,6 +133,23 @@ public enum BookCounter: Int, StageCounter {
   /// The venue's session: ten ASCII characters in two words, the first in the lowest byte; 0 before it is known.
   case sessionLeading
   case sessionTrailing
+  /// Instruments that came out of quarantine by a book in the stream, and such books that did not fit.
+  case recoveriesMade
+  case recoveriesRefused
+  /// Whose books are wanted: see ``RecoveryWish``.
+  case recoveryWish0
+  case recoveryWish1
+  case recoveryWish2
+  case recoveryWish3
+  case recoveryWish4
+  case recoveryWish5
+  case recoveryWish6
+  case recoveryWish7
+
+  static let wishWords = 8
+  static func wish(_ word: Int) -> BookCounter {
+    BookCounter(rawValue: recoveryWish0.rawValue + word) ?? .recoveryWish0
+  }
 }
 
 /// Counters of the publish stage.

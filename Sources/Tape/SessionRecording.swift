@@ -90,6 +90,10 @@ public struct SessionRecording: Equatable, Sendable {
             return (due, false, "an image for sequence \(first) where \(due) is due")
           }
           if first == due { due = TapeEncoder.numberAfter(record.kind, record.payload) ?? due }
+        case MergedRecord.Kind.recoveryStart, MergedRecord.Kind.recovery, MergedRecord.Kind.recoveryEnd:
+          guard first <= due else {
+            return (due, false, "a recovery before sequence \(first) where \(due) is due")
+          }
         case MergedRecord.Kind.endOfSession: return (due, first == due, nil)
         case MergedRecord.Kind.sessionStart: break
         default: return (due, false, "no message behind sequence \(due &- 1): \(record.place)")

@@ -204,7 +204,8 @@ public struct TapeEncoder: ~Copyable {
     guard record.count >= 16, let base = record.baseAddress else { return nil }
     switch kind {
     case MergedRecord.Kind.message, MergedRecord.Kind.gap, MergedRecord.Kind.endOfSession,
-      MergedRecord.Kind.imageStart, MergedRecord.Kind.image, MergedRecord.Kind.imageEnd:
+      MergedRecord.Kind.imageStart, MergedRecord.Kind.image, MergedRecord.Kind.imageEnd,
+      MergedRecord.Kind.recoveryStart, MergedRecord.Kind.recovery, MergedRecord.Kind.recoveryEnd:
       return base.loadUnaligned(as: UInt64.self)
     case MergedRecord.Kind.sessionStart: return 0
     default: return nil

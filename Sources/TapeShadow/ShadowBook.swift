@@ -19,6 +19,8 @@ public struct ShadowBook: ~Copyable {
   /// The venue's image that is on the tape here, and the events of one of its numbers; nil while there is none, because they
   /// take much room.
   private var imageInHand: ImageInHand?
+  /// The recovery of an instrument that is on the tape here.
+  private var recoveryInHand: RecoveryInHand?
 
   /// Books before the first message.
   /// - Parameter rules: bookd's, or these are not its books.
@@ -68,6 +70,8 @@ public struct ShadowBook: ~Copyable {
       begin(MoldUDP64Session(from: base + 8), first: first)
     case MergedRecord.Kind.imageStart, MergedRecord.Kind.image, MergedRecord.Kind.imageEnd:
       takeImage(record.kind, first, second, record.payload, events)
+    case MergedRecord.Kind.recoveryStart, MergedRecord.Kind.recovery, MergedRecord.Kind.recoveryEnd:
+      takeRecovery(record.kind, first, second, record.payload, events)
     case TapeLayout.Kind.hole: blindness = "a hole on the tape before sequence \(first)"
     default: break
     }
@@ -159,6 +163,39 @@ public struct ShadowBook: ~Copyable {
     position.nextSequence = max(first, last) &+ 1
   }
 
+  /// The book of an instrument that is in quarantine, as bookd takes it (`BookStage`).
+  private mutating func takeRecovery(
+    _ kind: UInt8, _ first: UInt64, _ second: UInt64, _ payload: UnsafeRawBufferPointer,
+    _ events: ((borrowing EventBatch) -> Void)?
+  ) {
+    // Below: these books were restored behind it.
+    guard first >= position.nextSequence, follows(first) else { return }
+    switch kind {
+    case MergedRecord.Kind.recoveryStart:
+      // Room is taken once one is for an instrument that waits for it.
+      guard builder.instruments.isQuarantined(UInt32(clamping: second)) else { return }
+      let hand = recoveryInHand ?? RecoveryInHand()
+      recoveryInHand = hand
+      hand.loader.begin(next: first, instrument: second)
+    case MergedRecord.Kind.recovery:
+      if passedOver.contains(second) { recoveryInHand?.loader.abandon() }
+      recoveryInHand?.loader.add(
+        next: first, sequence: second,
+        UnsafeRawBufferPointer(rebasing: payload.dropFirst(MergedRecord.messageHeaderBytes)))
+    default:
+      guard let hand = recoveryInHand, payload.count >= MergedRecord.recoveryEndBytes,
+        let base = payload.baseAddress
+      else { return }
+      let refusal = builder.recover(
+        &hand.loader, next: first, instrument: second,
+        count: base.loadUnaligned(fromByteOffset: 16, as: UInt64.self), receiveTime: newestStamp,
+        into: &hand.events)
+      guard refusal == nil else { return }
+      position.advance(to: position.nextSequence, events: hand.events)
+      events?(hand.events)
+    }
+  }
+
   /// This message is not to be applied, as bookd did not.
   /// - Returns: false when it is in these books already, so that they are others than bookd's.
   @discardableResult
@@ -244,4 +281,10 @@ private final class ImageInHand {
   init(capacity: BookCapacity) {
     loader = MarketImageLoader(orders: capacity.orders, instruments: capacity.instruments)
   }
+}
+
+/// What a recovery needs while it is on its way.
+private final class RecoveryInHand {
+  var loader = RecoveryLoader()
+  var events = EventBatch(capacityCells: RecoveryLoader.eventCells)
 }

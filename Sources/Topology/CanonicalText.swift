@@ -144,6 +144,8 @@ struct CanonicalText {
     add("\(path).snapshot.breaker_open", service.breakerOpenNanoseconds)
     add("\(path).snapshot.breaker_probes", service.breakerProbes)
     add("\(path).snapshot.objective", service.objectiveNanoseconds)
+    add("\(path).snapshot.recover_quarantined", service.recoversQuarantined)
+    add("\(path).snapshot.recovery_interval", service.recoveryIntervalNanoseconds)
   }
 
   private mutating func add(_ path: String, _ ring: Topology.Ring) {

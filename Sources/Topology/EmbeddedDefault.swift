@@ -182,8 +182,8 @@ extension Topology {
     # The most messages asked for in one request. 1...65534. Default 1024.
     maximum_messages = 1024
 
-    # The venue's GLIMPSE service (full images over SoupBinTCP), for unrecoverable = "snapshot". Without this table
-    # it is not used.
+    # The venue's GLIMPSE service (full images over SoupBinTCP), for unrecoverable = "snapshot" and for instruments in quarantine.
+    # Without this table it is not used.
     [channel.snapshot]
     # Default false.
     enabled = false
@@ -220,6 +220,13 @@ extension Topology {
 
     # A gap that an image replaces later than this is counted as a violation. Default "5s".
     objective = "5s"
+
+    # Whether an image is fetched for the books of instruments in quarantine, beside the stream, which goes on. Needs a ring book
+    # of 131072 cells. Default true.
+    recover_quarantined = true
+
+    # The least time between two images for that; the double, up to 32 times as long, behind each that brought nothing. Default "5s".
+    recovery_interval = "5s"
 
     # The rings between the stages, in flow order. These four are required; this version has no others.
     #

@@ -110,6 +110,8 @@ extension Topology.Snapshot {
     breakerOpenNanoseconds = settings.breakerOpen.value
     breakerProbes = settings.breakerProbes.value
     objectiveNanoseconds = settings.objective.value
+    recoversQuarantined = settings.recoverQuarantined.value
+    recoveryIntervalNanoseconds = settings.recoveryInterval.value
   }
 }
 

@@ -24,7 +24,7 @@ enum KeyHomes {
         "budget", "budget_period", "breaker_percent", "breaker_window", "breaker_open", "breaker_probes",
       ]
     ),
-    ("[channel.snapshot]", ["username", "password", "end"]),
+    ("[channel.snapshot]", ["username", "password", "end", "recover_quarantined", "recovery_interval"]),
     ("[[ring]]", ["kind", "policy", "cells", "writer", "readers", "huge_pages"]),
     (
       "[[stage]]",

@@ -250,6 +250,8 @@ struct SnapshotSettings {
   let breakerOpen: Setting<UInt64>
   let breakerProbes: Setting<Int>
   let objective: Setting<UInt64>
+  let recoverQuarantined: Setting<Bool>
+  let recoveryInterval: Setting<UInt64>
 
   /// What the number in the end of snapshot means.
   enum SnapshotEnd: String, CaseIterable, Sendable {
@@ -278,6 +280,8 @@ struct SnapshotSettings {
     breakerOpen = table.duration("breaker_open", default: 30_000_000_000)
     breakerProbes = table.integer("breaker_probes", in: 1...1000, default: 1)
     objective = table.duration("objective", default: 5_000_000_000)
+    recoverQuarantined = table.boolean("recover_quarantined", default: true)
+    recoveryInterval = table.duration("recovery_interval", default: 5_000_000_000)
     table.finish()
   }
 }

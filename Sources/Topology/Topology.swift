@@ -59,6 +59,16 @@ public struct Topology: Sendable {
   /// Where messages that kill their reader are written down.
   public var poisonDirectory: String { tapeDirectory ?? "/var/lib/bulkhead/\(host.instance)" }
 
+  /// Cells that the ring book has at least where books of instruments in quarantine are published: each in a piece, of up to a
+  /// quarter of them.
+  public static let recoveryCells = 1 << 17
+
+  /// Whether the stream brings books of instruments in quarantine.
+  public var recoversInstruments: Bool {
+    channel.snapshot?.recoversQuarantined == true
+      && (ring(named: "book")?.cells ?? 0) >= Self.recoveryCells
+  }
+
   /// The ring with this name.
   public func ring(named name: String) -> Ring? {
     rings.first { $0.name == name }
@@ -276,6 +286,9 @@ extension Topology {
     public let breakerProbes: Int
     /// A gap that an image replaces later than this violates the objective.
     public let objectiveNanoseconds: UInt64
+    /// Whether an image is fetched for instruments in quarantine, and the least time between two such images.
+    public let recoversQuarantined: Bool
+    public let recoveryIntervalNanoseconds: UInt64
   }
 
   /// `[[ring]]`: a ring in shared memory between two stages.

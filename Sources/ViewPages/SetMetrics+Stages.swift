@@ -38,6 +38,12 @@ extension SetMetrics {
         "bulkhead_book_messages_withheld", .counter, "Messages of instruments in quarantine.",
         .count(book(.messagesWithheld))),
       several(
+        "bulkhead_book_recoveries", .counter,
+        "Books that the venue's image brought for instruments in quarantine.",
+        [("made", BookCounter.recoveriesMade), ("refused", .recoveriesRefused)].map {
+          (.count(book($0.1)), [("result", $0.0)])
+        }),
+      several(
         "bulkhead_book_capacity_watermark_ratio", .gauge,
         "The highest watermark that a table of fixed size stands at; 0 below all of them.",
         [

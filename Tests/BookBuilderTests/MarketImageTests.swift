@@ -331,4 +331,50 @@ final class MarketImageTests: XCTestCase {
     XCTAssertNotEqual(written(other), bytes)
     XCTAssertEqual(written(try restore(written(other), takesImages: false)), bytes)
   }
+
+  /// An image beside a full table: the instrument that has no room stays in quarantine, said so behind the channel's turning live;
+  /// all others are live and exact.
+  func testAnImageBesideAFullTable() {
+    var builder = BookBuilder(
+      capacity: BookCapacity(orders: 3, levels: 20, instruments: 10), channel: 1, takesImages: true)
+    var replica = BookReplica(capacity: BookCapacity(orders: 3, levels: 20, instruments: 10))
+    var loader = MarketImageLoader(orders: 10, instruments: 10)
+    var events = EventBatch(capacityCells: MarketImageLoader.eventCells)
+    var batch = EventBatch()
+    var mismatches: [ReplicaMismatch] = []
+    func follow(_ batch: borrowing EventBatch, _ replica: inout BookReplica) {
+      var copies: [(UInt8, [UInt8])] = []
+      batch.forEach { copies.append(($0, Array($1))) }
+      for (kind, bytes) in copies {
+        if case .mismatch(let mismatch) = bytes.withUnsafeBytes({ replica.apply(kind: kind, event: $0) }) {
+          mismatches.append(mismatch)
+        }
+      }
+    }
+    let orders = [(1, 1), (2, 1), (3, 2), (4, 2), (5, 3)].map {
+      TestMessage.add(UInt64($0.0), locate: UInt16($0.1))
+    }
+    for (index, message) in orders.enumerated() {
+      message.withUnsafeBytes {
+        builder.apply(sequence: UInt64(index) + 1, receiveTime: 0, message: $0, into: &batch)
+      }
+      follow(batch, &replica)
+    }
+    XCTAssertTrue(builder.instruments.isQuarantined(2), "the fourth order has no room")
+    loader.begin(first: 6)
+    for (index, message) in orders.enumerated() {
+      message.withUnsafeBytes { loader.add(first: 6, number: UInt64(index) + 1, $0) }
+    }
+    XCTAssertTrue(builder.beginImage(&loader, first: 6, last: 7, count: 5))
+    while builder.nextImageEvents(&loader, receiveTime: 0, into: &events) != nil { follow(events, &replica) }
+    XCTAssertEqual(builder.instruments.trustState(0), .live)
+    XCTAssertTrue(builder.instruments.isQuarantined(2))
+    XCTAssertTrue(builder.books.isClosed(instrument: 2))
+    XCTAssertEqual(builder.instruments.quarantinedCount, 1)
+    XCTAssertEqual(builder.books.orderCount, 3)
+    XCTAssertEqual(mismatches, [])
+    XCTAssertTrue(replica.instruments.isQuarantined(2))
+    XCTAssertEqual(replica.instruments.staleCount, 1)
+    XCTAssertEqual(replica.books.contentDigest(), builder.books.contentDigest())
+  }
 }

@@ -111,6 +111,7 @@ struct SetStatus: Decodable {
   let watchdogd: Supervisor
   let stages: [Stage]
   let messagesApplied, staleInstruments, gapsOpen, publishPort: UInt64
+  let quarantinedInstruments, recoveriesMade: UInt64
   let tapeWrittenSequence, tapeDurableSequence, tapeUnjournaled, tapeUnjournaledFrom: UInt64?
   let tapeUnjournaledThrough: UInt64?
 

@@ -266,6 +266,105 @@ final class ShadowTests: XCTestCase {
     }
   }
 
+  /// A wrong message costs an instrument its book; one recovery is broken off, one comes too late for a place between them, one is
+  /// whole. Books restored from a snapshot at any of these places, and followed to the end, are those of one run, and so are their
+  /// events; at the end all books are those of a day without the wrong message.
+  func testRecoveriesAreFollowed() throws {
+    let messages = try day(6_000, seed: 9)
+    var rules = Self.rules
+    rules.policy = .quarantine
+    let instrument = UInt16(messages[1_998][1]) << 8 | UInt16(messages[1_998][2])
+    func isAbout(_ bytes: [UInt8]) -> Bool {
+      UInt16(bytes[1]) << 8 | UInt16(bytes[2]) == instrument && "AFDECXU".utf8.contains(bytes[0])
+    }
+    var wrong = [UInt8](repeating: 0, count: 19)
+    wrong.replaceSubrange(0..<3, with: [0x44, UInt8(instrument >> 8), UInt8(instrument & 255)])
+    wrong[11] = 0xFF
+    // In the place of a message of another kind, which changes no book.
+    let place = try XCTUnwrap(messages[2_000...].firstIndex { !"AFDECXUR".utf8.contains($0[0]) }) + 1
+    var tape: [(kind: UInt8, payload: [UInt8])] = []
+    func put(_ range: ClosedRange<Int>) {
+      for sequence in range {
+        let bytes = sequence == place ? wrong : messages[sequence - 1]
+        tape.append((MergedRecord.Kind.message, message(UInt64(sequence), bytes)))
+      }
+    }
+    /// As merged says it: an image of everything through `last`, told behind the message before `next`.
+    func putRecovery(imageThrough last: Int, next: Int, isWhole: Bool) throws {
+      let next = UInt64(next)
+      tape.append((MergedRecord.Kind.recoveryStart, words(next, UInt64(instrument))))
+      var count: UInt64 = 0
+      for bytes in try image(messages, through: last) where isAbout(bytes) {
+        tape.append((MergedRecord.Kind.recovery, words(next, 0) + bytes))
+        count += 1
+      }
+      for sequence in last + 1..<Int(next) where isAbout(messages[sequence - 1]) {
+        tape.append((MergedRecord.Kind.recovery, words(next, UInt64(sequence)) + messages[sequence - 1]))
+        count += 1
+      }
+      if isWhole { tape.append((MergedRecord.Kind.recoveryEnd, words(next, UInt64(instrument), count))) }
+    }
+    put(1...place + 300)
+    let first = tape.count
+    try putRecovery(imageThrough: place + 200, next: place + 301, isWhole: false)
+    put(place + 301...place + 500)
+    let second = tape.count
+    try putRecovery(imageThrough: place + 450, next: place + 501, isWhole: true)
+    let behind = tape.count
+    put(place + 501...6_000)
+
+    final class Told {
+      var events: [[UInt8]] = []
+      func take(_ batch: borrowing EventBatch) { batch.forEach { events.append([$0] + Array($1)) } }
+    }
+    func follow(_ book: inout ShadowBook, from start: Int, _ told: Told?) {
+      for (kind, payload) in tape[start...] {
+        payload.withUnsafeBytes {
+          let record = TapeRecord(
+            kind: kind, payload: $0, place: TapePlace(ordinal: 1, offset: 256), ringPosition: 0)
+          _ = book.take(record, events: told.map { told in { told.take($0) } })
+        }
+      }
+    }
+    var all = ShadowBook(rules: rules, channel: 1)
+    begin(&all)
+    let told = Told()
+    follow(&all, from: 0, told)
+    XCTAssertNil(all.blindness)
+    XCTAssertEqual(all.builder.counters.rejected, 1)
+    XCTAssertGreaterThan(all.builder.counters.withheld, 0)
+    XCTAssertEqual(all.builder.instruments.staleCount, 0)
+    XCTAssertEqual(
+      all.builder.books.contentDigest(), filled(messages, through: 6_000).builder.books.contentDigest())
+
+    for place in [
+      place - 1, place, place + 1, first, first + 2, second - 1, second, second + 1, behind - 1, behind,
+      behind + 99,
+    ] {
+      var before = ShadowBook(rules: rules, channel: 1)
+      begin(&before)
+      for (kind, payload) in tape[..<place] { take(kind, payload, &before) }
+      let position = before.position
+      let image = before.image()
+      let bytes = UnsafeMutableRawBufferPointer.allocate(byteCount: image.count, alignment: 8)
+      defer { bytes.deallocate() }
+      bytes.copyBytes(from: image)
+      var restored = try ShadowBook(image: UnsafeRawBufferPointer(bytes), rules: rules)
+      XCTAssertEqual(restored.position, position, "\(place)")
+      // A reader goes on at the number that is due, in front of what has none.
+      let due = tape.firstIndex { $0.payload.first64 >= position.nextSequence } ?? tape.count
+      let rest = Told()
+      follow(&restored, from: due, rest)
+      XCTAssertNil(restored.blindness, "\(place)")
+      XCTAssertEqual(restored.image(), all.image(), "\(place)")
+      XCTAssertEqual(rest.events, Array(told.events.suffix(rest.events.count)), "\(place)")
+      XCTAssertGreaterThan(rest.events.count, 1_000, "\(place)")
+      // In silence the books are the same.
+      follow(&before, from: place, nil)
+      XCTAssertEqual(before.image(), all.image(), "\(place)")
+    }
+  }
+
   /// Books that take no images are blind behind one; an image that is not whole is a gap.
   func testImagesThatAreNotTaken() throws {
     let messages = try day(2_000, seed: 8)

@@ -25,8 +25,8 @@ enum RingContents: Equatable {
     case .packets: ["data", "heartbeat", "endOfSession", "malformed", "unknown"]
     case .merged:
       [
-        "message", "gap", "sessionStart", "endOfSession", "imageStart", "image", "imageEnd", "malformed",
-        "unknown",
+        "message", "gap", "sessionStart", "endOfSession", "imageStart", "image", "imageEnd", "recoveryStart",
+        "recovery", "recoveryEnd", "malformed", "unknown",
       ]
         + ITCH50.MessageType.allCases.flatMap { ["\($0)", String(Character(Unicode.Scalar($0.rawValue)))] }
     case .events: BookEventKind.allCases.map { "\($0)" } + ["malformed", "unknown"]
@@ -138,8 +138,30 @@ enum RecordDecoder {
       addMessage(bytes.from(MergedRecord.messageHeaderBytes), to: &record)
       return record
     case MergedRecord.Kind.imageEnd: return image("imageEnd", bytes, wants: MergedRecord.imageEndBytes)
+    case MergedRecord.Kind.recoveryStart:
+      return recovery("recoveryStart", bytes, wants: MergedRecord.recoveryStartBytes)
+    case MergedRecord.Kind.recovery:
+      guard bytes.count >= MergedRecord.messageHeaderBytes else {
+        return tooShort("recovery", bytes, wants: MergedRecord.messageHeaderBytes)
+      }
+      var record = DecodedRecord("recovery")
+      record.add("next", bytes.word64(0))
+      record.add("sequence", bytes.word64(8))
+      addMessage(bytes.from(MergedRecord.messageHeaderBytes), to: &record)
+      return record
+    case MergedRecord.Kind.recoveryEnd:
+      return recovery("recoveryEnd", bytes, wants: MergedRecord.recoveryEndBytes)
     default: return unknown(kind, bytes)
     }
+  }
+
+  private static func recovery(_ name: String, _ bytes: RecordBytes, wants size: Int) -> DecodedRecord {
+    guard bytes.count >= size else { return tooShort(name, bytes, wants: size) }
+    var record = DecodedRecord(name)
+    record.add("next", bytes.word64(0))
+    record.add("instrument", bytes.word64(8))
+    if size == MergedRecord.recoveryEndBytes { record.add("count", bytes.word64(16)) }
+    return record
   }
 
   private static func image(_ name: String, _ bytes: RecordBytes, wants size: Int) -> DecodedRecord {

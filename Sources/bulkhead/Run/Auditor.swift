@@ -14,6 +14,13 @@ struct DeclaredGap: Equatable {
   let reason: UInt8
 }
 
+/// An instrument whose quarantine ended, and the last message that its book can contain: the one before that of the next event.
+/// What comes after the recovery and makes no event changes no book.
+struct InstrumentRecovered: Equatable {
+  let instrument: UInt32
+  var through: UInt64
+}
+
 /// Reads the book ring as any client would and checks what the stream promises: every event's identity follows the
 /// one before it, message by message, and whatever is lost is declared. Computes the stream digest.
 struct Auditor: ~Copyable {
@@ -31,6 +38,8 @@ struct Auditor: ~Copyable {
   /// Instruments that turned stale one by one, with the reason; the channel as a whole counts as instrument 0.
   private(set) var staleMarks: UInt64 = 0
   private(set) var channelStaleSince: UInt64?
+  /// Instruments that came out of quarantine by a book in the stream, in order.
+  private(set) var recoveries: [InstrumentRecovered] = []
   private(set) var endOfSession: UInt64?
   private(set) var identityViolations: UInt64 = 0
   private(set) var laps: UInt64 = 0
@@ -115,7 +124,12 @@ struct Auditor: ~Copyable {
     if header.index < BookEventHeader.imageNoticeIndex, header.sequence > 0 {
       digest.update(kind: kind, event: event)
     }
-    if let last = lastHeader, !Self.follows(header, last) { identityViolations += 1 }
+    if let last = lastHeader {
+      if !Self.follows(header, last) { identityViolations += 1 }
+      if header.sequence != last.sequence, recoveries.last?.through == .max {
+        placeRecoveries(header.sequence)
+      }
+    }
     lastHeader = header
     switch kind {
     case BookEventKind.gap.rawValue where event.count >= BookEventHeader.bytes + 24:
@@ -133,6 +147,9 @@ struct Auditor: ~Copyable {
       guard event.load(fromByteOffset: BookEventHeader.bytes, as: UInt8.self) == TrustState.stale.rawValue
       else {
         if header.instrument == 0 { channelStaleSince = nil }
+        if header.instrument > 0, header.index >= BookEventHeader.recoveryIndex {
+          recoveries.append(InstrumentRecovered(instrument: header.instrument, through: .max))
+        }
         break
       }
       staleMarks += 1
@@ -143,12 +160,18 @@ struct Auditor: ~Copyable {
     }
   }
 
+  private mutating func placeRecoveries(_ next: UInt64) {
+    for index in recoveries.indices where recoveries[index].through == .max {
+      recoveries[index].through = next &- 1
+    }
+  }
+
   /// Whether an event's identity may come directly after another's.
   private static func follows(_ header: BookEventHeader, _ last: BookEventHeader) -> Bool {
     if last.flags & EventFlags.last == 0 {
       return header.sequence == last.sequence && header.index == last.index &+ 1
     }
-    if header.index >= BookEventHeader.restartNoticeIndex {
+    if header.index >= BookEventHeader.recoveryIndex {
       return header.sequence == last.sequence && header.index > last.index
     }
     return header.sequence > last.sequence && header.index == 0

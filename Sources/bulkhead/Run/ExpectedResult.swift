@@ -1,6 +1,7 @@
 import BookBuilder
 import BookSettings
 import FeedSim
+import FeedWire
 import OrderBook
 import StageRecords
 import StreamDigest
@@ -17,8 +18,12 @@ struct ExpectedResult {
 
   /// - Parameters:
   ///   - gaps: that the session's stream declared, in order
+  ///   - recoveries: of instruments in quarantine, in the stream's order
   ///   - first: the message with which the set's own stream begins; what comes before it counts for the books alone
-  init(store: borrowing MessageStore, topology: Topology, gaps: [DeclaredGap], from first: UInt64) {
+  init(
+    store: borrowing MessageStore, topology: Topology, gaps: [DeclaredGap],
+    recoveries: [InstrumentRecovered], from first: UInt64
+  ) {
     var rules = topology.bookRules
     rules.takesImages = gaps.contains { $0.reason == GapReason.replacedBySnapshot.rawValue }
     var builder = BookBuilder(rules: rules, channel: topology.channel.number)
@@ -26,6 +31,7 @@ struct ExpectedResult {
     var batch = EventBatch()
     var digest = StreamDigest()
     var remaining = gaps[...]
+    var waiting = recoveries[...]
     var index = 0
     while index < store.count {
       let sequence = UInt64(index) + 1
@@ -53,6 +59,11 @@ struct ExpectedResult {
         index += 1
       }
       if sequence >= first { batch.forEach { digest.update(kind: $0, event: $1) } }
+      while let recovery = waiting.first, recovery.through <= UInt64(index) {
+        waiting.removeFirst()
+        market.advance(to: index, store: store)
+        Self.apply(market: &market, store, recovery, &builder, &digest)
+      }
     }
     builder.endOfSession(next: UInt64(store.count) + 1, receiveTime: 0, into: &batch)
     batch.forEach { digest.update(kind: $0, event: $1) }
@@ -86,5 +97,30 @@ struct ExpectedResult {
     while builder.nextImageEvents(&loader, receiveTime: 0, into: &events) != nil {
       events.forEach { digest.update(kind: $0, event: $1) }
     }
+  }
+
+  /// The book of an instrument in quarantine as the venue has it behind the message that was applied last.
+  private static func apply(
+    market: inout MarketImage, _ store: borrowing MessageStore, _ recovery: InstrumentRecovered,
+    _ builder: inout BookBuilder, _ digest: inout StreamDigest
+  ) {
+    var image = MessageStore()
+    market.beginImage()
+    guard (try? market.write(to: &image, sequence: 0, limit: .max, store: store)) == true else { return }
+    var loader = RecoveryLoader()
+    var events = EventBatch(capacityCells: RecoveryLoader.eventCells)
+    loader.begin(next: 1, instrument: UInt64(recovery.instrument))
+    var count: UInt64 = 0
+    for index in 0..<max(0, image.count - 1) {
+      let message = image.message(at: index)
+      guard let base = message.baseAddress, message.first == 0x41 || message.first == 0x46,
+        message.count >= ITCH50.headerBytes, UInt32(ITCH50.Header(base: base).locate) == recovery.instrument
+      else { continue }
+      loader.add(next: 1, sequence: 0, message)
+      count += 1
+    }
+    let refusal = builder.recover(
+      &loader, next: 1, instrument: UInt64(recovery.instrument), count: count, receiveTime: 0, into: &events)
+    if refusal == nil { events.forEach { digest.update(kind: $0, event: $1) } }
   }
 }

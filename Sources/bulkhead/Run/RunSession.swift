@@ -301,7 +301,8 @@ final class RunSession {
       }
       guard let earlier = EarlierGaps.before(auditor.firstSequence, topology) else { return nil }
       return ExpectedResult(
-        store: store, topology: topology, gaps: earlier + auditor.gaps, from: auditor.firstSequence)
+        store: store, topology: topology, gaps: earlier + auditor.gaps,
+        recoveries: auditor.recoveries, from: auditor.firstSequence)
     } catch {
       narrate("bulkhead run: cannot compute the expected result: \(error)")
       return nil
