@@ -190,6 +190,8 @@ let package = Package(
     testProgram("poisonedbookd", ["BookLoop", "StageRuntime"]),
     testProgram("sandboxed", ["CLinux", "ShmRing", "StageRuntime", "Topology"]),
     .target(name: "drillleak", path: "Tests/programs/drillleak"),
+    // bookd as another build would be it: good, of another layout, or with a seeded defect of the books.
+    testProgram("nextbookd", ["BookLoop", "ShmRing", "StageRuntime"]),
     testProgram("standin", ["CLinux", "ShmRing", "StageRuntime"]),
     tests("ShmRingTests", ["CNuma", "CLinux", "ShmRing"]),
     tests("RingTortureTests", ["ShmRing", "ringtorture"]),

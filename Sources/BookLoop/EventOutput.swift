@@ -8,7 +8,7 @@ import StageRuntime
 /// What was attached, or the end of the process with the reason.
 func orEnd<Value: ~Copyable>(_ component: String, _ attach: () throws(RingError) -> Value) -> Value {
   do throws(RingError) { return try attach() } catch {
-    fail("\(component): \(error)", code: ExitCode.unavailable)
+    fail("\(component): \(error)", code: error.exitCode)
   }
 }
 

@@ -12,17 +12,29 @@ import Topology
 public enum PlantedFault: Sendable {
   case trap(at: UInt64)
   case hang(at: UInt64)
+  /// From a message on takes every so-manieth for applied, and does not apply it: books are wrong from there on.
+  case forget(from: UInt64, every: UInt64)
 
-  var sequence: UInt64 {
+  /// The first message that it strikes at.
+  var first: UInt64 {
     switch self {
-    case .trap(let sequence), .hang(let sequence): sequence
+    case .trap(let sequence), .hang(let sequence), .forget(let sequence, _): sequence
     }
   }
 
-  func strike() {
+  /// The next message behind this one that it strikes at.
+  func next(after sequence: UInt64) -> UInt64? {
+    if sequence < first { return first }
+    guard case .forget(let first, let every) = self, every > 0 else { return nil }
+    return sequence &+ (every - (sequence - first) % every)
+  }
+
+  /// Returns whether the message is to be forgotten.
+  func strike() -> Bool {
     switch self {
     case .trap: fatalError("planted")
     case .hang: while true { sleep(1) }
+    case .forget: return true
     }
   }
 }
@@ -67,16 +79,20 @@ struct PoisonedInput {
 
   private mutating func add(_ more: [UInt64]) {
     sequences = Array(Set(sequences + more)).sorted()
-    next = min(sequences.first ?? .max, planted?.sequence ?? .max)
+    next = min(sequences.first ?? .max, planted?.first ?? .max)
   }
 
-  /// Looks at a message that is not below ``next``. True when it is to be passed over.
-  mutating func isPoison(_ sequence: UInt64) -> Bool {
-    let candidates = sequences + (planted.map { [$0.sequence] } ?? [])
-    next = candidates.filter { $0 > sequence }.min() ?? .max
-    if sequences.contains(sequence) { return true }
-    if let planted, planted.sequence == sequence { planted.strike() }
-    return false
+  enum Verdict { case harmless, poison, forgotten }
+
+  /// Looks at a message that is not below ``next``.
+  mutating func judge(_ sequence: UInt64) -> Verdict {
+    let candidates = sequences.filter { $0 > sequence } + (planted?.next(after: sequence).map { [$0] } ?? [])
+    next = candidates.min() ?? .max
+    if sequences.contains(sequence) { return .poison }
+    if let planted, sequence > 0, planted.next(after: sequence - 1) == sequence, planted.strike() {
+      return .forgotten
+    }
+    return .harmless
   }
 
   /// Keeps the message in a file. What cannot be written is said; the stream does not wait for it.
@@ -105,10 +121,17 @@ struct PoisonedInput {
 }
 
 extension BookStage {
-  /// A message that may be one of those that kill. True when it was passed over: a gap of one takes its place.
+  /// A message that may be one of those that kill. True when it was passed over: a gap of one takes its place. One that a planted
+  /// fault forgets leaves no trace.
   @inline(never)
   mutating func passesOver(_ sequence: UInt64, _ message: UnsafeRawBufferPointer) -> Bool {
-    guard poison.isPoison(sequence) else { return false }
+    switch poison.judge(sequence) {
+    case .harmless: return false
+    case .forgotten:
+      nextExpected = sequence &+ 1
+      return true
+    case .poison: break
+    }
     builder.passOver(
       sequence: sequence, message: message, reason: GapReason.poisonedInput.rawValue,
       receiveTime: newestStamp, into: &events)

@@ -19,11 +19,12 @@ final class Standing {
   private let cursor: CursorObserver
   private var place: RingReservation?
   private let lapsAtStart: UInt64
-  private var compared: UInt64 = 0
+  /// Books that were compared with bookd's, all of them equal.
+  private(set) var compared: UInt64 = 0
 
   static func attach(_ process: borrowing StageProcess) -> Standing {
     do throws(RingError) { return try Standing(process) } catch {
-      fail("\(process.component): \(error)", code: ExitCode.unavailable)
+      fail("\(process.component): \(error)", code: error.exitCode)
     }
   }
 
@@ -72,8 +73,10 @@ final class Standing {
     guard let other = probes.probe(at: probe.sequence, interval: BookProbe.interval),
       other.sequence == probe.sequence, other.isWhole
     else { return }
-    compared += 1
-    guard other.instrument != UInt64(probe.instrument) || other.digest != probe.digest else { return }
+    guard other.instrument != UInt64(probe.instrument) || other.digest != probe.digest else {
+      compared += 1
+      return
+    }
     fail(
       "standby: the book of instrument \(probe.instrument) is not bookd's behind sequence \(probe.sequence); begins anew",
       code: ExitCode.unavailable)
@@ -100,6 +103,7 @@ extension BookStage {
         fail("standby: input was lost; begins anew", code: ExitCode.unavailable)
       }
       input.reportPosition()
+      control.set(BookCounter.booksCompared, standing.compared)
       if count > 0 {
         control.setAppliedSequence(nextExpected &- 1)
         control.flight.step(
@@ -138,7 +142,7 @@ extension BookStage {
         path: ProbeTable.path(directory: standing.directory), configurationHash: standing.configurationHash)
       try input.become(reader: book)
     } catch {
-      fail("\(book): \(error)", code: ExitCode.unavailable)
+      fail("\(book): \(error)", code: error.exitCode)
     }
     poison.readDecisions(directory: standing.directory, configurationHash: standing.configurationHash)
     if !standing.cores.isEmpty {

@@ -229,7 +229,7 @@ extension Runbooks {
       **Tested** `TapeTests`.
 
       ## `exit 78`
-      **Means** The configuration, or the host, cannot carry the set.
+      **Means** The configuration, or the host, cannot carry the set; or a stage is of a build with another layout than the files of the set have (`ring-layout-version`).
       **By itself** Nothing was made and nothing started; a set that runs goes on.
       **Look** `bulkhead config check FILE`; `bulkhead host check --topology FILE`.
       **Do** Correct every line that is listed: all mistakes are listed at once.
@@ -613,6 +613,21 @@ extension Runbooks {
       **Look** `bulkhead events --name INSTANCE`.
       **Do** Nothing.
       **Tested** `LoadSheddingTests`, drill D-29.
+      ## `upgrade`
+      **Means** An operator has another build of bookd take over, or go back (`bulkhead upgrade`). The event says how far that is: `proving`, `moving`, `done`, `refused`, `returning`,
+      `rolled back`.
+      **By itself** The standby is started from the new build and compared; bookd is asked to end when enough books were equal.
+      **Look** `bulkhead events --name INSTANCE`: each step, and the numbers; `bulkhead ps`: the processes.
+      **Do** Nothing after `done`. Back to the build before: `bulkhead upgrade bookd --rollback`.
+      **Tested** `UpgradeTests`, `ProgramUpgradeTests`, drill D-37.
+
+      ## `upgrade refused`
+      **Means** The new build was sent away: its books are not bookd's, it cannot attach to the rings (another layout version), it ended, or it was not compared in time.
+      **By itself** bookd goes on, untouched; its standby comes from the former build again. The new build is not tried again.
+      **Look** `bulkhead events --name INSTANCE`: the reason, with the instrument, or with file and both layout versions.
+      **Do** Another layout: stop the set, and start all of it from the new build. Books that differ: keep `bulkhead bundle` for whoever looks into it; compare the builds on a tape
+      (`bulkhead tape verify`) before the next attempt. A market too quiet for comparisons: fewer of them (`--comparisons`), or another hour.
+      **Tested** `UpgradeTests`, drill D-37.
 
       """##
     ),
@@ -1347,10 +1362,10 @@ extension Runbooks {
 
       ## `ring-layout-version`
       **Means** The file was made by a build with another layout.
-      **By itself** Nothing was attached.
+      **By itself** Nothing was attached. A stage ends with 78, and is not started again; a build that is to take over (`bulkhead upgrade`) is refused.
       **Look** `bulkhead --version`, and that of the binaries that run.
       **Do** Use the tools of that build; after an upgrade, stop and start the whole set.
-      **Tested** `RingAttachTests`.
+      **Tested** `RingAttachTests`, `UpgradeTests`, drill D-37.
 
       ## `ring-header`
       **Means** A field of the header contradicts another, or the size of the file: it is damaged.

@@ -56,6 +56,9 @@ extension SupervisionRecord {
     case .latencyRestored: return ": p99 \(duration(value))"
     case .workShed, .workResumed: return ": \(printable(remark.utf8)), \(value) given up now"
     case .neighbourGone: return ": it has core \(code) again, after \(value) s"
+    case .upgrade:
+      return ": \(UpgradeStep(rawValue: code)?.name ?? "?")"
+        + (remark.isEmpty ? "" : ": \(printable(remark.utf8))")
     case .cleared: return ": was at \(tier.name)"
     case .fenced: return ": death confirmed after \(value / 1_000) us"
     default: return ""

@@ -60,11 +60,13 @@ public struct RingConsumer: ~Copyable {
   ///   - configurationHash: must equal the ring's; nil accepts any.
   /// - Throws: ``RingError``
   public static func attach(
-    path: String, reader: String, start: RingStart, configurationHash: UInt64?
+    path: String, reader: String, start: RingStart, configurationHash: UInt64?,
+    layoutVersion: UInt32 = RingLayout.version
   ) throws(RingError) -> RingConsumer {
     let file = try SharedFile.open(
       path: path, access: .readOnly, minimumBytes: RingLayout.headerBytes, populate: true)
-    let identity = try RingIdentity.read(from: file, expectedConfiguration: configurationHash)
+    let identity = try RingIdentity.read(
+      from: file, expectedConfiguration: configurationHash, layoutVersion: layoutVersion)
     guard identity.kind != .table else {
       throw .header(
         path: path, field: "kind", found: UInt64(identity.kind.rawValue), expected: "1 or 2 (a stream)")

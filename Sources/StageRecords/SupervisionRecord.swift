@@ -67,6 +67,9 @@ public enum SupervisionEvent: UInt8, Sendable, CaseIterable {
   /// `value` is how many steps of the declared order are given up now.
   case workShed = 44
   case workResumed = 45
+  /// Another build is to take the component's place, or does, or is refused: `code` is an ``UpgradeStep``, `epoch` the component's
+  /// incarnation, `value` the digest of the snapshot that was verified before, 0 without one; the remark says what was found.
+  case upgrade = 46
 
   public var name: String {
     switch self {
@@ -89,6 +92,7 @@ public enum SupervisionEvent: UInt8, Sendable, CaseIterable {
     case .latencyRestored: "latency restored"
     case .workShed: "work shed"
     case .workResumed: "work resumed"
+    case .upgrade: "upgrade"
     case .leftDown: "left down"
     case .alarm: "alarm"
     case .cleared: "cleared"
@@ -99,6 +103,31 @@ public enum SupervisionEvent: UInt8, Sendable, CaseIterable {
     case .trusted: "trusted"
     case .session: "session"
     case .answered: "answered"
+    }
+  }
+}
+
+/// How far an upgrade is. The raw value is the code of its record.
+public enum UpgradeStep: Int32, Sendable, CaseIterable {
+  /// A standby of the new build is started, and compared.
+  case proving = 1
+  /// It takes the component's place.
+  case moving = 2
+  case done = 3
+  /// Nothing has changed.
+  case refused = 4
+  /// Back to the build before.
+  case returning = 5
+  case rolledBack = 6
+
+  public var name: String {
+    switch self {
+    case .proving: "proving"
+    case .moving: "moving"
+    case .done: "done"
+    case .refused: "refused"
+    case .returning: "returning"
+    case .rolledBack: "rolled back"
     }
   }
 }

@@ -133,6 +133,8 @@ public enum BookCounter: Int, StageCounter {
   /// The venue's session: ten ASCII characters in two words, the first in the lowest byte; 0 before it is known.
   case sessionLeading
   case sessionTrailing
+  /// Of a standby: books that were compared with bookd's and found equal.
+  case booksCompared
   /// Instruments that came out of quarantine by a book in the stream, and such books that did not fit.
   case recoveriesMade
   case recoveriesRefused

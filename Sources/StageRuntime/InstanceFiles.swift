@@ -18,6 +18,19 @@ public enum InstanceFiles {
   public static let trustTable = "trust"
   /// Where operators' requests to the supervisor come in.
   public static let requestSocket = "requests.socket"
+  /// In which the supervisor keeps which build a component comes from, and which is to take its place; a text, there from the first upgrade.
+  public static let upgradeFile = "upgrade"
+
+  /// What is kept of upgrades; nil before the first.
+  public static func upgradeText(directory: String) -> String? {
+    let descriptor = open("\(directory)/\(upgradeFile)", O_RDONLY | O_CLOEXEC | O_NOFOLLOW)
+    guard descriptor >= 0 else { return nil }
+    defer { close(descriptor) }
+    var bytes = [UInt8](repeating: 0, count: 4_096)
+    let count = read(descriptor, &bytes, bytes.count)
+    return count > 0 ? String(decoding: bytes[..<count], as: UTF8.self) : nil
+  }
+
   /// The supervisor's records fill two cells each, four with a remark.
   static let statusCells = 4_096
 

@@ -19,6 +19,14 @@ public enum ExitCode {
   public static let configuration: Int32 = 78
 }
 
+extension RingError {
+  /// The code with which a process ends that meets this. Another layout is for good: the next start of the same build would meet it too.
+  public var exitCode: Int32 {
+    if case .layoutVersion = self { return ExitCode.configuration }
+    return ExitCode.unavailable
+  }
+}
+
 /// Writes a remark to the log of this process: a line of no kind.
 public func narrate(_ line: String) { ProcessLog.write(line, .remark, [], nil) }
 
@@ -103,7 +111,7 @@ public struct StageProcess: ~Copyable {
         topology: topology, component: component, directory: directory, configurationHash: hash,
         control: control)
     } catch {
-      fail("\(started): \(error)", code: ExitCode.unavailable)
+      fail("\(started): \(error)", code: error.exitCode)
     }
   }
 
@@ -158,7 +166,7 @@ public struct StageProcess: ~Copyable {
         path: ringPath(ring), readers: topology.ring(named: ring)?.readers ?? [],
         configurationHash: configurationHash)
     } catch {
-      fail("\(component): \(error)", code: ExitCode.unavailable)
+      fail("\(component): \(error)", code: error.exitCode)
     }
   }
 
@@ -168,7 +176,7 @@ public struct StageProcess: ~Copyable {
       return try RingConsumer.attach(
         path: ringPath(ring), reader: component, start: start, configurationHash: configurationHash)
     } catch {
-      fail("\(component): \(error)", code: ExitCode.unavailable)
+      fail("\(component): \(error)", code: error.exitCode)
     }
   }
 

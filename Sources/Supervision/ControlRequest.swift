@@ -20,6 +20,10 @@ public enum ControlVerb: UInt8, Sendable, CaseIterable {
   case snapshot = 32
   /// How much a component writes to its log; the argument is a ``LogWish``.
   case logLevel = 33
+  /// Have another build take a component's place, through its standby.
+  case upgrade = 34
+  /// Back to the build before.
+  case rollBack = 35
 
   public var name: String {
     switch self {
@@ -34,13 +38,15 @@ public enum ControlVerb: UInt8, Sendable, CaseIterable {
     case .fire: "fire"
     case .snapshot: "snapshot"
     case .logLevel: "loglevel"
+    case .upgrade: "upgrade"
+    case .rollBack: "rollback"
     }
   }
 
   /// Whether it is asked of a stage; otherwise of the set.
   public var isOfStage: Bool {
     switch self {
-    case .start, .stop, .drain, .restart, .snapshot, .logLevel: true
+    case .start, .stop, .drain, .restart, .snapshot, .logLevel, .upgrade, .rollBack: true
     case .maintenanceOn, .maintenanceOff, .arm, .disarm, .fire: false
     }
   }
@@ -49,7 +55,9 @@ public enum ControlVerb: UInt8, Sendable, CaseIterable {
   public var isOfAction: Bool {
     switch self {
     case .arm, .disarm, .fire: true
-    case .start, .stop, .drain, .restart, .maintenanceOn, .maintenanceOff, .snapshot, .logLevel: false
+    case .start, .stop, .drain, .restart, .maintenanceOn, .maintenanceOff, .snapshot, .logLevel, .upgrade,
+      .rollBack:
+      false
     }
   }
 }
@@ -87,13 +95,15 @@ public struct LogWish: Equatable, Sendable {
 ///
 /// ```
 /// 0  magic u32 │ 4 version u16 │ 6 verb u8 │ 7 flags u8: 1 = say only what would be done
-/// 8  epoch u64 │ 16 component[24] │ 40 reason[152] │ 192 argument u64, as the verb says │ 200 action[24]; texts are padded with zeros
+/// 8  epoch u64 │ 16 component[24] │ 40 reason[152] │ 192 argument u64, as the verb says │ 200 action[24]
+/// 224 folder[256] │ 480 count u64; texts are padded with zeros
 /// ```
 public struct ControlRequest: Equatable, Sendable {
-  public static let bytes = 224
+  public static let bytes = 488
   static let magic: UInt32 = 0x5145_5242  // "BREQ"
-  static let version: UInt16 = 3
+  static let version: UInt16 = 4
   static let nameBytes = 24
+  public static let folderBytes = 256
   public static let reasonBytes = 152
 
   public var verb: ControlVerb
@@ -107,6 +117,10 @@ public struct ControlRequest: Equatable, Sendable {
   public var argument: UInt64
   /// The action that is meant: of an `[[action]]` its name.
   public var action: String
+  /// Of an upgrade: where the new build lies, how many equal books are wanted of it; the argument is the digest of the snapshot that was
+  /// verified before, 0 without one.
+  public var folder = ""
+  public var count: UInt64 = 0
 
   public init(
     _ verb: ControlVerb, component: String = "", action: String = "", epoch: UInt64, reason: String = "",
@@ -132,6 +146,8 @@ public struct ControlRequest: Equatable, Sendable {
       FixedText.store(reason, in: base, at: 40, count: Self.reasonBytes)
       base.storeBytes(of: argument, toByteOffset: 192, as: UInt64.self)
       FixedText.store(action, in: base, at: 200, count: Self.nameBytes)
+      FixedText.store(folder, in: base, at: 224, count: Self.folderBytes)
+      base.storeBytes(of: count, toByteOffset: 480, as: UInt64.self)
     }
     return bytes
   }
@@ -149,6 +165,8 @@ public struct ControlRequest: Equatable, Sendable {
     reason = FixedText.load(bytes, at: 40, count: Self.reasonBytes)
     argument = bytes.loadUnaligned(fromByteOffset: 192, as: UInt64.self)
     action = FixedText.load(bytes, at: 200, count: Self.nameBytes)
+    folder = FixedText.load(bytes, at: 224, count: Self.folderBytes)
+    count = bytes.loadUnaligned(fromByteOffset: 480, as: UInt64.self)
   }
 }
 

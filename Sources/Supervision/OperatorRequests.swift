@@ -6,12 +6,17 @@ public struct RequestedStage: Sendable {
   public let pid: Int32
   /// It can be asked for a snapshot.
   public let writesSnapshots: Bool
+  /// Another build can take its place through a standby.
+  public let hasStandby: Bool
 
-  public init(name: String, epoch: UInt64, pid: Int32, writesSnapshots: Bool = false) {
+  public init(
+    name: String, epoch: UInt64, pid: Int32, writesSnapshots: Bool = false, hasStandby: Bool = false
+  ) {
     self.name = name
     self.epoch = epoch
     self.pid = pid
     self.writesSnapshots = writesSnapshots
+    self.hasStandby = hasStandby
   }
 }
 
@@ -31,6 +36,8 @@ public struct OperatorRequests: Sendable {
     case snapshot(Int)
     /// Have a component write so much to its log; the supervisor's own number is that behind the stages.
     case log(Int, LogWish)
+    /// Have another build take the stage's place, or go back to the one before: ``ProgramUpgrade`` decides.
+    case upgrade(Int)
     /// Arm these safety actions, and take back what firings by hand left standing.
     case arm([Int])
     case disarm([Int])
@@ -117,6 +124,17 @@ public struct OperatorRequests: Sendable {
       }
       guard stage.pid > 0 else { return (answer(.refused, "\(stage.name) does not run"), .none) }
       return (answer(.accepted, "\(stage.name) is asked for a snapshot"), .snapshot(index))
+    case .upgrade, .rollBack:
+      guard stage.hasStandby else {
+        return (
+          answer(.refused, "\(stage.name) has no standby through which another build could take its place"),
+          .none
+        )
+      }
+      guard !isInMaintenance else {
+        return (answer(.refused, "maintenance is on: nothing is started meanwhile"), .none)
+      }
+      return (answer(.accepted, ""), .upgrade(index))
     case .start:
       if stage.pid > 0 { return (answer(.nothingToDo, "\(stage.name) runs as process \(stage.pid)"), .none) }
       if !request.isDryRun { forget(index) }
@@ -184,6 +202,12 @@ public struct OperatorRequests: Sendable {
     held.remove(index)
     waiting.remove(index)
     endings[index] = nil
+  }
+
+  /// The supervisor itself has a stage end; its successor starts at once, at nobody's expense.
+  /// - Parameter deadline: when it is ended by force (CLOCK_MONOTONIC, ns).
+  public mutating func replace(_ index: Int, by deadline: UInt64) {
+    endings[index] = Ending(verb: .restart, deadline: deadline)
   }
 
   private mutating func hold(_ index: Int) {

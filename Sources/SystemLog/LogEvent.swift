@@ -41,6 +41,7 @@ public enum LogEvent: UInt8, CaseIterable, Sendable {
   case died, leftDown, alarm, fenced, notDying, cleared
   case streamStale, trusted, actionFired, session, answered, quarantined
   case requested, held
+  case upgraded, upgradeRefused
   case hostFallsShort, processEnds, ringReplaced
   case linesDisagree, streamJump, breakerChanged, rangeLost, imageWanted, imageMissing
   case stateLost, inputRefused, capacityMark, booksContradict, booksDiffer
@@ -126,6 +127,11 @@ extension LogEvent {
         "2f6d0c3a8b5e4d2f9a417c60d3be8151", .notice, "an operator asked for something", "requested", "FM-638")
     case .held:
       .init("8f958052e1454178a28b0313bc5a632d", .notice, "a stage stays down as asked", "held")
+    case .upgraded:
+      .init("473b2b159c6643afb074ed2218c8a153", .notice, "another build takes over", "upgrade", "FM-325")
+    case .upgradeRefused:
+      .init(
+        "f76a35ba454b4235a2aae83533b6a324", .error, "another build was refused", "upgrade refused", "FM-325")
     case .hostFallsShort:
       .init(
         "589adfcc9dcf4309b8ddab4225768852", .warning, "the host gives less than was asked for",

@@ -8,7 +8,7 @@ enum CommandTable {
     [
       .ps, .status, .top, .stat, .rings, .gaps, .lat, .clients, .errors, .events, .postmortem, .tap,
       .check, .isLive, .isReady, .wait, .metrics,
-      .run, .stop, .start, .restart, .drain, .maint, .snapshot, .loglevel, .arm, .disarm, .fire,
+      .run, .stop, .start, .restart, .drain, .maint, .upgrade, .snapshot, .loglevel, .arm, .disarm, .fire,
       .config, .host, .units,
       .tape, .book, .watch,
       .drill, .reliability,

@@ -113,6 +113,9 @@ struct EventsCommand {
         if record.event == .alarm, let missing = record.missing { json.field("missing", missing.name) }
         if record.isOfCore { json.field("core", Int(record.code)) }
         if let cause = record.causeText { json.field("cause", cause) }
+        if record.event == .upgrade, let step = UpgradeStep(rawValue: record.code) {
+          json.field("step", step.name)
+        }
         if record.value != 0 { json.field("value", record.value) }
         if record.event == .requested { json.field("user", UInt64(UInt32(bitPattern: record.code))) }
         if !record.remark.isEmpty { json.field(record.event == .action ? "action" : "reason", record.remark) }

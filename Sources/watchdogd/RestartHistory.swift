@@ -2,6 +2,7 @@ import ShmRing
 import StageRecords
 import StageRuntime
 import Supervision
+import Topology
 
 /// What earlier supervisors of this set did, as the status ring still tells: restarts count on, so that budgets do not
 /// multiply by the deaths of supervisors, and what was left down stays down.
@@ -55,6 +56,8 @@ struct RestartHistory {
         let verb = ControlVerb(rawValue: UInt8(truncatingIfNeeded: record.value))
         let isAccepted = record.value >> 8 == UInt64(ControlAnswer.Outcome.accepted.rawValue)
         if isAccepted, verb == .start || verb == .restart { asked.insert(record.component) }
+      // Bookd and its standby change places and builds at nobody's expense.
+      case .upgrade: asked.formUnion([record.component, Topology.standbyStage])
       case .held: held.insert(record.component)
       case .maintenance: isInMaintenance = record.value == 1
       default: break

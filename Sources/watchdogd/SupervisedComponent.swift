@@ -103,6 +103,17 @@ final class SupervisedComponent {
   /// The process that wrote the control page last; nil before the first.
   var lastPid: pid_t? { control.pid > 0 ? control.pid : nil }
 
+  /// Why an incarnation ended itself, as it wrote down.
+  func lastWords(of epoch: UInt64, pid: pid_t) -> String? {
+    guard let record = flight?.record(of: epoch), record.pid == pid, let exit = record.exit else {
+      return nil
+    }
+    return exit.reason.isEmpty ? nil : exit.reason
+  }
+
+  /// A counter of the current process's page.
+  func counter(_ counter: some StageCounter) -> UInt64 { control.value(counter) }
+
   /// The message that the current process has at hand, or had when it died; 0 for none.
   var inputAtHand: UInt64 { pid > 0 && control.pid == pid ? control.inputAtHand : 0 }
 

@@ -24,7 +24,7 @@ extension Supervisor {
     case .arm(let indices): for index in indices { arm(index) }
     case .disarm(let indices): for index in indices { actions.disarm(index) }
     case .fire(let index): return fireByHand(index, answer)
-    case .none, .start, .startAll, .end, .snapshot, .log: break
+    case .none, .start, .startAll, .end, .snapshot, .log, .upgrade: break
     }
     return answer
   }

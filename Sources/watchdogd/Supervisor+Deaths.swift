@@ -42,7 +42,10 @@ extension Supervisor {
     }
     failpoint(104)  // a death is written down on its page, not on the ring
     journal.noteDeath(of: component.name, cause, pid: pid, epoch: epoch, atHand: atHand)
+    let isNewBuild = isOfUpgrade(component, pid: pid, epoch: epoch, cause, now)
     if isDeathAsAsked(component, index, cause) { return }
+    // What a build does that was refused is held against nobody's budget.
+    if isNewBuild { return startAsAsked(index) }
     if launcher.isShared, cause == .requested {
       // A stage ends so only when it is asked to; and that was not this process.
       if launcher.isSetStopping() { setStopSeenAt = now }
@@ -144,7 +147,8 @@ extension Supervisor {
           "watchdogd: \(component.name) \(component.words(for: cause)); a successor starts in \(delay / 1_000_000) ms",
           as: .died, fields)
       }
-      let takesPlace = component === book && standby?.standsBy == true
+      let takesPlace =
+        component === book && standby.map { $0.standsBy && upgrade.mayTakePlace($0.pid) } == true
       restart(component)
       let successor =
         takesPlace
@@ -190,6 +194,7 @@ extension Supervisor {
   func noteReady(_ component: SupervisedComponent) {
     guard let instant = component.takeReadiness() else { return }
     settle(component)
+    if component === book { follow(upgrade.becameReady(component.pid), bulkhead_monotonic_nanoseconds()) }
     var record = SupervisionRecord(.ready, component: component.name, instant: instant)
     record.pid = component.pid
     record.epoch = component.epoch

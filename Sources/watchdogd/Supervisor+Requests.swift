@@ -32,11 +32,14 @@ extension Supervisor {
     let stages = components.map {
       RequestedStage(
         name: $0.name, epoch: $0.epoch, pid: $0.pid,
-        writesSnapshots: $0.name == topology.tapeStage && topology.tape?.shadow == true)
+        writesSnapshots: $0.name == topology.tapeStage && topology.tape?.shadow == true,
+        hasStandby: $0 === book)
     }
-    let result = requests.take(
+    var result = requests.take(
       request, stages: stages, actions: request.verb.isOfAction ? actions.requested(topology) : [],
       supervisorEpoch: control.epoch, isStopping: false, now: now)
+    var order = ProgramUpgrade.Order.nothing
+    if case .upgrade = result.action { (result.answer, order) = decide(request, result.answer, now) }
     if request.isDryRun { return preview(result.answer, result.action) }
     writeDown(request, result.answer, peer, now)
     if request.verb.isOfAction { return carryOut(result.action, result.answer) }
@@ -49,12 +52,13 @@ extension Supervisor {
         .maintenance, InstanceFiles.supervisor, value: request.verb == .maintenanceOn ? 1 : 0, request.reason)
     }
     carryOut(result.action)
+    follow(order, now)
     return result.answer
   }
 
   private func carryOut(_ action: OperatorRequests.Action) {
     switch action {
-    case .none, .arm, .disarm, .fire: break
+    case .none, .arm, .disarm, .fire, .upgrade: break
     case .start(let index): startAsAsked(index)
     case .startAll(let indices): for index in indices where components[index].pid == 0 { startAsAsked(index) }
     case .end(let index):
@@ -67,7 +71,7 @@ extension Supervisor {
     }
   }
 
-  private func startAsAsked(_ index: Int) {
+  func startAsAsked(_ index: Int) {
     let component = components[index]
     component.supervision.returnToService()
     // What its being left down had ended goes on.

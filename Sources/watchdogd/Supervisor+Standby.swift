@@ -45,7 +45,9 @@ extension Supervisor {
   /// Instead of starting a successor of a process whose death is confirmed: the standby takes its place, if there is one that is
   /// ready for it.
   func handOver(to component: SupervisedComponent) -> Bool {
-    guard let standby, component === book, component.pid == 0, standby.standsBy else { return false }
+    guard let standby, component === book, component.pid == 0, standby.standsBy,
+      upgrade.mayTakePlace(standby.pid)
+    else { return false }
     let dead = component.departed?.pid ?? component.lastPid ?? 0
     component.takeProcess(of: standby)
     orders?.give(
@@ -59,7 +61,8 @@ extension Supervisor {
   /// A bookd that was killed takes tens to hundreds of milliseconds to give its memory back. Its death is confirmed before that: its only
   /// thread is on its way out of the kernel, and will never run an instruction again. That is enough for the standby, which is there already.
   func handOverEarly(_ component: SupervisedComponent, at index: Int, _ now: UInt64) {
-    guard component === book, standby?.standsBy == true, requests.leavesToPolicy(index), component.hasRunOut
+    guard component === book, let standby, standby.standsBy, requests.leavesToPolicy(index),
+      upgrade.mayTakePlace(standby.pid), component.hasRunOut
     else { return }
     // Only where the policy would have it replaced at once; it is asked once.
     var asked = component.supervision

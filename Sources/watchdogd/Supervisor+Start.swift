@@ -96,14 +96,16 @@ extension Supervisor {
       }
       return
     }
-    var arguments = ["\(programDirectory)/\(component.stage.program)", "--component", component.name]
+    var arguments = ["\(programs(of: component))/\(component.stage.program)", "--component", component.name]
     if let path = options.topologyPath { arguments += ["--topology", path] }
     for override in options.overrides { arguments += ["--set", "\(override.keyPath)=\(override.value)"] }
     component.watch.begin()
     let launch = component.start(arguments: arguments)
     control.add(SupervisorCounter.spawns)
     switch launch {
-    case .running: noteStart(of: component)
+    case .running(let pid):
+      if component === standby { upgrade.startedStandby(pid) }
+      noteStart(of: component)
     case .requested: break
     case .failed(let code):
       narrate(

@@ -56,6 +56,8 @@ final class Supervisor {
   var memory = MemoryKills()
   /// What operators have asked for.
   var requests: OperatorRequests
+  /// Which build bookd is of, and which is to take its place.
+  var upgrade = ProgramUpgrade()
   let channel: RequestChannel
   private var clock = WatchClock(longestStep: longestStepNanoseconds)
   var wallClock = WallClockWatch()
@@ -125,6 +127,7 @@ final class Supervisor {
       takeSockets()
       adopt()
       inheritTrust()
+      inheritUpgrade()
     }
   }
 
@@ -236,6 +239,7 @@ final class Supervisor {
       keepSessions(now)
       resumeIfStopIsOff(now)
       serveRequests(now, hasCome: timer.hasRequest)
+      watchUpgrade(now)
       startStandbyIfDue()
       if mustStop { return }
       if now >= nextLookAtLog {

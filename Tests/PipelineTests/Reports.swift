@@ -62,7 +62,7 @@ struct SetEvent: Decodable, CustomStringConvertible {
   let event, component: String
   let pid: pid_t?
   let epoch, value: UInt64?
-  let tier, missing, cause, reason, action, result: String?
+  let tier, missing, cause, reason, action, result, step: String?
   let durationNanoseconds: UInt64?
   let user: UInt64?
 

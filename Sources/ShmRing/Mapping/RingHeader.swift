@@ -71,9 +71,12 @@ public struct RingIdentity: Sendable, Equatable {
 
   /// Reads and checks the identity of a mapped file. Every field that this process will act on is checked
   /// here, copied, and never read again: a later scribble over the header cannot lead it outside its mapping.
-  /// - Parameter expectedConfiguration: the hash to insist on; nil accepts any (read-only tools).
+  /// - Parameters:
+  ///   - expectedConfiguration: the hash to insist on; nil accepts any (read-only tools).
+  ///   - layoutVersion: what the caller reads; another one than this build's is a test of what such a build meets.
   static func read(
-    from file: borrowing SharedFile, expectedConfiguration: UInt64?
+    from file: borrowing SharedFile, expectedConfiguration: UInt64?,
+    layoutVersion: UInt32 = RingLayout.version
   ) throws(RingError) -> RingIdentity {
     let path = file.path
     let base = UnsafeRawPointer(file.base)
@@ -88,8 +91,8 @@ public struct RingIdentity: Sendable, Equatable {
       .header(path: path, field: field, found: found, expected: expected)
     }
     let version = word32(RingLayout.versionOffset)
-    guard version == RingLayout.version else {
-      throw .layoutVersion(path: path, found: version, expected: RingLayout.version)
+    guard version == layoutVersion else {
+      throw .layoutVersion(path: path, found: version, expected: layoutVersion)
     }
     let order = word32(RingLayout.byteOrderOffset)
     guard order == RingLayout.byteOrderMark else {

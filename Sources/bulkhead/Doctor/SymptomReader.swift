@@ -113,7 +113,7 @@ extension Symptoms {
     case .stopped: wasStopped = true
     case .adopted, .ready, .cleared, .fenced, .action, .stopping, .trusted, .dying, .session, .answered,
       .quarantined, .requested, .held, .maintenance, .clockStepped, .clockSteady, .memoryGrows,
-      .neighbour, .neighbourGone, .latencyDegraded, .latencyRestored, .workShed, .workResumed:
+      .neighbour, .neighbourGone, .latencyDegraded, .latencyRestored, .workShed, .workResumed, .upgrade:
       break
     }
   }

@@ -44,43 +44,63 @@ struct SnapshotCommand {
       asking.say("bulkhead snapshot: \"\(set.instance)\" has no recorder (tape.enabled)")
       return ExitCode.notRunning
     }
-    return try asking.run { set, before in wait(set, before) }
+    return try asking.run { set, _ in
+      switch Self.wait(set, timeout) {
+      case .success(let snapshot): return tell(set, snapshot)
+      case .failure(let failure):
+        asking.say("bulkhead snapshot: \(failure.line)")
+        return failure.code
+      }
+    }
   }
 
-  private func wait(_ set: SetDirectory, _ before: SetReading.Component) -> Int32 {
+  /// A snapshot that was written, read back and found equal.
+  struct Verified {
+    let through: UInt64
+    let digest: UInt64
+    let bytes: UInt64
+    let run: UInt64
+  }
+
+  /// Waits for the snapshot that was asked for.
+  static func wait(_ set: SetDirectory, _ timeout: UInt64) -> Result<Verified, TapFailure> {
     // The number of this request, or of a later one: whoever asks gets a snapshot that is no older than that.
-    guard let wanted = InstructionTable.wanted(of: Self.recorder, directory: set.path)?.snapshotsWanted else {
-      asking.say("bulkhead snapshot: cannot read what was asked for")
-      return ExitCode.cannotTell
+    guard let wanted = InstructionTable.wanted(of: recorder, directory: set.path)?.snapshotsWanted else {
+      return .failure(TapFailure(code: ExitCode.cannotTell, line: "cannot read what was asked for"))
     }
     let begun = bulkhead_monotonic_nanoseconds()
     while bulkhead_monotonic_nanoseconds() &- begun < timeout {
       guard
-        let page = try? ControlPage.attach(
-          directory: set.path, component: Self.recorder, access: .readOnly)
-      else { return ExitCode.cannotTell }
+        let page = try? ControlPage.attach(directory: set.path, component: recorder, access: .readOnly)
+      else { return .failure(TapFailure(code: ExitCode.cannotTell, line: "cannot read the recorder's page")) }
       if page.counter(TapeCounter.snapshotAnswered.rawValue).loadAcquiring() >= wanted {
-        return tell(set, page)
+        return answer(on: page)
       }
       pause(nanoseconds: 5_000_000)
     }
-    asking.say("bulkhead snapshot: not written after \(duration(timeout)); it may still be")
-    return ExitCode.failure
+    return .failure(
+      TapFailure(
+        code: ExitCode.failure, line: "not written after \(duration(timeout)); it may still be"))
   }
 
-  private func tell(_ set: SetDirectory, _ page: borrowing ControlPage) -> Int32 {
+  private static func answer(on page: borrowing ControlPage) -> Result<Verified, TapFailure> {
     let outcome = SnapshotAnswer(rawValue: page.value(TapeCounter.snapshotOutcome))
-    let through = page.value(TapeCounter.snapshotThrough)
     guard outcome == .verified else {
-      asking.say(
-        "bulkhead snapshot: "
-          + (outcome == .noBooks
+      return .failure(
+        TapFailure(
+          code: ExitCode.failure,
+          line: outcome == .noBooks
             ? "the recorder's books say nothing at the moment (its log says why)"
             : "it could not be written, or was not what it should be (the recorder's log says why)"))
-      return ExitCode.failure
     }
-    let digest = hexadecimal(page.value(TapeCounter.snapshotDigest))
-    let bytes = page.value(TapeCounter.snapshotBytes)
+    return .success(
+      Verified(
+        through: page.value(TapeCounter.snapshotThrough), digest: page.value(TapeCounter.snapshotDigest),
+        bytes: page.value(TapeCounter.snapshotBytes), run: page.value(TapeCounter.run)))
+  }
+
+  private func tell(_ set: SetDirectory, _ snapshot: Verified) -> Int32 {
+    let (through, bytes, digest) = (snapshot.through, snapshot.bytes, hexadecimal(snapshot.digest))
     if asking.options.json {
       print(
         JSONReport(schema: "snapshot").text { json in
@@ -88,7 +108,7 @@ struct SnapshotCommand {
           json.field("throughSequence", through)
           json.field("bookDigest", digest)
           json.field("bytes", bytes)
-          json.field("run", page.value(TapeCounter.run))
+          json.field("run", snapshot.run)
           json.field("verified", true)
         })
     } else {
