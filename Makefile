@@ -229,7 +229,7 @@ seeded-recovery-defects:
 KILLS ?= 200
 drills: build
 	$(BIN)/bulkhead drill run $(DRILLS) D-07 D-34K D-45 --kills $(KILLS) --seconds 1800 --seed $(SEED) --record .build/drills.json
-	$(BIN)/bulkhead drill run D-11 D-36 D-44L D-47 --seed $(SEED) --record .build/drills-faults.json
+	$(BIN)/bulkhead drill run D-11 D-36 D-37 D-44L D-47 --seed $(SEED) --record .build/drills-faults.json
 	scripts/drills-publish --bin $(CURDIR)/$(BIN) $(TIMES) D-04 D-31
 	scripts/drills-host --bin $(CURDIR)/$(BIN) --seed $(SEED) --seconds 60 --record .build/drills-host.json
 

@@ -173,6 +173,10 @@ public struct Drill: Sendable {
       id: "D-36", title: "Graceful stop, and start again from the tape",
       failureModes: ["FM-328", "FM-637"], method: .scripted, messages: 1_000_000),
     Drill(
+      id: "D-37", title: "Upgrade and rollback: another layout, a wrong book, a good build",
+      failureModes: ["FM-048", "FM-325", "FM-329", "FM-608"], method: .scripted, messages: 900_000,
+      hasStandby: true),
+    Drill(
       id: "D-44", title: "Soak: half rate, and somebody dies every two seconds",
       failureModes: ["FM-006", "FM-028", "FM-032", "FM-115", "FM-255", "FM-448", "FM-452"], method: .soak,
       limits: [], impairment: nil, seconds: 3_600, messages: 12_000_000),

@@ -59,6 +59,7 @@ struct DrillRunner {
     switch drill.id {
     case "D-11": return runCrashLoops()
     case "D-36": return runStops()
+    case "D-37": return runUpgrades()
     case "D-44L": return runLeaks()
     default: preconditionFailure("\(drill.id) has no script")
     }

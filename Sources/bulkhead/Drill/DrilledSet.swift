@@ -164,6 +164,14 @@ final class DrilledSet {
   func pid(_ name: String) -> pid_t { pages[name]?.page.pid ?? 0 }
   func epoch(_ name: String) -> UInt64 { pages[name]?.page.epoch ?? 0 }
 
+  /// The program that a process was started from; nil of one that has ended.
+  func program(_ name: String) -> String? {
+    var bytes = [CChar](repeating: 0, count: 1_024)
+    let count = readlink("/proc/\(pid(name))/exe", &bytes, bytes.count)
+    guard count > 0 else { return nil }
+    return String(decoding: bytes[..<count].map { UInt8(bitPattern: $0) }, as: UTF8.self)
+  }
+
   /// READY in a later incarnation than that.
   func isReady(_ name: String, after epoch: UInt64) -> Bool {
     guard let box = pages[name] else { return false }
