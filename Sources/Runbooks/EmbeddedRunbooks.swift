@@ -621,14 +621,6 @@ extension Runbooks {
       **Do** Nothing after `done`. Back to the build before: `bulkhead upgrade bookd --rollback`.
       **Tested** `UpgradeTests`, `ProgramUpgradeTests`, drill D-37.
 
-      ## `upgrade refused`
-      **Means** The new build was sent away: its books are not bookd's, it cannot attach to the rings (another layout version), it ended, or it was not compared in time.
-      **By itself** bookd goes on, untouched; its standby comes from the former build again. The new build is not tried again.
-      **Look** `bulkhead events --name INSTANCE`: the reason, with the instrument, or with file and both layout versions.
-      **Do** Another layout: stop the set, and start all of it from the new build. Books that differ: keep `bulkhead bundle` for whoever looks into it; compare the builds on a tape
-      (`bulkhead tape verify`) before the next attempt. A market too quiet for comparisons: fewer of them (`--comparisons`), or another hour.
-      **Tested** `UpgradeTests`, drill D-37.
-
       """##
     ),
     (
@@ -1140,6 +1132,14 @@ extension Runbooks {
       **Look** The line says why; `bulkhead tape ls DIR`: which one is the newest; free space on the disk.
       **Do** Make room, or replace the disk; then `bulkhead snapshot` writes one at once.
       **Tested** `InstructionTests`, `TapeTests`.
+
+      ## `upgrade refused`
+      **Means** The new build was sent away: its books are not bookd's, it cannot attach to the rings (another layout version), it ended, or it was not compared in time.
+      **By itself** bookd goes on, untouched; its standby comes from the former build again. The new build is not tried again.
+      **Look** `bulkhead events --name INSTANCE`: the reason, with the instrument, or with file and both layout versions.
+      **Do** Another layout: stop the set, and start all of it from the new build. Books that differ: keep `bulkhead bundle` for whoever looks into it; compare the builds on a tape
+      (`bulkhead tape verify`) before the next attempt. A market too quiet for comparisons: fewer of them (`--comparisons`), or another hour.
+      **Tested** `UpgradeTests`, drill D-37.
 
       """##
     ),

@@ -1,6 +1,7 @@
 import Glibc
 import ShmRing
 import StageRuntime
+public import Supervision
 
 /// One set as its control pages show it.
 public struct SetStatus {
@@ -22,6 +23,10 @@ public struct SetStatus {
   public let trust: TrustStatus?
   /// What is given up because the set is overloaded.
   public let shed: [String]
+  /// Another build that is to take bookd's place, or came to that; nil before the first.
+  public let upgrade: ProgramUpgrade?
+  /// Books of its standby that were compared with bookd's and found equal.
+  public let booksCompared: UInt64
 
   /// Every set with control pages below `runDirectory`, sorted by name.
   public static func discover(runDirectory: String, name: String?) -> [SetStatus] {
@@ -56,6 +61,8 @@ public struct SetStatus {
     self.instance = instance
     configuration = hexadecimal(view.configurationHash)
     trust = TrustStatus(directory: view.directory)
+    upgrade = InstanceFiles.upgradeText(directory: view.directory).flatMap(ProgramUpgrade.init(text:))
+    booksCompared = view.names.contains("standby") ? view.value("standby", BookCounter.booksCompared) : 0
     supervisor = (view.supervisorPid, view.supervisorAlive)
     stages = view.stages()
     shed = view.shed.names
@@ -201,6 +208,15 @@ public struct SetStatus {
     return "UNJOURNALED: sequences \(grouped(from))...\(grouped(through)) are not safe on the disk\(cause)"
   }
 
+  /// How far an upgrade is, or what came of the newest one; nil before the first.
+  public var upgradeText: String? {
+    guard let upgrade else { return nil }
+    let state = upgrade.phase == .settled ? upgrade.outcome.rawValue : upgrade.phase.rawValue
+    let count =
+      upgrade.phase == .proving ? "; \(booksCompared) of \(upgrade.comparisonsWanted) books compared" : ""
+    return "upgrade of bookd  \(state): \(upgrade.words)\(count)"
+  }
+
   public func write(to json: inout JSONText) {
     json.object { json in
       json.field("instance", instance)
@@ -230,6 +246,17 @@ public struct SetStatus {
       }
       json.array("shed") { json in for work in shed { json.element(work) } }
       if let trust { trust.write(to: &json) }
+      if let upgrade {
+        json.object("upgrade") { json in
+          json.field("phase", upgrade.phase.rawValue)
+          json.field("outcome", upgrade.outcome.rawValue)
+          json.field("text", upgrade.words)
+          json.field("programs", upgrade.programs)
+          json.field("next", upgrade.next)
+          json.field("booksCompared", booksCompared)
+          json.field("booksWanted", upgrade.comparisonsWanted)
+        }
+      }
       json.array("lines") { json in for line in lines { line.write(to: &json) } }
       for (key, value) in counts { json.field(key, value) }
     }

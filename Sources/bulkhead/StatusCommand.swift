@@ -84,6 +84,7 @@ extension SetStatus {
     }
     lines.append("")
     if let trust { lines += trust.text + [""] }
+    if let upgradeText { lines += [upgradeText, ""] }
     for (key, value) in counts where value > 0 { lines.append(column(key, 24) + show.count(value)) }
     return lines
   }

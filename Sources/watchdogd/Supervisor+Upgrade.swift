@@ -137,7 +137,8 @@ extension Supervisor {
         }
       }
     var record = SupervisionRecord(.upgrade, component: book.name, instant: now)
-    record.pid = upgrade.process
+    // Of the new build, as long as it is one of two.
+    record.pid = upgrade.process > 0 ? upgrade.process : book.pid
     record.epoch = book.epoch
     record.code = step.rawValue
     record.value = upgrade.snapshot

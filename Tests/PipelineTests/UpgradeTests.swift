@@ -1,4 +1,5 @@
 import Foundation
+import Glibc
 import XCTest
 
 /// Another build of bookd in the place of the one that runs (drill D-37): through the standby, compared before traffic moves.
@@ -50,7 +51,7 @@ final class UpgradeTests: XCTestCase {
       "upgrade-\(UUID().uuidString)")
     defer { try? FileManager.default.removeItem(at: tape) }
     let run = try SetRun(
-      ["--generate", "500000", "--instruments", "300", "--seed", "37", "--rate", "40000"],
+      ["--generate", "400000", "--instruments", "300", "--seed", "37", "--rate", "40000"],
       settings: ["standby.enabled=true", "tape.enabled=true", "tape.directory=\(tape.path)"])
     let before = try run.waitForMessages(20_000)
     let book = try XCTUnwrap(before.stage("bookd"))
@@ -60,12 +61,12 @@ final class UpgradeTests: XCTestCase {
     let (absent, _) = try upgrade(run, "--programs", tape.path)
     XCTAssertEqual(absent.ending, .exit(1), "no program there\(absent.transcript)")
 
-    let (first, notFitting) = try upgrade(run, "--programs", layout.folder)
+    let (first, notFitting) = try upgrade(run, "--no-snapshot", "--programs", layout.folder)
     XCTAssertEqual(first.ending, .exit(1), first.transcript)
     XCTAssertEqual(notFitting?.outcome, "refused", first.transcript)
     XCTAssertTrue(
       notFitting?.text.contains("layout version 1, this program reads version 2") == true, first.transcript)
-    let (second, differing) = try upgrade(run, "--programs", wrong.folder)
+    let (second, differing) = try upgrade(run, "--no-snapshot", "--programs", wrong.folder)
     XCTAssertEqual(second.ending, .exit(1), second.transcript)
     XCTAssertEqual(differing?.outcome, "refused", second.transcript)
     XCTAssertTrue(differing?.text.contains("the book of instrument") == true, second.transcript)
@@ -106,6 +107,38 @@ final class UpgradeTests: XCTestCase {
       [
         "proving", "refused", "proving", "refused", "proving", "moving", "done", "returning", "rolled back",
       ], "\(events)")
+    try run.finish().expectCorrect()
+  }
+
+  /// A build whose books are not those of the stream when its turn has come: bookd is ending by then, and is rebuilt from its own build.
+  func testOneThatDiffersWhenItsTurnHasComeIsRefused() throws {
+    let good = try NextBuild("good")
+    let run = try SetRun(
+      ["--generate", "300000", "--instruments", "300", "--seed", "38", "--rate", "60000"],
+      settings: ["standby.enabled=true", "stage.bookd.ladder.fence=1h", "stage.standby.ladder.fence=1h"])
+    let before = try run.waitForMessages(20_000)
+    let book = try XCTUnwrap(before.stage("bookd"))
+    kill(book.pid, SIGSTOP)
+    // An instrument's bid price in the table that the stopped process writes.
+    let file = try XCTUnwrap(FileHandle(forUpdatingAtPath: "\(run.place.directory)/best_prices.table"))
+    try file.seek(toOffset: UInt64(4096 + 64 * 7) + 8)
+    file.write(withUnsafeBytes(of: UInt64(12_345)) { Data($0) })
+    try file.close()
+    let (asked, _) = try upgrade(
+      run, "--no-snapshot", "--comparisons", "5", "--timeout", "0", "--programs", good.folder)
+    XCTAssertEqual(asked.ending, .exit(0), asked.transcript)
+    try run.waitForEvents("traffic to be moved") { $0.contains { $0.step == "moving" } }
+    try run.crash("bookd", of: before)
+    let after = try run.waitForStatus("a rebuilt bookd") {
+      $0.stages.allSatisfy { $0.alive && $0.state == "READY" } && $0.stage("bookd")?.epoch == book.epoch + 2
+    }
+    let program = try FileManager.default.destinationOfSymbolicLink(
+      atPath: "/proc/\(after.stage("bookd")?.pid ?? 0)/exe")
+    XCTAssertEqual(program, NextBuild.resolved(Binaries.path("bookd")), run.process.transcript)
+    let steps = try run.events().filter { $0.event == "upgrade" }
+    XCTAssertEqual(steps.compactMap(\.step), ["proving", "moving", "refused"])
+    XCTAssertTrue(
+      steps.last?.reason?.contains("book of instrument 7 is not that of the stream") == true, "\(steps)")
     try run.finish().expectCorrect()
   }
 }
