@@ -613,6 +613,7 @@ extension Runbooks {
       **Look** `bulkhead events --name INSTANCE`.
       **Do** Nothing.
       **Tested** `LoadSheddingTests`, drill D-29.
+
       ## `upgrade`
       **Means** An operator has another build of bookd take over, or go back (`bulkhead upgrade`). The event says how far that is: `proving`, `moving`, `done`, `refused`, `returning`,
       `rolled back`.
