@@ -80,6 +80,9 @@ private struct CheckedImage {
   let isSuspected: Bool
   let counters: ImageWords
   private let instruments: ImageWords
+  /// Words between an order that is restored and the one whose place in memory is asked for: two an order, and a miss takes as
+  /// long as some twenty of them.
+  private static let wordsAhead = 48
   /// Bytes of each of their records.
   private let instrumentBytes: Int
   private let books: ImageWords
@@ -238,6 +241,8 @@ private struct CheckedImage {
       }
       before = (number, key)
       for _ in 0..<orders {
+        // The order that comes then, or what lies where it would: a hint may be wrong.
+        _ = target.prefetch(instrument: instrument, reference: books[min(word + Self.wordsAhead, end - 1)])
         let outcome = target.add(
           instrument: instrument, side: side, reference: books[word], price: price, quantity: books[word + 1])
         guard case .changed = outcome else { throw .impossible(.books) }

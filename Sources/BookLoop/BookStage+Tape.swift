@@ -28,6 +28,7 @@ extension BookStage {
       if nextExpected == before { break }
     }
     knownBefore = nextExpected
+    passOverKnown()
     control.flight.note(.tapeRead, restored, nextExpected)
     narrate("bookd: sequences \(restored)...\(nextExpected - 1) from the tape, the rest from the merged ring")
   }
@@ -98,6 +99,18 @@ extension BookStage {
         control.setAppliedSequence(nextExpected &- 1)
         control.beat()
       }
+    }
+  }
+
+  /// Goes on in the merged ring near what is due: all that lies before it is known, and there may be millions of it.
+  private mutating func passOverKnown() {
+    let (due, buffer) = (nextExpected, buffer)
+    input.seek(into: buffer) { _, bytes in bytes >= 8 && buffer.load(as: UInt64.self) < due }
+    // What is left of it lies within a segment. It is no progress, and must not look like some.
+    while true {
+      let position = input.nextPosition
+      guard case .record(_, let bytes) = input.poll(into: buffer) else { return }
+      guard bytes >= 8, buffer.load(as: UInt64.self) < due else { return input.rewind(to: position) }
     }
   }
 

@@ -309,7 +309,10 @@ public struct BookStage: ~Copyable {
         if message.count > 0, builder.counters.withheld == withheld { silentThrough = sequence }
         replayed &+= 1
       }
-      if BookProbe.isDue(behind: sequence) && publishesProbes { publishProbe(sequence) }
+      if BookProbe.isDue(behind: sequence), publishesProbes, sequence > publishedThrough || standing != nil {
+        // What is replayed has been compared, or found to differ, in its time.
+        publishProbe(sequence)
+      }
       if policy == .failFast, let failure = builder.failure { endAt(failure) }
     case MergedRecord.Kind.gap where bytes >= MergedRecord.gapBytes:
       let first = record.load(as: UInt64.self)

@@ -8,7 +8,8 @@ import CProcessor
 ///      8     8  quantity   what is left; 0 = the slot is free
 ///     16     8  price
 ///     24     4  previous   slot of the order before it in its level's queue, or none
-///     28     4  next       slot of the order behind it, or none; in a free slot the next free one
+///     28     4  next       slot of the order behind it, or none; in a free slot how far behind the slot after
+///                          it the next free one lies, so that memory full of zeros is a list of free slots
 ///     32     4  side       number of its book side: instrument * 2 + side
 ///     36     4  guess      its level's index in the side's array when it came: only levels behind that one
 ///                          change it, so it is right or nearly so most of the time
@@ -59,8 +60,11 @@ struct OrderTable {
     entries = pieces.take(OrderEntry.self, slotCount)
     index = ReferenceIndex(orders: orders, entries, &pieces)
     capacity = orders
-    for slot in 1..<slotCount - 1 { entries[slot].next = UInt32(truncatingIfNeeded: slot + 1) }
   }
+
+  /// The free slot behind a free one; the number of slots behind the last.
+  @inlinable @inline(__always) @_noLocks
+  func freeSlot(behind slot: UInt32) -> UInt32 { slot &+ 1 &+ entries[Int(slot)].next }
 
   /// The entry in a slot; slot numbers come from this table.
   @inlinable @inline(__always) @_noLocks
@@ -83,8 +87,8 @@ struct OrderTable {
   @inlinable @inline(__always) @_noLocks
   mutating func take() -> UInt32 {
     let slot = firstFree
-    precondition(slot != Self.none, "order table overfilled")
-    let next = entries[Int(slot)].next
+    precondition(Int(slot) < slotCount, "order table overfilled")
+    let next = freeSlot(behind: slot)
     firstFree = next
     bulkhead_prefetch_to_read(entries + Int(next))
     return slot
@@ -94,7 +98,7 @@ struct OrderTable {
   @inlinable @inline(__always) @_noLocks
   mutating func free(_ slot: UInt32) {
     entries[Int(slot)].quantity = 0
-    entries[Int(slot)].next = firstFree
+    entries[Int(slot)].next = firstFree &- (slot &+ 1)
     firstFree = slot
   }
 
@@ -112,11 +116,13 @@ struct OrderTable {
     if queued.count != liveCount { return "\(queued.count) orders are in queues, \(liveCount) counted" }
     var free = 0
     var slot = firstFree
-    while slot != Self.none {
-      if Int(slot) >= slotCount || isTaken[Int(slot)] { return "slot \(slot) is free and taken" }
+    while Int(slot) != slotCount {
+      if slot == Self.none || Int(slot) > slotCount || isTaken[Int(slot)] {
+        return "slot \(slot) is free and taken"
+      }
       isTaken[Int(slot)] = true
       free += 1
-      slot = entries[Int(slot)].next
+      slot = freeSlot(behind: slot)
     }
     if free + queued.count + 1 != slotCount {
       return "\(slotCount) slots, \(free) free, \(queued.count) in queues"
