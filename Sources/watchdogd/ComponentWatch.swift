@@ -24,6 +24,8 @@ final class ComponentWatch {
   /// From when the mark was reached: what the cause of an alarm is told by.
   private var sampleAtMark: ProcessSample?
   private var postponements = 0
+  /// Input waited for it at the newest scan.
+  private(set) var hasWork = false
   private var lastTaken: UInt64 = 0
 
   init(stage: Topology.Stage, of topology: Topology) throws(RingError) {
@@ -71,6 +73,7 @@ final class ComponentWatch {
   /// Looks once. `socket`: the descriptor of a receiver's line.
   func scan(socket: Int32?, step: UInt64) -> LadderChange? {
     var reading = reading(socket: socket)
+    hasWork = reading.backlog > 0
     if let canary {
       // What an earlier incarnation says of itself proves nothing about this one.
       let isWorking = reading.isReady && !reading.isHalted && ladder.epoch == reading.epoch

@@ -129,7 +129,7 @@ final class SupervisedComponent {
   func takeDying(step: UInt64) -> Bool {
     // The word is this process's from the moment its number is on the page.
     guard pid > 0, pid != pidSeenDying, control.pid == pid else { return false }
-    let isDue = dyingLook.isDue(beats: control.beats, step: step)
+    let isDue = dyingLook.isDue(beats: control.beats, hasWork: watch.hasWork, step: step)
     guard control.isDying || isDue && bulkhead_process_is_doomed(pid) else { return false }
     pidSeenDying = pid
     return true
