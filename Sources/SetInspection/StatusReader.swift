@@ -52,7 +52,7 @@ extension SupervisionRecord {
     case .neighbour:
       return ": on core \(code), \(printable(remark.utf8)), waited \(milliseconds) of the last second"
     case .latencyDegraded:
-      return ": \(tier.name), p99 \(duration(value)), usual \(printable(remark.utf8))"
+      return ": \(tier == .clear ? "" : "lasts, ")p99 \(duration(value)), usual \(printable(remark.utf8))"
     case .latencyRestored: return ": p99 \(duration(value))"
     case .workShed, .workResumed: return ": \(printable(remark.utf8)), \(value) given up now"
     case .neighbourGone: return ": it has core \(code) again, after \(value) s"

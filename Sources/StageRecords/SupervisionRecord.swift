@@ -58,7 +58,7 @@ public enum SupervisionEvent: UInt8, Sendable, CaseIterable {
   case neighbour = 40
   /// It has its core again: `code` is the core, `value` how many seconds it was so.
   case neighbourGone = 41
-  /// A component is slow against what it was: `value` is the 99th percentile of the last second, ns; `tier` 1 when it begins, 2 when it
+  /// A component is slow against what it was: `value` is the 99th percentile of the last second, ns; `tier` 0 when it begins, 2 when it
   /// goes on; the remark is what is usual.
   case latencyDegraded = 42
   /// It is no longer: `value` is the 99th percentile of the last second, ns.

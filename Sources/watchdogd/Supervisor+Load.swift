@@ -37,7 +37,7 @@ extension Supervisor {
       let isLasting = change == .lasting(percentile)
       if !isLasting { control.add(SupervisorCounter.degradations) }
       var record = loadRecord(.latencyDegraded, component, now)
-      record.tier = (isLasting ? LivenessTier.alarm : .mark).rawValue
+      record.tier = isLasting ? LivenessTier.alarm.rawValue : 0
       record.value = percentile
       record.remark = usual
       journal.note(record)
@@ -75,7 +75,6 @@ extension Supervisor {
     var record = SupervisionRecord(
       isShed ? .workShed : .workResumed, component: work.stage(of: topology) ?? InstanceFiles.supervisor,
       instant: now)
-    record.tier = isShed ? LivenessTier.mark.rawValue : 0
     record.value = UInt64(load.shedding.level)
     record.remark = work.rawValue
     journal.note(record)
@@ -93,7 +92,6 @@ extension Supervisor {
       core = found
       control.add(SupervisorCounter.neighbours)
       var record = loadRecord(.neighbour, component, now)
-      record.tier = LivenessTier.mark.rawValue
       record.cause = StallCause.starved.rawValue
       record.code = Int32(clamping: core)
       record.value = waited
