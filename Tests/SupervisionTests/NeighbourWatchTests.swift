@@ -149,11 +149,12 @@ final class CoreLoadsTests: XCTestCase {
         CoreTimes(core: 1, busy: 0, stolen: 0, total: total),
       ]
     }
-    XCTAssertEqual(loads.take(cores: cores(0, 0, 1_000), processes: [process(7, 0, 50)]), [])
+    XCTAssertEqual(
+      loads.take(cores: cores(0, 0, 1_000), processes: [process(7, 0, 50), process(6, 1, 40)]), [])
     let found = loads.take(
       cores: cores(80, 10, 1_100),
       // One that was not there before is nobody's measure yet.
-      processes: [process(7, 0, 70), process(8, 0, 5_000), process(9, 1, 3)])
+      processes: [process(7, 0, 70), process(8, 0, 5_000), process(9, 1, 3), process(6, 1, 70)])
     XCTAssertEqual(
       found,
       [
