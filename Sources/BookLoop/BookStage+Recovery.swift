@@ -44,7 +44,7 @@ extension BookStage {
     if !isOut, !output.canFollow(place) { return recovery.loader.abandon() }
     let refusal = builder.recover(
       &recovery.loader, next: next, instrument: instrument,
-      count: record.load(fromByteOffset: 16, as: UInt64.self), receiveTime: newestStamp,
+      count: record.load(fromByteOffset: 16, as: UInt64.self), receiveTime: 0,
       into: &recovery.events)
     recovery.wishFrom = UInt32(truncatingIfNeeded: instrument) &+ 1
     if let refusal {

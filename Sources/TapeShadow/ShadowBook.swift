@@ -188,7 +188,7 @@ public struct ShadowBook: ~Copyable {
       else { return }
       let refusal = builder.recover(
         &hand.loader, next: first, instrument: second,
-        count: base.loadUnaligned(fromByteOffset: 16, as: UInt64.self), receiveTime: newestStamp,
+        count: base.loadUnaligned(fromByteOffset: 16, as: UInt64.self), receiveTime: 0,
         into: &hand.events)
       guard refusal == nil else { return }
       position.advance(to: position.nextSequence, events: hand.events)

@@ -200,7 +200,7 @@ final class MarketImageTests: XCTestCase {
       }, "a deletion is no state")
   }
 
-  /// What cannot be applied leaves the channel stale.
+  /// What there is no room for costs the instruments concerned their books; all others are exact, and live.
   func testWhatDoesNotFitIsNotTrusted() throws {
     let store = try day()
     let messages = try image(12_000, store)
@@ -210,7 +210,31 @@ final class MarketImageTests: XCTestCase {
     run.load(messages, first: 1)
     XCTAssertTrue(run.use(first: 1, last: 12_000, count: messages.count))
     XCTAssertGreaterThan(run.builder.counters.rejected(.ordersFull), 0)
-    XCTAssertEqual(run.builder.instruments.trustState(0), .stale)
+    XCTAssertEqual(run.builder.instruments.trustState(0), .live)
+    var whole = Run()
+    whole.apply(0..<12_000, store)
+    func orders(_ books: borrowing OrderBooks, _ instrument: UInt32) -> [BookOrder] {
+      var orders: [BookOrder] = []
+      books.forEachOrder(instrument: instrument) { order, _ in orders.append(order) }
+      return orders
+    }
+    var quarantined = 0
+    for instrument in 1..<64 as Range<UInt32> {
+      if run.builder.instruments.isQuarantined(instrument) {
+        quarantined += 1
+        XCTAssertEqual(orders(run.builder.books, instrument), [], "\(instrument)")
+        XCTAssertTrue(run.builder.books.isClosed(instrument: instrument), "\(instrument)")
+      } else {
+        XCTAssertEqual(
+          orders(run.builder.books, instrument), orders(whole.builder.books, instrument), "\(instrument)")
+        XCTAssertEqual(run.builder.instruments.trustState(instrument), .live, "\(instrument)")
+      }
+    }
+    XCTAssertGreaterThan(quarantined, 10)
+    XCTAssertEqual(run.builder.instruments.staleCount, quarantined)
+    XCTAssertEqual(run.mismatches, [])
+    XCTAssertEqual(run.replica.books.contentDigest(), run.builder.books.contentDigest())
+    XCTAssertEqual(run.replica.instruments.staleCount, quarantined)
   }
 
   /// The lines had the messages after all: the channel is what it was, and so is each instrument.

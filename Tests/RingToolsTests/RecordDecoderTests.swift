@@ -90,7 +90,11 @@ final class RecordDecoderTests: XCTestCase {
     XCTAssertEqual(decode(.merged, 2, words(9, 1, 257)).text, "gap first=9 last=1 reason=\"unknown 257\"")
     XCTAssertEqual(decode(.merged, 3, words(1) + session).text, "sessionStart first=1 session=S-7")
     XCTAssertEqual(decode(.merged, 4, words(8) + session).text, "endOfSession next=8 session=S-7")
-    XCTAssertEqual(decode(.merged, 9, words(8)).text, "unknown recordKind=9 bytes=8")
+    XCTAssertEqual(decode(.merged, 77, words(8)).text, "unknown recordKind=77 bytes=8")
+    XCTAssertEqual(decode(.merged, 8, words(7, 42)).text, "recoveryStart next=7 instrument=42")
+    XCTAssertEqual(decode(.merged, 10, words(7, 42, 5)).text, "recoveryEnd next=7 instrument=42 count=5")
+    XCTAssertEqual(
+      decode(.merged, 9, words(8)).text, "malformed is=recovery reason=\"8 bytes, wants 16\" bytes=8")
     XCTAssertEqual(
       decode(.merged, 1, words(5, 0)).text,
       "message sequence=5 receiveTime=none malformed=\"the message is empty\" bytes=0")

@@ -270,7 +270,7 @@ final class ShadowTests: XCTestCase {
   /// whole. Books restored from a snapshot at any of these places, and followed to the end, are those of one run, and so are their
   /// events; at the end all books are those of a day without the wrong message.
   func testRecoveriesAreFollowed() throws {
-    let messages = try day(6_000, seed: 9)
+    let messages = try day(4_000, seed: 9)
     var rules = Self.rules
     rules.policy = .quarantine
     let instrument = UInt16(messages[1_998][1]) << 8 | UInt16(messages[1_998][2])
@@ -311,7 +311,7 @@ final class ShadowTests: XCTestCase {
     let second = tape.count
     try putRecovery(imageThrough: place + 450, next: place + 501, isWhole: true)
     let behind = tape.count
-    put(place + 501...6_000)
+    put(place + 501...4_000)
 
     final class Told {
       var events: [[UInt8]] = []
@@ -335,12 +335,9 @@ final class ShadowTests: XCTestCase {
     XCTAssertGreaterThan(all.builder.counters.withheld, 0)
     XCTAssertEqual(all.builder.instruments.staleCount, 0)
     XCTAssertEqual(
-      all.builder.books.contentDigest(), filled(messages, through: 6_000).builder.books.contentDigest())
+      all.builder.books.contentDigest(), filled(messages, through: 4_000).builder.books.contentDigest())
 
-    for place in [
-      place - 1, place, place + 1, first, first + 2, second - 1, second, second + 1, behind - 1, behind,
-      behind + 99,
-    ] {
+    for place in [place, first + 2, second - 1, second + 1, behind, behind + 99] {
       var before = ShadowBook(rules: rules, channel: 1)
       begin(&before)
       for (kind, payload) in tape[..<place] { take(kind, payload, &before) }
@@ -358,7 +355,7 @@ final class ShadowTests: XCTestCase {
       XCTAssertNil(restored.blindness, "\(place)")
       XCTAssertEqual(restored.image(), all.image(), "\(place)")
       XCTAssertEqual(rest.events, Array(told.events.suffix(rest.events.count)), "\(place)")
-      XCTAssertGreaterThan(rest.events.count, 1_000, "\(place)")
+      XCTAssertGreaterThan(rest.events.count, 500, "\(place)")
       // In silence the books are the same.
       follow(&before, from: place, nil)
       XCTAssertEqual(before.image(), all.image(), "\(place)")
