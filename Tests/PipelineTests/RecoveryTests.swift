@@ -79,7 +79,7 @@ final class RecoveryTests: XCTestCase {
     let set = try SetRun(
       ["--replay", file, "--rate", "20000", "--fault", "glimpse:stall=5x1500ms,times=1", "--keep"],
       settings: Self.policy + tape(folder) + ["channel.snapshot.timeout=10s"])
-    _ = try set.waitForStatus("an instrument is in quarantine") { $0.quarantinedInstruments == 1 }
+    _ = try set.waitForStatus("an instrument is in quarantine") { $0.quarantinedInstruments > 0 }
     _ = try set.waitForStatus("none is") { $0.quarantinedInstruments == 0 && $0.recoveriesMade > 0 }
     let run = try set.finish()
     expectHealed(run, digest)
