@@ -166,8 +166,8 @@ let package = Package(
     stage(
       "watchdogd",
       [
-        "CLinux", "CServiceManager", "FIXSession", "Failpoints", "FeedWire", "HostChecks", "ServiceUnits",
-        "ShmRing", "StageRecords", "Supervision", "StageRuntime", "SystemLog", "Topology",
+        "CLinux", "CServiceManager", "FIXSession", "Failpoints", "FeedWire", "HostChecks", "LatencyHistogram",
+        "ServiceUnits", "ShmRing", "StageRecords", "Supervision", "StageRuntime", "SystemLog", "Topology",
       ]),
     stage("venue", ["CLinux", "FeedWire", "SoupBinTCP", "Glimpse", "FeedSim", "StageRuntime"]),
     stage(

@@ -18,6 +18,14 @@ public struct ProcessFootprint: Sendable, Equatable {
     self.mappings = mappings
     self.longestBeatGap = longestBeatGap
   }
+
+  /// This process with the descriptors and mappings of an earlier look, while it was the same process.
+  public func holding(what earlier: ProcessFootprint) -> ProcessFootprint {
+    guard earlier.pid == pid, earlier.epoch == epoch else { return self }
+    return ProcessFootprint(
+      name: name, pid: pid, epoch: epoch, descriptors: earlier.descriptors, mappings: earlier.mappings,
+      longestBeatGap: longestBeatGap)
+  }
 }
 
 /// What came of one round: a day from its first to its last message, with so many blows.

@@ -72,8 +72,12 @@ public struct GlimpseFetch: ~Copyable {
     }
   }
 
+  /// The number that a whole image says it goes on from; nil when none is to be judged.
+  public var continueFrom: UInt64? { end?.continueFrom }
+
   /// Whether a whole image is to be believed, by all that was noted of the lines. They may have carried more than was read
-  /// when the image came to its end: whoever does not read that first may believe a number that they contradict.
+  /// when the image came to its end, and what the venue has sent may be on its way yet: whoever does not read all below
+  /// ``continueFrom`` first may believe a number that it contradicts.
   /// - Returns: `complete` or `failed`, once; `nothing` when there is no whole image
   public mutating func judge() -> Step {
     guard let end else { return .nothing }

@@ -46,25 +46,19 @@ extension MergeStage {
     if recovery.imageNext != nil { return tell(now) }
     var taken = 0
     while taken < Self.recoveryMessagesPerTurn {
-      let isWhole = judgedBehind != nil
-      if isWhole, !areLinesRead { return taken }
-      switch isWhole ? snapshot?.judge() : snapshot?.step(now: now) {
-      case .whole:
-        judgeBehindLines()
-        taken += 1
+      switch imageStep(now) {
       case .message(let message):
         recovery.keep(message)
         taken += 1
       case .complete(let next):
-        judgedBehind = nil
         if !recovery.complete(next: next) { endRecovery("the image is older than its login", now) }
         return taken + 1
       case .failed(let reason):
         contradictedImages = snapshot?.countContradicted() ?? 0
         endRecovery(reason, now)
         return taken + 1
-      case .nothing where !isWhole: taken += 1
-      case .nothing, .idle, nil: return taken
+      case .whole, .nothing: taken += 1
+      case .idle: return taken
       }
     }
     return taken

@@ -54,32 +54,37 @@ extension MergeStage {
     }
     var taken = 0
     while taken < Self.imageMessagesPerTurn {
-      let isWhole = judgedBehind != nil
-      // What the lines carried before the image's end may contradict it, and lie unread.
-      if isWhole, !areLinesRead { return taken }
-      switch isWhole ? snapshot?.judge() : snapshot?.step(now: now) {
-      case .whole:
-        judgeBehindLines()
-        taken += 1
+      switch imageStep(now) {
       case .message(let message):
         output.putImage(message: message)
         taken += 1
       case .complete(let next):
-        judgedBehind = nil
         use(next, now)
         return taken + 1
       case .failed(let reason):
-        judgedBehind = nil
         narrate("merged: no image: \(reason)", as: .imageMissing)
         contradictedImages = snapshot?.countContradicted() ?? 0
         arbiter.snapshotFailed(now: now)
         control.flight.note(.imageFailed)
         return taken + 1
-      case .nothing where !isWhole: taken += 1
-      case .nothing, .idle, nil: return taken
+      case .whole, .nothing: taken += 1
+      case .idle: return taken
       }
     }
     return taken
+  }
+
+  /// The next of the image. A whole one is judged when all is read that the lines had carried by its end, and all that it says it
+  /// contains: TCP may be ahead of them. Nothing is believed that they never come to; the time for an image ends that wait.
+  mutating func imageStep(_ now: UInt64) -> SnapshotClient.Step {
+    guard judgedBehind != nil else {
+      let step = snapshot?.step(now: now) ?? .idle
+      if case .whole = step { judgeBehindLines() }
+      return step
+    }
+    guard areLinesRead, snapshot?.isAhead(of: arbiter.highestSequence) == false else { return .idle }
+    judgedBehind = nil
+    return snapshot?.judge() ?? .idle
   }
 
   private mutating func use(_ next: UInt64, _ now: UInt64) {

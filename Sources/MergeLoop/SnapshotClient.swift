@@ -73,6 +73,10 @@ struct SnapshotClient: ~Copyable {
     }
   }
 
+  /// Whether a whole image says that it contains what lies above the highest number that is known to exist.
+  /// - Parameter highest: one past that number
+  mutating func isAhead(of highest: UInt64) -> Bool { fetch.continueFrom.map { $0 > highest } ?? false }
+
   /// What a whole image is worth, by what the lines have carried until now.
   mutating func judge() -> Step { taken(fetch.judge()) }
 

@@ -30,6 +30,9 @@ public final class PublishServer {
   private static let fileCheckNanoseconds: UInt64 = 500_000_000
   /// Descriptors that are open without any client, and those that were left for clients at the last look.
   private var ownDescriptors = 0
+  private let descriptorLimit = DescriptorLimit()
+  /// The kernel's own default, where the limit cannot be read.
+  private static let usualDescriptors = 1_024
   private var freeDescriptors = -1
   private let wakeUp: UnsafeMutablePointer<lws_sorted_usec_list_t>
 
@@ -139,7 +142,7 @@ public final class PublishServer {
   /// Fits the number of sockets to the descriptors that are left, whenever the limit is another one. The excess is refused
   /// in its handshake, with a reason, as long as there are a few descriptors more than clients; who is connected stays.
   private func limitSockets() {
-    let free = max(0, (descriptorLimit() ?? ownDescriptors) - ownDescriptors)
+    let free = max(0, (descriptorLimit.read() ?? Self.usualDescriptors) - ownDescriptors)
     guard free != freeDescriptors else { return }
     freeDescriptors = free
     // What is opened for a moment: a certificate, tokens, a segment of the tape, the connection that is refused.

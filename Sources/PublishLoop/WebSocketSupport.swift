@@ -94,21 +94,26 @@ func openDescriptors() -> Int {
   return max(0, open - 3)
 }
 
-/// Descriptors that this process may have open: RLIMIT_NOFILE, which somebody else may change at any time. Read as a file,
-/// which the sandbox permits; nil where that cannot be had, so also when not one descriptor is left.
-func descriptorLimit() -> Int? {
-  let file = open("/proc/self/limits", O_RDONLY | O_CLOEXEC)
-  guard file >= 0 else { return nil }
-  defer { close(file) }
-  let text = withUnsafeTemporaryAllocation(byteCount: 4_096, alignment: 1) { buffer in
-    let count = read(file, buffer.baseAddress, buffer.count)
-    return String(decoding: UnsafeRawBufferPointer(rebasing: buffer.prefix(max(0, count))), as: UTF8.self)
+/// Descriptors that this process may have open: RLIMIT_NOFILE, which somebody else may change at any time. Read from a file that
+/// stays open: the sandbox permits that, and so does a limit that is used up.
+struct DescriptorLimit: ~Copyable {
+  private let file = open("/proc/self/limits", O_RDONLY | O_CLOEXEC)
+  private static let name = "Max open files"
+
+  deinit { if file >= 0 { close(file) } }
+
+  /// Nil where it cannot be read.
+  func read() -> Int? {
+    guard file >= 0 else { return nil }
+    let text = withUnsafeTemporaryAllocation(byteCount: 4_096, alignment: 1) { buffer in
+      let count = pread(file, buffer.baseAddress, buffer.count, 0)
+      return String(decoding: UnsafeRawBufferPointer(rebasing: buffer.prefix(max(0, count))), as: UTF8.self)
+    }
+    guard let line = text.split(separator: "\n").first(where: { $0.hasPrefix(Self.name) }),
+      let soft = line.dropFirst(Self.name.utf8.count).split(separator: " ").first
+    else { return nil }
+    return soft == "unlimited" ? Int(Int32.max) : Int(soft)
   }
-  let name = "Max open files"
-  guard let line = text.split(separator: "\n").first(where: { $0.hasPrefix(name) }),
-    let soft = line.dropFirst(name.utf8.count).split(separator: " ").first
-  else { return nil }
-  return soft == "unlimited" ? Int(Int32.max) : Int(soft)
 }
 
 /// Answers a WebSocket handshake with an HTTP error and returns what the library's callback must return.

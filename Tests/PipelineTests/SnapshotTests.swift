@@ -70,6 +70,19 @@ final class SnapshotTests: XCTestCase {
     }
   }
 
+  /// The image comes before what the lines had carried when it was made: it waits for them, and they contradict it.
+  func testALieAboutWhatTheLinesHaveYetToBring() throws {
+    let run = try SetRun(
+      Self.source + [
+        "--rate", "100000", "--impair", "A:loss=3%,delay=30ms;B:loss=3%,delay=30ms", "--retransmission",
+        "off",
+        "--fault", "glimpse:lie=+60,times=1",
+      ], settings: Self.policy + ["channel.snapshot.timeout=300ms", "channel.snapshot.backoff=1ms"]
+    ).finish()
+    expectReplaced(run, try wholeDay())
+    run.expect(run.errors.contains("of the lines contradicts the image's number"), "the lie was found")
+  }
+
   /// Without any image the range is lost, said so, and the stream goes on.
   func testAServiceThatAlwaysRefuses() throws {
     let run = try SetRun(

@@ -116,14 +116,25 @@ struct DrillRunner {
         usleep(wait)
         guard set.messagesApplied < options.messages * Self.lastShare / 100, !set.hasEnded else { break }
         switch blow {
-        case .kill(let victims): round.kills += try kill(victims, in: set, round: number)
+        case .kill(let victims):
+          let standby = set.epoch("standby")
+          round.kills += try kill(victims, in: set, round: number)
+          guard drill.hasStandby else { continue }
+          // The day may be over when the next standby is there.
+          round.after = set.footprints()
+          try awaitStandby(in: set, after: standby)
         case .pause(let victim, let microseconds):
           pause(victim, microseconds, in: set)
           round.pauses += 1
         }
       }
       try awaitEverybody(in: set)
-      round.after = set.footprints()
+      round.after = set.footprints().map { last in
+        guard last.descriptors == 0, let before = round.after.first(where: { $0.name == last.name }) else {
+          return last
+        }
+        return last.holding(what: before)
+      }
       round.outcome = try set.outcome()
     } catch {
       round.problem = error.words
@@ -154,7 +165,6 @@ struct DrillRunner {
   ) throws(DrillFailure) -> [KillMeasurement] {
     set.readEvents()
     let eventsBefore = set.events.count
-    let standby = set.epoch("standby")
     var victims: [Victim] = []
     for name in names {
       let pid = set.pid(name)
@@ -186,15 +196,16 @@ struct DrillRunner {
       }
       usleep(100)
     }
-    let measurements = victims.map { conclude($0, in: set, since: eventsBefore) }
-    // The next blow is to find one.
-    while drill.hasStandby, !set.hasStandby(after: standby), !set.hasEnded,
-      set.messagesApplied < options.messages
-    {
+    return victims.map { conclude($0, in: set, since: eventsBefore) }
+  }
+
+  /// The next blow is to find a standby.
+  private func awaitStandby(in set: DrilledSet, after epoch: UInt64) throws(DrillFailure) {
+    let deadline = bulkhead_monotonic_nanoseconds() + Self.recoveryNanoseconds
+    while !set.hasStandby(after: epoch), !set.hasEnded, set.messagesApplied < options.messages {
       guard bulkhead_monotonic_nanoseconds() < deadline else { throw DrillFailure("no standby after 30 s") }
       usleep(500)
     }
-    return measurements
   }
 
   /// A standby has its place before the system has taken the dead process down, and says how it ended.
