@@ -98,6 +98,18 @@ public struct GlimpseDecoder: ~Copyable {
     marks.update(repeating: 0, count: Self.locates)
   }
 
+  /// Clears a piece of the tables of an image that is over: whoever has something to do between two images calls it now and then,
+  /// and ``begin()`` takes no time. Nothing is known of that image from then on.
+  public mutating func tidy() {
+    switch state {
+    case .complete, .refused: _ = references.removePiece(slots: Self.slotsPerPiece)
+    case .idle, .reading: break
+    }
+  }
+
+  /// A megabyte.
+  private static let slotsPerPiece = 1 << 17
+
   /// One sequenced message of the image. Never traps, whatever the bytes are.
   /// - Parameter sequence: its number in the GLIMPSE session
   @_noLocks
@@ -252,6 +264,8 @@ struct ReferenceSet: ~Copyable {
   private let slotCount: Int
   private let capacity: Int
   private var count = 0
+  /// Slots below it are free again, of a set that is being given up.
+  private var cleared = 0
   /// 0 marks a free slot, so the reference 0 is kept here.
   private var hasZero = false
 
@@ -267,9 +281,22 @@ struct ReferenceSet: ~Copyable {
   deinit { slots.deallocate() }
 
   mutating func removeAll() {
-    if count > 0 { slots.update(repeating: 0, count: slotCount) }
+    _ = removePiece(slots: slotCount)
+  }
+
+  /// Goes on to remove everything. What is in the set says nothing any more, and nothing may be inserted, until it is done.
+  /// - Returns: whether it is
+  mutating func removePiece(slots limit: Int) -> Bool {
+    if count > 0 {
+      let piece = min(limit, slotCount &- cleared)
+      (slots + cleared).update(repeating: 0, count: piece)
+      cleared &+= piece
+      guard cleared == slotCount else { return false }
+    }
+    cleared = 0
     count = 0
     hasZero = false
+    return true
   }
 
   @_noLocks

@@ -46,6 +46,9 @@ public struct GlimpseFetch: ~Copyable {
     decoder.begin()
   }
 
+  /// As ``GlimpseDecoder/tidy()``; not before the image is judged.
+  public mutating func tidy() { decoder.tidy() }
+
   /// A message that a line has brought while the image is on its way.
   public mutating func note(_ sequence: UInt64, _ message: UnsafeRawBufferPointer) {
     witnesses.note(sequence, message)

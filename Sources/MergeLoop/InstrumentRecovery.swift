@@ -37,9 +37,12 @@ struct InstrumentRecovery: ~Copyable {
   /// No image is fetched before this instant.
   private(set) var notBefore: UInt64 = 0
   private var factor: UInt64 = 1
-  /// Instruments of the last answer: whoever wishes for them again had nothing of it.
-  private var lastAnswer: [UInt16] = []
-  /// Instruments in one wish at most: fewer when they had no room.
+  /// Books that bookd had taken when the last answer was begun; nil where the last attempt was none.
+  private var madeBefore: UInt64?
+  private var made: UInt64 = 0
+  /// Instruments for which there was no room although nothing else was wished for: the others come first.
+  private var tooLarge: Set<UInt16> = []
+  /// Instruments in one wish at most: fewer when they had no room, and more again behind an answer.
   private(set) var limit = RecoveryWish.capacity
 
   /// - Parameter service: nil where no book is ever fetched: then hardly any memory is taken.
@@ -68,21 +71,26 @@ struct InstrumentRecovery: ~Copyable {
   /// waits.
   /// - Parameters:
   ///   - wanted: what bookd wishes for.
+  ///   - made: books that bookd has taken so far, as it counts them.
   ///   - next: the number that the stream is at.
-  mutating func begin(_ wanted: [UInt16], next: UInt64, now: UInt64) -> Bool {
+  mutating func begin(_ wanted: [UInt16], made: UInt64, next: UInt64, now: UInt64) -> Bool {
     guard !isBusy, !wanted.isEmpty, now >= notBefore else { return false }
-    if !lastAnswer.isEmpty {
-      // An answer that helped somebody was worth its image.
-      let isVain = lastAnswer.allSatisfy { wanted.contains($0) }
+    if let madeBefore {
+      // An answer that helped somebody was worth its image. The wish does not tell: where many are in quarantine, the next one is
+      // for others.
+      let isVain = made == madeBefore
       factor = isVain ? min(Self.longestFactor, factor &* 2) : 1
-      lastAnswer = []
+      self.madeBefore = nil
       if isVain {
         notBefore = now &+ intervalNanoseconds &* (factor &- 1)
         return false
       }
     }
     for instrument in wish { marks[Int(instrument)] = false }
-    wish = Array(wanted.prefix(limit))
+    let others = wanted.filter { !tooLarge.contains($0) }
+    if others.isEmpty { tooLarge = [] }
+    wish = Array((others.isEmpty ? wanted : others).prefix(limit))
+    self.made = made
     for instrument in wish { marks[Int(instrument)] = true }
     told = 0
     usedBytes = 0
@@ -192,11 +200,13 @@ struct InstrumentRecovery: ~Copyable {
     isBusy = false
     if hasFailed {
       factor = min(Self.longestFactor, factor &* 2)
+      if isFull, wish.count == 1 { tooLarge.formUnion(wish) }
       if isFull { limit = max(1, limit / 2) }
-      lastAnswer = []
+      madeBefore = nil
       notBefore = now &+ intervalNanoseconds &* (factor / 2)
     } else {
-      lastAnswer = wish
+      limit = min(RecoveryWish.capacity, limit * 2)
+      madeBefore = made
       notBefore = now &+ intervalNanoseconds
     }
   }

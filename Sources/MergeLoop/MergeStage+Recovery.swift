@@ -12,12 +12,16 @@ extension MergeStage {
 
   /// Off the hot path: a few times a second.
   mutating func lookForWish(_ now: UInt64) {
-    guard !isNoting, !isFetching, arbiter.openGapCount == 0, !output.hasEnded, !arbiter.isComplete,
+    // To clear the table of a million orders at once would hold the stream up when the next image is fetched.
+    if !isNoting, !isFetching { snapshot?.tidy() }
+    guard !isHalted, !isNoting, !isFetching, arbiter.openGapCount == 0, !output.hasEnded, !arbiter.isComplete,
       let session = output.session, snapshot != nil
     else { return }
     let wish = RecoveryWish(on: bookPage)
     guard !wish.instruments.isEmpty,
-      recovery.begin(wish.instruments, next: arbiter.nextSequence, now: now)
+      recovery.begin(
+        wish.instruments, made: bookPage.value(BookCounter.recoveriesMade), next: arbiter.nextSequence,
+        now: now)
     else { return }
     isNoting = true
     judgedBehind = nil

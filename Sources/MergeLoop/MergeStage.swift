@@ -67,7 +67,7 @@ public struct MergeStage: ~Copyable {
   var recoveriesTold: UInt64 = 0
   /// bookd's page: what it wishes for.
   let bookPage: ControlPage
-  private var isHalted = false
+  private(set) var isHalted = false
   /// Counters as the predecessor left them.
   let base: CounterBase
   private var nextAction: UInt64 = 0
@@ -427,6 +427,7 @@ public struct MergeStage: ~Copyable {
       arbiter.abandonOpenGaps()
       resolve(now)
       if isFetching { endFetching() }
+      if isNoting { endRecovery("the session ends", now) }
       output.publishEndOfSession(next: arbiter.nextSequence)
       control.flight.note(.sessionBegan, 1)
       output.publishSessionStart(identifier, first: 1)

@@ -54,6 +54,9 @@ struct SnapshotClient: ~Copyable {
   /// Images that contradicted the lines. (To read a stored one through an optional would consume it.)
   mutating func countContradicted() -> UInt64 { fetch.contradicted }
 
+  /// Something to do while no image is wanted, so that there is less of it when one is.
+  mutating func tidy() { fetch.tidy() }
+
   mutating func stop() {
     isActive = false
     connection.close()

@@ -46,36 +46,90 @@ final class InstrumentRecoveryTests: XCTestCase {
   /// that helped somebody starts the count anew.
   func testWishesAreLimited() {
     var recovery = make()
-    XCTAssertFalse(recovery.begin([], next: 1, now: 0), "nobody wishes for anything")
-    XCTAssertTrue(recovery.begin([5], next: 1, now: 10))
-    XCTAssertFalse(recovery.begin([5], next: 1, now: 11), "one is on its way")
-    XCTAssertFalse(recovery.begin([6], next: 9, now: 100_000), "another wish waits for it")
+    XCTAssertFalse(recovery.begin([], made: 0, next: 1, now: 0), "nobody wishes for anything")
+    XCTAssertTrue(recovery.begin([5], made: 0, next: 1, now: 10))
+    XCTAssertFalse(recovery.begin([5], made: 0, next: 1, now: 11), "one is on its way")
+    XCTAssertFalse(recovery.begin([6], made: 0, next: 9, now: 100_000), "another wish waits for it")
     // Failures.
     var now: UInt64 = 10
     for factor in [1, 2, 4, 8, 16, 16] as [UInt64] {
       recovery.end(hasFailed: true, now: now)
-      XCTAssertFalse(recovery.begin([5], next: 1, now: now + factor * Self.interval - 1), "behind \(factor)")
+      XCTAssertFalse(
+        recovery.begin([5], made: 0, next: 1, now: now + factor * Self.interval - 1), "behind \(factor)")
       now += factor * Self.interval
-      XCTAssertTrue(recovery.begin([5], next: 1, now: now), "behind \(factor)")
+      XCTAssertTrue(recovery.begin([5], made: 0, next: 1, now: now), "behind \(factor)")
     }
-    // An answer of which all of them had nothing counts as a failure, once it shows.
+    // An answer of which nobody had anything counts as a failure, once it shows.
     recovery.end(hasFailed: false, now: now)
     now += Self.interval
-    XCTAssertFalse(recovery.begin([5], next: 1, now: now))
+    XCTAssertFalse(recovery.begin([5], made: 0, next: 1, now: now))
     now += (InstrumentRecovery.longestFactor - 1) * Self.interval
-    XCTAssertTrue(recovery.begin([5, 6], next: 1, now: now))
+    XCTAssertTrue(recovery.begin([5, 6], made: 0, next: 1, now: now))
     // One that helped: the next is an interval away.
     recovery.end(hasFailed: false, now: now)
-    XCTAssertFalse(recovery.begin([6], next: 1, now: now + Self.interval - 1))
-    XCTAssertTrue(recovery.begin([6], next: 1, now: now + Self.interval))
+    XCTAssertFalse(recovery.begin([6], made: 1, next: 1, now: now + Self.interval - 1))
+    XCTAssertTrue(recovery.begin([6], made: 1, next: 1, now: now + Self.interval))
     recovery.end(hasFailed: true, now: now)
-    XCTAssertTrue(recovery.begin([6], next: 1, now: now + Self.interval), "the count began anew")
+    XCTAssertTrue(recovery.begin([6], made: 1, next: 1, now: now + Self.interval), "the count began anew")
+  }
+
+  /// Where more are in quarantine than one wish holds, the next wish is for others: images that help nobody become rare all the same.
+  func testManyInQuarantineWaitAsFew() {
+    var recovery = make()
+    var now: UInt64 = 0
+    var images = 0
+    var first: UInt16 = 1
+    while now < 200 * Self.interval {
+      // As bookd wishes: from behind the last one that was dealt with on.
+      let wanted = (0..<32).map { 1 + (first + $0 - 1) % 100 }
+      if recovery.begin(wanted, made: 7, next: 1, now: now) {
+        images += 1
+        first = 1 + (first + 31) % 100
+        recovery.end(hasFailed: false, now: now)
+      }
+      now += Self.interval / 2
+    }
+    XCTAssertLessThan(images, 15, "with every interval they would be 200")
+    XCTAssertGreaterThan(images, 5)
+  }
+
+  /// One for which there is no room at all does not stand in front of the others, and comes again behind them.
+  func testOneThatIsTooLargeWaitsBehindTheOthers() {
+    var recovery = make()
+    var now: UInt64 = 0
+    func begin(_ wanted: [UInt16], _ recovery: inout InstrumentRecovery) -> [UInt16] {
+      now += InstrumentRecovery.longestFactor * Self.interval
+      XCTAssertTrue(recovery.begin(wanted, made: now, next: 1, now: now))
+      return recovery.wish
+    }
+    func overflow(_ instrument: UInt16, _ recovery: inout InstrumentRecovery) {
+      let order = message("A", instrument, 0)
+      order.withUnsafeBytes { while recovery.failure(now: now) == nil { recovery.keep($0) } }
+      recovery.end(hasFailed: true, now: now)
+    }
+    XCTAssertEqual(begin([3], &recovery), [3])
+    overflow(3, &recovery)
+    XCTAssertEqual(begin([3, 4, 5], &recovery), [4, 5])
+    recovery.end(hasFailed: false, now: now)
+    XCTAssertEqual(begin([3], &recovery), [3])
+    recovery.end(hasFailed: false, now: now)
+    // Two of them: each has its turn, and whoever comes later as well.
+    for expected in [3, 4, 5] as [UInt16] {
+      while recovery.limit > 1 {
+        let wish = begin([3, 4, 5], &recovery)
+        overflow(wish[0], &recovery)
+      }
+      let wish = begin([3, 4, 5], &recovery)
+      XCTAssertEqual(wish, [expected])
+      if wish == [5] { recovery.end(hasFailed: false, now: now) } else { overflow(wish[0], &recovery) }
+    }
+    XCTAssertEqual(recovery.limit, 2, "an answer makes room for more")
   }
 
   /// The image's orders of an instrument, then what the stream said since, from the image's number on.
   func testABookIsTheImageAndWhatCameSince() {
     var recovery = make()
-    XCTAssertTrue(recovery.begin([300, 7], next: 100, now: 0))
+    XCTAssertTrue(recovery.begin([300, 7], made: 0, next: 100, now: 0))
     note(&recovery, 100, message("A", 7, 1))
     keep(&recovery, message("A", 7, 2))
     keep(&recovery, message("R", 7, 3))
@@ -103,7 +157,7 @@ final class InstrumentRecoveryTests: XCTestCase {
 
   func testTheImageHasToMeetTheStream() {
     var recovery = make()
-    XCTAssertTrue(recovery.begin([7], next: 100, now: 0))
+    XCTAssertTrue(recovery.begin([7], made: 0, next: 100, now: 0))
     XCTAssertFalse(recovery.complete(next: 99), "older than what was noted")
     XCTAssertTrue(recovery.complete(next: 110))
     XCTAssertNil(recovery.take(next: 109), "ahead of the stream")
@@ -113,7 +167,7 @@ final class InstrumentRecoveryTests: XCTestCase {
     XCTAssertEqual(recovery.take(next: 110), 7)
     XCTAssertEqual(told(recovery, 7), [], "the image has it")
     recovery.end(hasFailed: true, now: 0)
-    XCTAssertTrue(recovery.begin([7], next: 200, now: Self.interval))
+    XCTAssertTrue(recovery.begin([7], made: 0, next: 200, now: Self.interval))
     XCTAssertEqual(recovery.failure(now: Self.interval + Self.timeout), "it did not come in time")
     XCTAssertNil(recovery.imageNext, "nothing of the last one is left")
   }
@@ -122,7 +176,7 @@ final class InstrumentRecoveryTests: XCTestCase {
   func testRoomIsBounded() {
     var recovery = make()
     let wish = (1...32).map { UInt16($0) }
-    XCTAssertTrue(recovery.begin(wish, next: 1, now: 0))
+    XCTAssertTrue(recovery.begin(wish, made: 0, next: 1, now: 0))
     XCTAssertEqual(recovery.wish, wish)
     var kept = 0
     while recovery.failure(now: 0) == nil, kept < 1_000_000 {
@@ -132,7 +186,7 @@ final class InstrumentRecoveryTests: XCTestCase {
     XCTAssertGreaterThan(kept, 100_000)
     XCTAssertNotNil(recovery.failure(now: 0))
     recovery.end(hasFailed: true, now: 0)
-    XCTAssertTrue(recovery.begin(wish, next: 1, now: Self.interval))
+    XCTAssertTrue(recovery.begin(wish, made: 0, next: 1, now: Self.interval))
     XCTAssertEqual(recovery.wish, Array(wish.prefix(16)))
     keep(&recovery, message("A", 17, 0))
     XCTAssertEqual(told(recovery, 17), [], "it is not in the wish")
