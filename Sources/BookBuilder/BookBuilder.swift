@@ -35,6 +35,7 @@ public struct BookBuilder: ~Copyable {
   /// can be said there any more.
   var newestRecovery: EventIdentity?
   var noticeSequence: UInt64?
+  var endsWithNotice: Bool { noticeSequence == newestEventSequence }
 
   /// Maps and touches the books' memory; traps when it cannot be had (see ``OrderBooks/init(capacity:)``).
   /// - Parameters:

@@ -50,6 +50,7 @@ extension BookBuilder {
       builder.newestEventSequence = newest.sequence
       if newest.index >= BookEventHeader.recoveryIndex { builder.newestRecovery = newest }
     }
+    if image.endsWithNotice { builder.noticeSequence = builder.newestEventSequence }
     if builder.books.contentDigest() != image.summary.bookDigest { throw .impossible(.books) }
     return builder
   }
@@ -78,6 +79,7 @@ private struct ImageWords {
 private struct CheckedImage {
   let summary: BookImageSummary
   let isSuspected: Bool
+  let endsWithNotice: Bool
   let counters: ImageWords
   private let instruments: ImageWords
   /// Words between an order that is restored and the one whose place in memory is asked for: two an order, and a miss takes as
@@ -97,6 +99,7 @@ private struct CheckedImage {
     if actual > expected { throw .trailingBytes(expected: expected, actual: actual) }
     let flags = header.bytes[38]
     isSuspected = flags & 1 != 0
+    endsWithNotice = flags & 4 != 0
     instrumentBytes = BookImage.instrumentBytes + (flags & 2 != 0 ? BookImage.statementBytes : 0)
     guard
       Self.expectedBytes(

@@ -62,7 +62,7 @@ extension BookBuilder {
       position.session.write(to: base + 24)
       bytes[34] = channel
       bytes[35] = position.newestEvent == nil ? 0 : 1
-      bytes[38] = (isSuspected ? 1 : 0) | (states.isOn ? 2 : 0)
+      bytes[38] = (isSuspected ? 1 : 0) | (states.isOn ? 2 : 0) | (endsWithNotice ? 4 : 0)
       base.storeBytes(of: (position.newestEvent?.index ?? 0).littleEndian, toByteOffset: 36, as: UInt16.self)
       base.put(position.nextSequence, at: 40)
       base.put(position.newestEvent?.sequence ?? 0, at: 48)

@@ -18,7 +18,8 @@ import StageRecords
 ///                  35     1  1 = there is a newest event
 ///                  36     2  the newest event's index
 ///                  38     1  bit 0 = the channel is stale for an image that is being fetched; bit 1 = what is on
-///                            each instrument's board is kept (the books take images)
+///                            each instrument's board is kept (the books take images); bit 2 = behind the newest event
+///                            something was said that is no part of the stream: no recovery can stand there
 ///                  39     1  zero
 ///                  40     8  next sequence number: the first message that is not part of the state
 ///                  48     8  the newest event's sequence number

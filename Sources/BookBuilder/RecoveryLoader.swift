@@ -74,7 +74,7 @@ extension BookBuilder {
   /// Where the first event of a recovery would stand: behind the newest event of the stream, and behind the recoveries there; nil
   /// where nothing can.
   public var recoveryPlace: EventIdentity? {
-    guard newestEventSequence > 0, !isSuspected, noticeSequence != newestEventSequence else { return nil }
+    guard newestEventSequence > 0, !isSuspected, !endsWithNotice else { return nil }
     guard let newestRecovery, newestRecovery.sequence == newestEventSequence else {
       return EventIdentity(sequence: newestEventSequence, index: BookEventHeader.recoveryIndex)
     }

@@ -1,4 +1,5 @@
 import BookBuilder
+import FeedWire
 import OrderBook
 import StageRecords
 import XCTest
@@ -175,6 +176,33 @@ final class RecoveryTests: XCTestCase {
     XCTAssertEqual(events.events().map(\.header.index), [0x8004])
     XCTAssertEqual(events.events().map(\.kind), [.trust])
     XCTAssertEqual(builder.instruments.staleCount, 0)
+  }
+
+  /// Books that were written and read back behind a notice are the same as those that go on: no recovery can stand there, but one can
+  /// behind the next event.
+  func testBooksThatWereReadBackKnowOfTheNotice() throws {
+    var builder = BookBuilder(
+      capacity: BookCapacity(orders: 100, levels: 100, instruments: 10), channel: 4, policy: .quarantine,
+      takesImages: true)
+    var events = EventBatch()
+    _ = builder.applied(1, TestMessage.delete(9, locate: 1))
+    builder.suspect(first: 2, last: 2, receiveTime: 0, into: &events)
+    builder.trustAgain(next: 2, receiveTime: 0, into: &events)
+    let position = BookPosition(
+      session: MoldUDP64Session(leading: 0, trailing: 0), nextSequence: 2,
+      newestEvent: EventIdentity(sequence: 1, index: 0))
+    var image: [UInt8] = []
+    let chunk = UnsafeMutableRawBufferPointer.allocate(byteCount: 1 << 12, alignment: 8)
+    defer { chunk.deallocate() }
+    builder.writeImage(at: position, through: chunk) { image += $0 }
+    let bytes = UnsafeMutableRawBufferPointer.allocate(byteCount: image.count, alignment: 8)
+    defer { bytes.deallocate() }
+    bytes.copyBytes(from: image)
+    var restored = try BookBuilder.restored(from: UnsafeRawBufferPointer(bytes), rules: builder.rules)
+    XCTAssertNil(builder.recoveryPlace)
+    XCTAssertNil(restored.recoveryPlace)
+    _ = restored.applied(2, TestMessage.add(1, locate: 2))
+    XCTAssertEqual(restored.recoveryPlace, EventIdentity(sequence: 2, index: 0x8000))
   }
 
   /// More orders than there are indices for: the instrument stays where it is.
