@@ -40,8 +40,12 @@ extension BookStage {
     let instrument = record.load(fromByteOffset: 8, as: UInt64.self)
     guard next == nextExpected, let place = builder.recoveryPlace else { return recovery.loader.abandon() }
     let isOut = output.isOut(place) || publishedThrough == .max
-    // Only where lost state was declared behind the newest event, so that the books are not those of the stream anyway.
-    if !isOut, !output.canFollow(place) { return recovery.loader.abandon() }
+    if !isOut {
+      // What a restart has to say comes before the first new event.
+      if !hasCaughtUp { finishCatchingUp() }
+      // Only where lost state was declared behind the newest event, so that the books are not those of the stream anyway.
+      guard output.canFollow(place) else { return recovery.loader.abandon() }
+    }
     let refusal = builder.recover(
       &recovery.loader, next: next, instrument: instrument,
       count: record.load(fromByteOffset: 16, as: UInt64.self), receiveTime: 0,
@@ -57,7 +61,6 @@ extension BookStage {
     }
     recovery.made &+= 1
     guard !isOut else { return }
-    if !hasCaughtUp { finishCatchingUp() }
     output.put(recovery.events)
     output.publish()
     narrate(
@@ -72,7 +75,7 @@ extension BookStage {
     control.set(BookCounter.recoveriesMade, recovery.made)
     control.set(BookCounter.recoveriesRefused, recovery.refused)
     var wish = RecoveryWish()
-    if count > 0, hasCaughtUp {
+    if count > 0, hasCaughtUp, !isSessionOver {
       let last = UInt32(InstrumentTable.capacity) - 1
       for instrument in recovery.wishFrom...max(last, recovery.wishFrom)
       where builder.instruments.isQuarantined(instrument) {

@@ -16,7 +16,7 @@ extension BookStage {
   mutating func readTape() {
     guard let tape else { return }
     let restored = nextExpected
-    while let first = firstOnRing(), first > nextExpected {
+    while let first = firstOnRing(), first >= nextExpected {
       let before = nextExpected
       do throws(TapeFileError) {
         var reader = try TapeReader(files: tape, start: .sequence(nextExpected))
@@ -82,7 +82,7 @@ extension BookStage {
   /// Applies records of the tape up to a sequence number, to the tape's end, or to the first thing on it that is not right.
   private mutating func read(_ reader: inout TapeReader<SystemTapeFiles>, before end: UInt64) {
     var count = 0
-    while nextExpected < end {
+    while true {
       let record: TapeRecord?
       do throws(TapeDamage) { record = try reader.next() } catch {
         return narrate("bookd: damage on the tape: \(error)", as: .tapeDamaged)
@@ -90,6 +90,8 @@ extension BookStage {
       guard let record, let payload = record.payload.baseAddress, record.payload.count <= recordRoom,
         record.kind != TapeLayout.Kind.hole
       else { return }
+      // A recovery stands in front of the message that is due: the ring may hold that one, and not the recovery, or its end only.
+      guard nextExpected < end || Self.isRecovery(record.kind) else { return }
       buffer.copyMemory(from: payload, byteCount: record.payload.count)
       take(record.kind, record.payload.count, buffer)
       count += 1
@@ -99,6 +101,13 @@ extension BookStage {
         control.setAppliedSequence(nextExpected &- 1)
         control.beat()
       }
+    }
+  }
+
+  private static func isRecovery(_ kind: UInt8) -> Bool {
+    switch kind {
+    case MergedRecord.Kind.recoveryStart, MergedRecord.Kind.recovery, MergedRecord.Kind.recoveryEnd: true
+    default: false
     }
   }
 

@@ -83,7 +83,7 @@ public struct BookStage: ~Copyable {
   private let policy: ErrorPolicy
   var health = BookHealth()
   /// A second session has begun on this set, which this version does not follow: everything of it is refused.
-  private var isSessionOver = false
+  private(set) var isSessionOver = false
   /// Counters as the predecessor left them.
   var base: CounterBase
 

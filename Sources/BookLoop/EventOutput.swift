@@ -31,6 +31,8 @@ struct EventOutput: ~Copyable {
   var newestSequence: UInt64 { newest?.sequence ?? 0 }
   /// The header of the newest event put; as it was found at the start, until one was.
   private var newestPut: BookEventHeader?
+  /// The number with which this ring's stream begins within its session; 0 where it does not.
+  private var beganAt: UInt64 = 0
   /// Whether an event of this identity was found on the ring at the start, or a later one.
   func isOut(_ place: EventIdentity) -> Bool {
     newest.map { EventIdentity(sequence: $0.sequence, index: $0.index) >= place } ?? false
@@ -38,7 +40,10 @@ struct EventOutput: ~Copyable {
 
   /// Whether it can come behind the newest event.
   func canFollow(_ place: EventIdentity) -> Bool {
-    newestPut.map { EventIdentity(sequence: $0.sequence, index: $0.index) < place } ?? true
+    guard let newestPut else { return true }
+    // Nothing was said on this ring yet, and the newest event that its books know of may be any number below.
+    if newestPut.index == 0, newestPut.sequence &+ 1 == beganAt { return true }
+    return EventIdentity(sequence: newestPut.sequence, index: newestPut.index) < place
   }
 
   /// The newest event found at the start, where a recovery ended with it.
@@ -114,6 +119,7 @@ struct EventOutput: ~Copyable {
     if newestPut == nil {
       newestPut = BookEventHeader(
         sequence: first &- 1, venueTime: 0, receiveTime: 0, instrument: 0, channel: builder.channel)
+      beganAt = first
     }
     for key in 0..<table.entryCount {
       let instrument = UInt32(key)

@@ -168,10 +168,11 @@ extension BookStage {
     )
   }
 
-  /// Whether a recovery is out that is not applied yet.
+  /// Whether a recovery is out that is not applied yet. Messages that make no event may lie between the newest event and it: those
+  /// of the instrument itself, for instance.
   private var lacksRecovery: Bool {
     guard let found = output.foundRecovery, let place = builder.recoveryPlace else { return false }
-    return nextExpected == publishedThrough &+ 1 && place.sequence == found.sequence && place < found
+    return place.sequence == found.sequence && place < found
   }
 
   /// Applies the next record of the merged ring. False when there is none.
