@@ -43,7 +43,7 @@ final class TapeHistory {
       guard let first else { return nil }
       if first <= 1 { return 0 }
       return try SnapshotStore(files: files).list().first { $0.run == number && $0.nextSequence >= first }
-        .map { $0.nextSequence - 1 }
+        .map { $0.nextSequence }
     } catch {
       return nil
     }
@@ -250,8 +250,9 @@ final class TapeFeed: @unchecked Sendable {
     if let recording = try SessionRecording.newest(files) {
       poison = PoisonStore(files: files).sequences(of: recording.session)
     }
-    // A snapshot behind a message that bookd passed over may have been made with it.
-    let latest = min(after.sequence &+ 1, poison.min() ?? .max)
+    // A snapshot behind a message that bookd passed over may have been made with it, and one directly behind the place's message with
+    // a recovery that is to be told.
+    let latest = min(after.sequence, poison.min() ?? .max)
     var found: ShadowBook?
     _ = try SnapshotStore(files: files).newest(run: run, through: latest) { name, bytes in
       do throws(BookImageError) {

@@ -8,7 +8,7 @@ public struct StreamPlace: Sendable, Hashable, Comparable {
   public var index: UInt16
 
   /// The last index that a message's own events can have; what the book stage adds behind them comes later.
-  public static let wholeMessage: UInt16 = BookEventHeader.restartNoticeIndex - 1
+  public static let wholeMessage: UInt16 = BookEventHeader.recoveryIndex - 1
 
   public init(sequence: UInt64, index: UInt16 = Self.wholeMessage) {
     self.sequence = sequence

@@ -126,7 +126,7 @@ final class ControlTests: XCTestCase {
       return cursor
     }
     XCTAssertEqual(
-      try cursor(#"{"epoch":"41","seq":9}"#), .init(epoch: 41, place: .init(sequence: 9, index: 0xFEFF)))
+      try cursor(#"{"epoch":"41","seq":9}"#), .init(epoch: 41, place: .init(sequence: 9, index: 0x7FFF)))
     XCTAssertEqual(
       try cursor(#"{"epoch":41,"seq":9,"index":2,"session":"S1"}"#),
       .init(epoch: 41, place: .init(sequence: 9, index: 2), session: "S1"))
