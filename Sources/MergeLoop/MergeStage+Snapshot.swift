@@ -82,7 +82,9 @@ extension MergeStage {
       if case .whole = step { judgeBehindLines() }
       return step
     }
-    guard areLinesRead, snapshot?.isAhead(of: arbiter.highestSequence) == false else { return .idle }
+    // Beside the stream its witnesses are the messages that were published: what waits behind a gap has not spoken yet.
+    let reached = isNoting ? arbiter.nextSequence : arbiter.highestSequence
+    guard areLinesRead, snapshot?.isAhead(of: reached) == false else { return .idle }
     judgedBehind = nil
     return snapshot?.judge() ?? .idle
   }
