@@ -26,8 +26,14 @@ public struct MessageBatch: ~Copyable {
     var sequence: UInt64
   }
 
+  /// Room for the longest message there is, the end of a quarantine with the largest book that can be told, and for what
+  /// has gathered in front of it. Memory that is not written takes none of the machine's.
+  public static let usualCapacity =
+    Int(BookEventHeader.restartNoticeIndex - BookEventHeader.recoveryIndex)
+    * FrameEntry.size(eventBytes: BookEventHeader.bytes + 32) + 65_536
+
   /// - Parameter capacity: bytes; room for the largest entry at least.
-  public init(capacity: Int = 65_536) {
+  public init(capacity: Int = MessageBatch.usualCapacity) {
     precondition(capacity >= FrameEntry.size(eventBytes: FrameEntry.maximumEventBytes))
     self.capacity = capacity
     base = UnsafeMutableRawPointer.allocate(byteCount: capacity, alignment: 8)

@@ -302,27 +302,41 @@ public final class SubscriberStream {
     return frame + FrameHeader.bytes
   }
 
-  /// A message that is longer than a frame: cut between its events.
+  /// A message that is longer than a frame: cut between its events, into frames that are as full as they can be.
   private func appendOversized(_ entries: UnsafeRawBufferPointer, sequence: UInt64) {
-    var offset = 0
-    var pending: UnsafeRawBufferPointer?
-    func put(_ entry: UnsafeRawBufferPointer, flags: UInt16) {
-      // One entry a frame: rare, and never longer than the queue.
+    let room = limits.frameBytes - FrameHeader.bytes
+    var start = 0
+    var bytes = 0
+    var count = 0
+    func put(until end: Int, flags: UInt16) {
       frameIsOpen = false
-      guard let source = entry.baseAddress,
-        let target = space(entry.count, count: 1, sequence: sequence, flags: flags)
-      else { return }
-      target.copyMemory(from: source, byteCount: entry.count)
+      guard var target = space(bytes, count: count, sequence: sequence, flags: flags) else { return }
+      var offset = start
+      while offset < end {
+        let size = Self.entrySize(entries, offset)
+        if matches(entries, offset), let source = entries.baseAddress {
+          target.copyMemory(from: source + offset, byteCount: size)
+          target += size
+        }
+        offset += size
+      }
     }
+    var offset = 0
     while offset < entries.count {
       let size = Self.entrySize(entries, offset)
       if matches(entries, offset) {
-        if let pending { put(pending, flags: FrameFlags.messageContinues) }
-        pending = UnsafeRawBufferPointer(rebasing: entries[offset..<offset + size])
+        if count > 0, bytes + size > room {
+          put(until: offset, flags: FrameFlags.messageContinues)
+          start = offset
+          bytes = 0
+          count = 0
+        }
+        bytes += size
+        count += 1
       }
       offset += size
     }
-    if let pending { put(pending, flags: 0) }
+    if count > 0 { put(until: entries.count, flags: 0) }
     frameIsOpen = false
   }
 

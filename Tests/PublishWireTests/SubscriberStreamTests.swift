@@ -326,4 +326,45 @@ final class SubscriberStreamTests: XCTestCase {
     XCTAssertEqual(flags, [1, 1, 1, 0])
     XCTAssertEqual(counted.live, message)
   }
+
+  /// The end of a quarantine brings the whole book in one message: the largest that can be told goes through a batch and a
+  /// client's queue as the others do, and only to those who want the instrument.
+  func testTheLargestBookThatCanBeToldIsPassedOn() {
+    var batch = MessageBatch()
+    var message: [FakeEvent] = []
+    for index in UInt16(0x8000)..<0xFEFE {
+      message.append(
+        FakeEvent(
+          kind: 2,
+          bytes: EventBytes.make(sequence: 5, instrument: 1, index: index, body: [UInt64(index), 1, 1])))
+    }
+    for event in message {
+      let isIn = event.bytes.withUnsafeBytes { batch.append(kind: event.kind, event: $0) }
+      guard isIn else { return XCTFail("it does not fit the batch") }
+    }
+    let market = FakeMarket(seed: 6)
+    _ = market.define(1)
+    _ = market.define(2)
+    for (symbol, expected) in [("\"*\"", message), (#"["SYM1"]"#, message), (#"["SYM2"]"#, [])] {
+      let stream = SubscriberStream(
+        limits: SubscriberLimits(queueBytes: 4 << 20, frameBytes: 16_384), epoch: 1)
+      subscribe(stream, market, symbol, #""orders""#, start: "live")
+      stream.append(batch)
+      XCTAssertFalse(stream.overflowed, symbol)
+      var flags: [UInt16] = []
+      var taken: [FakeEvent] = []
+      while let (kind, payload, count) = stream.queue.first() {
+        let bytes = UnsafeRawBufferPointer(start: payload, count: count)
+        if kind == .binary, let frame = try? DecodedFrame(bytes) {
+          flags.append(frame.header.flags)
+          frame.forEach { taken.append(FakeEvent(kind: $0.kind, bytes: Array($0.event))) }
+        }
+        stream.queue.removeFirst(bytes: count)
+      }
+      XCTAssertTrue(taken == expected, "\(symbol): \(taken.count) events of \(expected.count)")
+      XCTAssertEqual(flags.last, expected.isEmpty ? nil : 0, symbol)
+      XCTAssertTrue(flags.dropLast().allSatisfy { $0 == FrameFlags.messageContinues }, symbol)
+      XCTAssertLessThan(flags.count, 140, "frames are full")
+    }
+  }
 }
