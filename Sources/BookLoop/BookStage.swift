@@ -130,6 +130,8 @@ public struct BookStage: ~Copyable {
       nextExpected = stored.nextSequence
       knownBefore = stored.nextSequence
       tape = stored.files
+      // The ring need not hold its beginning, nor is that read where the tape has it.
+      poison.note(stored.session)
       builder = stored.intoBuilder()
     } else {
       tape = nil
@@ -356,7 +358,7 @@ public struct BookStage: ~Copyable {
       endSession()
     case MergedRecord.Kind.sessionStart where bytes >= MergedRecord.sessionBytes:
       let first = record.load(as: UInt64.self)
-      poison.noteSession(record + 8)
+      poison.note(TapeSession(from: record + 8))
       if nextExpected == 1, first > 1 { return resumeSession(at: first) }
       // After a merge restart the same session may be announced again, at the number that is due.
       if nextExpected > 1, first < nextExpected, first >= knownBefore { refuseSession() }

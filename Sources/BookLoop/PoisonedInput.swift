@@ -72,8 +72,8 @@ struct PoisonedInput {
   }
 
   /// Takes in what was written down about a session.
-  mutating func noteSession(_ identifier: UnsafeRawPointer) {
-    session = TapeSession(from: identifier)
+  mutating func note(_ session: TapeSession) {
+    self.session = session
     add(PoisonStore(files: files).sequences(of: session))
   }
 

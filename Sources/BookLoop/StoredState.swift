@@ -14,10 +14,15 @@ struct StoredState: ~Copyable {
   let nextSequence: UInt64
   /// Where the tape lies.
   let files: SystemTapeFiles
+  /// Whose messages they are.
+  let session: TapeSession
 
   consuming func intoBuilder() -> BookBuilder { builder }
 
-  init(_ book: consuming ShadowBook, files: SystemTapeFiles, onNewRings: Bool) {
+  init(
+    _ book: consuming ShadowBook, files: SystemTapeFiles, session: TapeSession, onNewRings: Bool
+  ) {
+    self.session = session
     nextSequence = book.position.nextSequence
     self.files = files
     builder = onNewRings ? book.intoBuilderOfNewRings() : book.intoBuilder()
@@ -99,7 +104,7 @@ struct StoredState: ~Copyable {
         recording, files: files, before: end, passingOver: passedOver, rules: rules,
         says: { narrate("\(component): \($0)") }, pulse: pulse)
       guard let found else { return nil }
-      return StoredState(found, files: files, onNewRings: onNewRings)
+      return StoredState(found, files: files, session: recording.session, onNewRings: onNewRings)
     }
   }
 }

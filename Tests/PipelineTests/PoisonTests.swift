@@ -77,6 +77,9 @@ final class PoisonTests: XCTestCase {
     let names = try FileManager.default.contentsOfDirectory(atPath: directory)
       .filter { $0.hasPrefix("poison-") }
     finished.expect(names.count, 1, "files", file: file, line: line)
+    // Under the venue's session, also when bookd was rebuilt behind the session's beginning: the tape's books find it by that.
+    let nobodys = "-00000000000000000000-"
+    finished.expect(names.first?.contains(nobodys), false, "\(names)", file: file, line: line)
     let text = try String(contentsOfFile: "\(directory)/\(try XCTUnwrap(names.first))", encoding: .utf8)
     for words in ["component bookd", "sequence \(Self.poisoned)", "deaths 2", "\nmessage "] {
       finished.expect(text.contains(words), "\(words) in \(text)", file: file, line: line)
