@@ -495,8 +495,11 @@ uint64_t bulkhead_process_start_time(pid_t pid) {
 
 bool bulkhead_process_has_run_out(pid_t pid) {
   char text[1024];
+  errno = 0;
   char *field = stat_field(pid, 3, text, sizeof text);
-  if (!field || *field == 'Z' || *field == 'X') return true;
+  // Nobody has this number; where it cannot be read for another reason, nothing is known.
+  if (!field) return errno == ENOENT || errno == ESRCH;
+  if (*field == 'Z' || *field == 'X') return true;
   unsigned long flags = 0;
   long threads = 0;
   for (int current = 3; *field && current < 20; field++) {

@@ -90,8 +90,17 @@ final class ReservationTests: XCTestCase {
     XCTAssertFalse(bulkhead_process_has_run_out(getpid()))
     kill(pid, SIGSTOP)
     XCTAssertFalse(bulkhead_process_has_run_out(pid), "stopped, not dead")
+    // Without a descriptor nothing can be read of it: that is no word of its death.
+    var limit = rlimit()
+    XCTAssertEqual(getrlimit(__rlimit_resource_t(UInt32(RLIMIT_NOFILE.rawValue)), &limit), 0)
+    var none = limit
+    none.rlim_cur = 0
+    XCTAssertEqual(setrlimit(__rlimit_resource_t(UInt32(RLIMIT_NOFILE.rawValue)), &none), 0)
+    let isOut = bulkhead_process_has_run_out(pid)
+    XCTAssertEqual(setrlimit(__rlimit_resource_t(UInt32(RLIMIT_NOFILE.rawValue)), &limit), 0)
+    XCTAssertFalse(isOut)
     kill(pid, SIGKILL)
     sleeper.waitUntilExit()
-    XCTAssertTrue(bulkhead_process_has_run_out(pid))
+    XCTAssertTrue(bulkhead_process_has_run_out(pid), "nobody has this number")
   }
 }
