@@ -47,6 +47,8 @@ public enum InstanceFiles {
     let directory = topology.host.directory
     try makeDirectory(topology.host.runDirectory)
     try makeDirectory(directory)
+    // Of a set that is no more: this one's programs are the supervisor's own.
+    unlink("\(directory)/\(upgradeFile)")
     for ring in topology.rings where ring.kind == .stream {
       let geometry = try RingGeometry(
         cellCount: ring.cells,
