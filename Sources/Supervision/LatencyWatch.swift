@@ -73,7 +73,11 @@ public struct LatencyWatch: Sendable {
   }
 
   private mutating func takeSilence() -> Change? {
-    guard isDegraded else { return nil }
+    guard isDegraded else {
+      // Slow windows before it and after it are none in a row.
+      slow = 0
+      return nil
+    }
     silent += 1
     return silent >= Self.windowsOfSilence ? restore(0) : nil
   }

@@ -111,14 +111,15 @@ final class ComponentLoad {
     return neighbour.take(sample, windows)
   }
 
-  /// Takes what its histogram has counted since the look before.
-  func lookAtLatency(_ now: UInt64) -> LatencyWatch.Change? {
+  /// Takes what its histogram has counted since the look before: nothing, of one that is down or not READY. So it is not slow for
+  /// ever, and what is given up for it comes back.
+  func lookAtLatency(_ now: UInt64, isRunning: Bool) -> LatencyWatch.Change? {
     let histogram = control.latency.sample()
     defer { earlier = histogram }
     let ready = control.readyTime
-    guard let earlier, control.state == .ready, ready > 0, now > ready,
+    guard let earlier, isRunning, control.state == .ready, ready > 0, now > ready,
       now - ready >= Self.settlingNanoseconds
-    else { return nil }
+    else { return latency.take(percentile: 0, count: 0) }
     let window = histogram.since(earlier)
     return latency.take(percentile: window.value(at: 0.99), count: window.count)
   }

@@ -18,7 +18,12 @@ extension Supervisor {
       if let change = load.components[index].look(found.sample, of: found.pid, windows) {
         tell(change, index, now)
       }
-      if let change = load.components[index].lookAtLatency(now) { tell(change, index, now) }
+    }
+    for index in components.indices {
+      let isRunning = components[index].pid > 0
+      if let change = load.components[index].lookAtLatency(now, isRunning: isRunning) {
+        tell(change, index, now)
+      }
     }
     if let change = load.shed(windows) { shed(change, now) }
   }

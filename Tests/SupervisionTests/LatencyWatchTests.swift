@@ -86,6 +86,16 @@ final class LatencyWatchTests: XCTestCase {
     XCTAssertEqual(changes(&watch, Array(repeating: 0, count: 30), count: 0), [9: .restored(0)])
   }
 
+  /// Of another incarnation, or of another hour: not of the same episode.
+  func testSlowWindowsAroundASilenceAreNoneInARow() {
+    var watch = learned()
+    let high = 30 * Self.millisecond
+    XCTAssertEqual(changes(&watch, [high, high]), [:])
+    XCTAssertEqual(changes(&watch, [0], count: 0), [:])
+    XCTAssertEqual(changes(&watch, [high, high]), [:])
+    XCTAssertEqual(changes(&watch, [high]), [0: .degraded(high)])
+  }
+
   func testASupervisorThatTakesOverGoesOn() {
     var watch = LatencyWatch(factor: 10, least: 1, baseline: 100, isDegraded: true)
     XCTAssertEqual(changes(&watch, [2_000, 2_000, 2_000, 2_000]), [:])
