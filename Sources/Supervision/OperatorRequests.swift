@@ -207,7 +207,17 @@ public struct OperatorRequests: Sendable {
   /// The supervisor itself has a stage end; its successor starts at once, at nobody's expense.
   /// - Parameter deadline: when it is ended by force (CLOCK_MONOTONIC, ns).
   public mutating func replace(_ index: Int, by deadline: UInt64) {
+    // An operator's stop or drain stands: it ends as well, and stays down.
+    if let ending = endings[index], ending.verb != .restart { return }
     endings[index] = Ending(verb: .restart, deadline: deadline)
+  }
+
+  /// Whether a stage has been asked to end, and its death is not confirmed.
+  public func isEnding(_ index: Int) -> Bool { endings[index] != nil }
+
+  /// Whether a stage is down because an operator wants that, or is ending for that.
+  public func isToStayDown(_ index: Int) -> Bool {
+    held.contains(index) || endings[index].map { $0.verb != .restart } ?? false
   }
 
   private mutating func hold(_ index: Int) {

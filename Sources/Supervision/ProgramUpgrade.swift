@@ -45,7 +45,8 @@ public struct ProgramUpgrade: Equatable, Sendable {
   public private(set) var previous: String?
   /// The folder of the build that is to take over.
   public private(set) var next = ""
-  /// The process of that build; 0 before it was started.
+  /// The process of that build; 0 before it was started. Of a build that was refused, and on the way back, the process that has to
+  /// go: it never takes the place, under whatever supervisor.
   public private(set) var process: Int32 = 0
   /// Equal books that are wanted of it.
   public private(set) var comparisonsWanted: UInt64 = 0
@@ -68,7 +69,7 @@ public struct ProgramUpgrade: Equatable, Sendable {
   /// that is to go.
   public func mayTakePlace(_ standby: Int32) -> Bool {
     switch phase {
-    case .settled: true
+    case .settled: standby != process
     case .proving, .returning: false
     case .moving: standby == process
     }
@@ -89,6 +90,10 @@ public struct ProgramUpgrade: Equatable, Sendable {
     guard folder.isEmpty || folder.hasPrefix("/") else {
       return .failure(Refusal("the folder of the programs has to be absolute"))
     }
+    // It is kept as a line of a text.
+    guard folder.utf8.allSatisfy({ $0 >= 0x20 && $0 != 0x7F }) else {
+      return .failure(Refusal("the folder's name has a control character"))
+    }
     guard folder != programs else { return .failure(Refusal("it comes from \(Self.named(folder)) already")) }
     number &+= 1
     phase = .proving
@@ -104,7 +109,8 @@ public struct ProgramUpgrade: Equatable, Sendable {
 
   /// Back to the build before: before traffic has moved, the new one is sent away; afterwards the component is ended, and started from
   /// the former folder. What the build that is left says of its books counts for nothing then.
-  public mutating func rollBack() -> Result<Order, Refusal> {
+  /// - Parameter component: its process, 0 for none.
+  public mutating func rollBack(component: Int32) -> Result<Order, Refusal> {
     switch phase {
     case .moving, .returning: return .failure(Refusal("it is \(phase.rawValue): ask again when that is over"))
     case .proving:
@@ -115,7 +121,7 @@ public struct ProgramUpgrade: Equatable, Sendable {
       number &+= 1
       (self.previous, programs) = (programs, previous)
       phase = .returning
-      process = 0
+      process = component
       outcome = .none
       words = "back to \(Self.named(programs))"
       return .success(Order(replacesStandby: true, endsComponent: true, isNews: true))
@@ -123,8 +129,16 @@ public struct ProgramUpgrade: Equatable, Sendable {
   }
 
   /// A process was started as the standby.
-  public mutating func startedStandby(_ pid: Int32) {
-    if phase == .proving, process == 0 { process = pid }
+  /// - Returns: true when it is the one that is to be compared.
+  public mutating func startedStandby(_ pid: Int32) -> Bool {
+    guard phase == .proving, process == 0 else { return false }
+    process = pid
+    return true
+  }
+
+  /// No process could be started as the standby.
+  public mutating func failedStandby(why: String) -> Order {
+    phase == .proving ? refuse(why, replacesStandby: true) : .nothing
   }
 
   /// Looks at the two processes.
@@ -159,8 +173,15 @@ public struct ProgramUpgrade: Equatable, Sendable {
   /// - Parameter why: its own last words, or the cause.
   /// - Returns: what follows; for a process of the new build a standby from ``programs``, at nobody's expense.
   public mutating func endedStandby(_ pid: Int32, why: String) -> Order {
-    guard phase == .proving || phase == .moving, process > 0, pid == process else { return .nothing }
-    return refuse(why, replacesStandby: false)
+    guard process > 0, pid == process else { return .nothing }
+    switch phase {
+    case .proving, .moving: return refuse(why, replacesStandby: false)
+    case .settled:
+      // Its number may be another's from here on.
+      process = 0
+      return .nothing
+    case .returning: return .nothing
+    }
   }
 
   /// The component's process has ended. One of the new build, that was not READY in its place, is followed by one from ``programs``, at
@@ -185,19 +206,36 @@ public struct ProgramUpgrade: Equatable, Sendable {
       }
       (previous, programs) = (programs, next)
       settle(.done, "\(words); it comes from \(Self.named(programs))")
-    case .returning: settle(.rolledBack, "it comes from \(Self.named(programs)) again")
+    case .returning:
+      // The one that has to go, seen by another supervisor, or not READY before.
+      guard pid != process else { return .nothing }
+      settle(.rolledBack, "it comes from \(Self.named(programs)) again")
     }
     return Order(isNews: true)
   }
 
-  /// Another supervisor has taken the set over: what had not moved yet is given up.
-  public mutating func recover() -> Order {
-    guard phase == .proving else { return .nothing }
-    return refuse("the supervisor ended meanwhile", replacesStandby: true)
+  /// Another supervisor has taken the set over: what had not moved yet is given up, and who was to go is sent away again, since nobody
+  /// knows whether that was done.
+  /// - Parameters: their processes, 0 for none.
+  public mutating func recover(standby: Int32, component: Int32) -> Order {
+    let why = "the supervisor ended meanwhile"
+    switch phase {
+    case .proving:
+      process = standby
+      return refuse(why, replacesStandby: true)
+    case .moving:
+      // Without a component, and with the new build in its place, it goes on.
+      return component > 0 && component != process ? refuse(why, replacesStandby: true) : .nothing
+    case .returning: return Order(replacesStandby: true, endsComponent: component > 0 && component == process)
+    case .settled: return Order(replacesStandby: standby > 0 && standby == process)
+    }
   }
 
+  /// - Parameter replacesStandby: the new build's process lives, and is to end.
   private mutating func refuse(_ why: String, replacesStandby: Bool) -> Order {
+    let remaining = replacesStandby ? process : 0
     settle(.refused, why)
+    process = remaining
     return Order(replacesStandby: replacesStandby, isNews: true)
   }
 
@@ -230,18 +268,25 @@ extension ProgramUpgrade {
       ("wanted", "\(comparisonsWanted)"), ("deadline", "\(deadline)"), ("snapshot", "\(snapshot)"),
       ("outcome", outcome.rawValue), ("words", words),
     ]
-    return fields.map { "\($0.0)=\($0.1.split(separator: "\n").joined(separator: " "))\n" }.joined()
+    // By bytes: what a process has left as its last words need not be well-formed text.
+    let bytes = fields.flatMap { name, value in
+      Array(name.utf8) + [UInt8(ascii: "=")] + value.utf8.map { $0 < 0x20 ? UInt8(ascii: " ") : $0 }
+        + [UInt8(ascii: "\n")]
+    }
+    return String(decoding: bytes, as: UTF8.self)
   }
 
   /// Nil for a text that is none.
   public init?(text: String) {
-    var fields: [Substring: Substring] = [:]
-    for line in text.split(separator: "\n") {
-      let parts = line.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false)
-      if parts.count == 2 { fields[parts[0]] = parts[1] }
+    var fields: [String: String] = [:]
+    for line in text.utf8.split(separator: UInt8(ascii: "\n")) {
+      let parts = line.split(separator: UInt8(ascii: "="), maxSplits: 1, omittingEmptySubsequences: false)
+      if parts.count == 2 {
+        fields[String(decoding: parts[0], as: UTF8.self)] = String(decoding: parts[1], as: UTF8.self)
+      }
     }
-    guard let phase = Phase(rawValue: String(fields["phase"] ?? "")),
-      let outcome = Outcome(rawValue: String(fields["outcome"] ?? "")),
+    guard let phase = Phase(rawValue: fields["phase"] ?? ""),
+      let outcome = Outcome(rawValue: fields["outcome"] ?? ""),
       let number = UInt64(fields["number"] ?? ""), let process = Int32(fields["process"] ?? ""),
       let wanted = UInt64(fields["wanted"] ?? ""), let deadline = UInt64(fields["deadline"] ?? ""),
       let snapshot = UInt64(fields["snapshot"] ?? ""), let programs = fields["programs"],
@@ -254,9 +299,9 @@ extension ProgramUpgrade {
     comparisonsWanted = wanted
     self.deadline = deadline
     self.snapshot = snapshot
-    self.programs = String(programs)
+    self.programs = programs
     self.previous = previous.hasPrefix(":") ? String(previous.dropFirst()) : nil
-    self.next = String(next)
-    self.words = String(words)
+    self.next = next
+    self.words = words
   }
 }

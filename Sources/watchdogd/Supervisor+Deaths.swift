@@ -147,8 +147,7 @@ extension Supervisor {
           "watchdogd: \(component.name) \(component.words(for: cause)); a successor starts in \(delay / 1_000_000) ms",
           as: .died, fields)
       }
-      let takesPlace =
-        component === book && standby.map { $0.standsBy && upgrade.mayTakePlace($0.pid) } == true
+      let takesPlace = component === book && standIn != nil
       restart(component)
       let successor =
         takesPlace

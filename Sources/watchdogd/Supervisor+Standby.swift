@@ -42,12 +42,18 @@ extension Supervisor {
     if standby.pid > 0 { narrate("watchdogd: \(standby.name) runs as process \(standby.pid)") }
   }
 
+  /// The standby, when it could take bookd's place now. One that has been asked to end would end there.
+  var standIn: SupervisedComponent? {
+    guard let standby, standby.standsBy, upgrade.mayTakePlace(standby.pid),
+      let index = components.firstIndex(where: { $0 === standby }), !requests.isEnding(index)
+    else { return nil }
+    return standby
+  }
+
   /// Instead of starting a successor of a process whose death is confirmed: the standby takes its place, if there is one that is
   /// ready for it.
   func handOver(to component: SupervisedComponent) -> Bool {
-    guard let standby, component === book, component.pid == 0, standby.standsBy,
-      upgrade.mayTakePlace(standby.pid)
-    else { return false }
+    guard component === book, component.pid == 0, let standby = standIn else { return false }
     let dead = component.departed?.pid ?? component.lastPid ?? 0
     component.takeProcess(of: standby)
     orders?.give(
@@ -61,9 +67,9 @@ extension Supervisor {
   /// A bookd that was killed takes tens to hundreds of milliseconds to give its memory back. Its death is confirmed before that: its only
   /// thread is on its way out of the kernel, and will never run an instruction again. That is enough for the standby, which is there already.
   func handOverEarly(_ component: SupervisedComponent, at index: Int, _ now: UInt64) {
-    guard component === book, let standby, standby.standsBy, requests.leavesToPolicy(index),
-      upgrade.mayTakePlace(standby.pid), component.hasRunOut
-    else { return }
+    guard component === book, requests.leavesToPolicy(index), standIn != nil, component.hasRunOut else {
+      return
+    }
     // Only where the policy would have it replaced at once; it is asked once.
     var asked = component.supervision
     guard asked.died(.killed, now: now) == .restart(after: 0) else { return }

@@ -104,7 +104,7 @@ extension Supervisor {
     control.add(SupervisorCounter.spawns)
     switch launch {
     case .running(let pid):
-      if component === standby { upgrade.startedStandby(pid) }
+      if component === standby { noteStandby(pid) }
       noteStart(of: component)
     case .requested: break
     case .failed(let code):
@@ -113,6 +113,7 @@ extension Supervisor {
         component.logFields)
       component.watch.end()
       if !isAdopting && !hasComeUp { giveUp(ExitCode.unavailable) }
+      if isRefused(component, code, bulkhead_monotonic_nanoseconds()) { return }
       respond(to: .failed(code: 127), of: component, atLeastAfter: Self.failedStartNanoseconds)
     }
   }

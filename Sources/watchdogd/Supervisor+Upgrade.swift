@@ -27,22 +27,25 @@ extension Supervisor {
       answer.text = text
       return (answer, .nothing)
     }
-    guard let book, let standby, let index = components.firstIndex(where: { $0 === standby }) else {
-      return refused("the set has no standby")
-    }
+    guard let book, let bookIndex = components.firstIndex(where: { $0 === book }), let standby,
+      let index = components.firstIndex(where: { $0 === standby })
+    else { return refused("the set has no standby") }
     guard !launcher.isShared else {
       return refused(
         "systemd starts what the units name: put the new build there, and restart the standby, then bookd")
     }
+    guard !requests.isToStayDown(bookIndex) else {
+      return refused("\(book.name) is stopped: `start` it first")
+    }
     var state = upgrade
     let result: Result<ProgramUpgrade.Order, ProgramUpgrade.Refusal>
     if request.verb == .rollBack {
-      result = state.rollBack()
+      result = state.rollBack(component: book.pid)
     } else {
       guard book.isReady, book.pid > 0 else {
         return refused("\(book.name) is not READY: nothing to compare with")
       }
-      guard !requests.held.contains(index) else {
+      guard !requests.isToStayDown(index) else {
         return refused("\(standby.name) is stopped: `start` it first")
       }
       guard access("\(request.folder)/\(book.stage.program)", X_OK) == 0 else {
@@ -98,10 +101,14 @@ extension Supervisor {
 
   /// Looks how far the new build is.
   func watchUpgrade(_ now: UInt64) {
-    guard upgrade.phase != .settled, let book, let standby else { return }
+    guard upgrade.phase != .settled, let book, let bookIndex = components.firstIndex(where: { $0 === book }),
+      let standby, let index = components.firstIndex(where: { $0 === standby })
+    else { return }
+    // Who is being ended for another reason moves nothing.
+    let isEnding = requests.isEnding(index) || requests.isEnding(bookIndex)
     follow(
       upgrade.look(
-        standby: standby.pid, isReady: standby.standsBy,
+        standby: standby.pid, isReady: standby.standsBy && !isEnding,
         comparisons: standby.standsBy ? standby.counter(BookCounter.booksCompared) : 0,
         component: book.isReady ? book.pid : 0, now: now), now)
   }
@@ -111,13 +118,25 @@ extension Supervisor {
   func isOfUpgrade(
     _ component: SupervisedComponent, pid: pid_t, epoch: UInt64, _ cause: ExitCause, _ now: UInt64
   ) -> Bool {
-    guard upgrade.phase != .settled, component === book || component === standby else { return false }
-    let isNewBuild = pid == upgrade.process
+    guard component === book || component === standby else { return false }
+    let isNewBuild = upgrade.phase != .settled && pid == upgrade.process
     let why = component.lastWords(of: epoch, pid: pid) ?? component.words(for: cause)
     follow(
       component === book
         ? upgrade.endedComponent(pid, why: why) : upgrade.endedStandby(pid, why: why), now)
     return isNewBuild && upgrade.phase == .settled
+  }
+
+  /// A process was started as the standby.
+  func noteStandby(_ pid: pid_t) { if upgrade.startedStandby(pid) { keepUpgrade() } }
+
+  /// No process could be started as the standby.
+  /// - Returns: true when that was one of the new build, which is followed by one of the former: the policy is not asked.
+  func isRefused(_ standby: SupervisedComponent, _ code: Int32, _ now: UInt64) -> Bool {
+    guard standby === self.standby else { return false }
+    let order = upgrade.failedStandby(why: "cannot start it: \(String(cString: strerror(code)))")
+    follow(order, now)
+    return order != .nothing
   }
 
   /// Writes down what has become of an upgrade: in its file, on the status ring, in the log.
@@ -165,10 +184,13 @@ extension Supervisor {
 
   /// At the take-over of a set: which build bookd is of, and what was under way.
   func inheritUpgrade() {
-    guard let text = InstanceFiles.upgradeText(directory: directory),
-      let found = ProgramUpgrade(text: text)
-    else { return }
+    guard let text = InstanceFiles.upgradeText(directory: directory), let book, let standby else { return }
+    guard let found = ProgramUpgrade(text: text) else {
+      return narrate(
+        "watchdogd: \(upgradePath) is not to be read: \(book.name)'s next build is the supervisor's own")
+    }
     upgrade = found
-    follow(upgrade.recover(), bulkhead_monotonic_nanoseconds())
+    follow(
+      upgrade.recover(standby: standby.pid, component: book.pid), bulkhead_monotonic_nanoseconds())
   }
 }
