@@ -140,7 +140,7 @@ private struct CheckedImage {
       rebasing: bytes[0..<BookImage.headerBytes - BookImage.digestBytes])
     guard digest(content) == header[header.count - 1] else { throw .damaged(.header) }
     let hasEvent = header.bytes[35]
-    guard all[1] >> 32 == UInt64(BookImage.headerBytes), hasEvent <= 1, header[4] >> 50 == 0,
+    guard all[1] >> 32 == UInt64(BookImage.headerBytes), hasEvent <= 1, header[4] >> 51 == 0,
       hasEvent == 1 || (header[6] == 0 && (header[4] >> 32) & 0xFFFF == 0),
       (10..<15).allSatisfy({ header[$0] == 0 })
     else { throw .impossible(.header) }
