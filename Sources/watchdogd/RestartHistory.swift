@@ -57,7 +57,12 @@ struct RestartHistory {
         let isAccepted = record.value >> 8 == UInt64(ControlAnswer.Outcome.accepted.rawValue)
         if isAccepted, verb == .start || verb == .restart { asked.insert(record.component) }
       // Bookd and its standby change places and builds at nobody's expense.
-      case .upgrade: asked.formUnion([record.component, Topology.standbyStage])
+      case .upgrade:
+        switch UpgradeStep(rawValue: record.code) {
+        case .proving, .refused: asked.insert(Topology.standbyStage)
+        case .moving, .returning: asked.formUnion([record.component, Topology.standbyStage])
+        case .done, .rolledBack, nil: break
+        }
       case .held: held.insert(record.component)
       case .maintenance: isInMaintenance = record.value == 1
       default: break
