@@ -123,7 +123,7 @@ final class DamagedImageTests: XCTestCase {
       XCTAssertEqual(error(signed(changed)), .impossible(section), what)
     }
     check(.header, 8, 2 | 120 << 32, "another header length")
-    check(.header, 32, UInt64(word(image, 32)) | 1 << 50, "an unknown flag")
+    check(.header, 32, UInt64(word(image, 32)) | 1 << 51, "an unknown flag")
     check(.header, 32, UInt64(word(image, 32)) | 1 << 49, "statements that are not there")
     check(.instruments, 32, UInt64(word(image, 32)) | 1 << 48, "an image under way, and the channel live")
     check(.header, 72, .max, "as many orders as a word can say")

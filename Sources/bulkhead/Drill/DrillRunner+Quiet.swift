@@ -110,7 +110,7 @@ extension DrillRunner {
   private static func alarms(_ events: [SupervisionRecord]) -> [DrillFinding] {
     let falseOnes = events.filter { record in
       switch record.event {
-      case .alarm: record.tier >= LivenessTier.alarm.rawValue
+      case .alarm, .latencyDegraded: record.tier >= LivenessTier.alarm.rawValue
       case .died, .fenced, .leftDown, .quarantined, .action: true
       default: false
       }
