@@ -13,6 +13,7 @@ TARGET =
 
 .PHONY: help build run test clean format
 .PHONY: check check-loops check-models models unit-test pipeline-test
+.PHONY: pure-tests run-unit-tests run-explorations
 .PHONY: fuzz fuzz-short simulate simulate-one seeded-defects test-interleavings explore-interleavings
 .PHONY: torture torture-short sanitize drills drills-short drills-merge fuzz-ci
 .PHONY: drill-failpoints drill-failpoints-short seeded-recovery-defects drills-long drills-host
@@ -68,7 +69,21 @@ build:
 run: build
 	$(BIN)/bulkhead run $(DEMO)
 
-test: build check check-loops check-models unit-test simulate test-interleavings torture-short pipeline-test drills-short drills-publish-short book-oracle-short
+test: build check check-loops check-models pure-tests torture-short pipeline-test drills-short drills-publish-short
+
+# What asks for no quiet machine, on two cores at a time: the unit tests on one, what explores and compares on the other.
+pure-tests: build
+	swift build --build-tests
+	$(MAKE) --no-print-directory -j2 --output-sync=target run-unit-tests run-explorations
+
+run-unit-tests:
+	swift test --disable-swift-testing --skip-build --skip PipelineTests
+
+run-explorations:
+	$(BIN)/mergesim --digests
+	$(BIN)/mergesim --seeds $(SEEDS)
+	$(BIN)/bookoracle --messages 300000
+	$(INTERLEAVINGS)
 
 # Style, imports and the embedded configuration.
 check:
@@ -93,7 +108,7 @@ models:
 # Everything but the tests that need the release programs; built for debugging, so that every assertion is on.
 unit-test:
 	swift build --build-tests
-	swift test --disable-swift-testing --skip-build --skip PipelineTests
+	$(MAKE) --no-print-directory run-unit-tests
 
 # Every order of the ring's shared loads and stores, within bounds, and the seeded defects that show that the bounds bite
 # (docs/RING_PROOF.md). A package and a build of its own, in which a model stands in for memory.

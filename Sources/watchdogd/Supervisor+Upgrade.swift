@@ -104,14 +104,12 @@ extension Supervisor {
     guard upgrade.phase != .settled, let book, let bookIndex = components.firstIndex(where: { $0 === book }),
       let standby, let index = components.firstIndex(where: { $0 === standby })
     else { return }
-    // A build that does not count leaves its predecessor's number on the page.
-    let compared = standby.counter(BookCounter.booksCompared)
     // Who is being ended for another reason moves nothing.
     let isEnding = requests.isEnding(index) || requests.isEnding(bookIndex)
     follow(
       upgrade.look(
         standby: standby.pid, isReady: standby.standsBy && !isEnding,
-        comparisons: standby.standsBy && compared != comparedBefore ? compared : 0,
+        comparisons: standby.standsBy ? standby.counter(BookCounter.booksCompared) : 0,
         component: book.isReady ? book.pid : 0, now: now), now)
   }
 
@@ -130,10 +128,7 @@ extension Supervisor {
   }
 
   /// A process was started as the standby.
-  func noteStandby(_ pid: pid_t) {
-    comparedBefore = standby?.counter(BookCounter.booksCompared) ?? 0
-    if upgrade.startedStandby(pid) { keepUpgrade() }
-  }
+  func noteStandby(_ pid: pid_t) { if upgrade.startedStandby(pid) { keepUpgrade() } }
 
   /// No process could be started as the standby.
   /// - Returns: true when that was one of the new build, which is followed by one of the former: the policy is not asked.

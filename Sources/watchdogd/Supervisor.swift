@@ -58,8 +58,6 @@ final class Supervisor {
   var requests: OperatorRequests
   /// Which build bookd is of, and which is to take its place.
   var upgrade = ProgramUpgrade()
-  /// Books that the standby's page said were compared when its process was started.
-  var comparedBefore: UInt64 = 0
   let channel: RequestChannel
   private var clock = WatchClock(longestStep: longestStepNanoseconds)
   var wallClock = WallClockWatch()
