@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import dataclasses
+import json
 import struct
+import tempfile
+from pathlib import Path
 
-from helpers import AAPL, MSFT, live, make, of, read_to, read_until
+from helpers import AAPL, ALL, MSFT, live, make, of, read_to, read_until
 from stream_case import StreamCase
 
 from bulkhead import (
     CaughtUp,
+    CursorFile,
     Disconnected,
+    Gap,
     Missed,
+    MissedEvents,
     OrderAdd,
     ProtocolError,
     RequestFailed,
@@ -101,6 +108,127 @@ class CursorStart(StreamCase):
         self.server.restart()
         with self.assertRaises(StreamChanged):
             read_until(client, Resumed)
+
+    def cursor_file(self) -> Path:
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        return Path(folder.name) / "cursor.json"
+
+    def stopped_at(self, reference: int, file: Path) -> int:
+        """A client that writes its cursor behind one more message, and ends. Returns the message."""
+        client = make(self.server.url, cursor=file)
+        client.subscribe(["AAPL"], ALL, "snapshot")
+        read_until(client, CaughtUp)
+        sequence = self.server.add(AAPL, reference, True, 2000, 5)
+        read_to(client, sequence)
+        self.beat(client, sequence)
+        client.read(0)
+        client.close()
+        return sequence
+
+    def test_a_hole_in_front_of_the_place_is_told(self) -> None:
+        """The rings are lost, the tape ends in front of the client's place, and a gap stands where the stream is
+        taken up: the client must hear that its past is not the stream's any more."""
+        for lives_on in (True, False):
+            with self.subTest("the same client" if lives_on else "another one, from the file"):
+                self.setUp()
+                if lives_on:
+                    client = self.caught_up()
+                    for reference in range(100, 105):
+                        place = self.server.add(AAPL, reference, True, 2000, 5)
+                    read_to(client, place)
+                else:
+                    file = self.cursor_file()
+                    place = self.stopped_at(100, file)
+                self.server.take_up(5, place - 2)
+                first_lost = place - 2
+                self.server.gap(2)
+                for reference in range(200, 205):
+                    last = self.server.add(MSFT, reference, True, 3000, 1)
+                if not lives_on:
+                    client = self.client(cursor=file)
+                records = read_until(client, CaughtUp)
+                self.assertEqual(self.starts()[-3], {"epoch": "4", "seq": place, "session": "S0001"})
+                resumed = of(records, Resumed)[0]
+                self.assertFalse(resumed.exact, resumed)
+                self.assertEqual(of(records, Missed), [Missed(first_lost, last)])
+                self.assertEqual(live(records), [])
+                self.assert_orders(client)
+                client.close()
+
+    def test_a_hole_in_front_of_the_place_is_raised(self) -> None:
+        client = self.caught_up(on_missed="raise")
+        place = self.server.add(AAPL, 100, True, 2000, 5)
+        read_to(client, place)
+        self.server.take_up(5, place - 1)
+        self.server.gap(3)
+        with self.assertRaises(MissedEvents) as caught:
+            read_until(client, CaughtUp)
+        self.assertEqual((caught.exception.first, caught.exception.last), (place - 1, place + 1))
+
+    def test_a_place_in_front_of_the_hole_is_gone_on_from(self) -> None:
+        """... and hears of the hole in its turn. What the new incarnation says of trust is in its snapshots only."""
+        client = self.caught_up()
+        place = self.server.add(AAPL, 100, True, 2000, 5)
+        read_to(client, place)
+        self.server.take_up(5, place + 1)
+        self.server.gap(2)
+        last = self.server.add(AAPL, 200, True, 3000, 1)
+        records = read_until(client, CaughtUp)
+        self.assertEqual((of(records, Resumed)[0].exact, of(records, Missed)), (True, []))
+        self.assertEqual([(gap.first, gap.last_lost) for gap in of(records, Gap)], [(place + 1, place + 2)])
+        self.assertEqual(live(records)[-1][0], last)
+        # From now on the place is of the new incarnation.
+        self.server.restart()
+        read_until(client, Resumed)
+        self.assertEqual(self.starts()[-1], {"epoch": "5", "seq": last, "session": "S0001"})
+
+    def test_another_server_counts_epochs_of_its_own(self) -> None:
+        """A number of the venue means the same there; what that server says of trust is in its snapshots only."""
+        client = self.caught_up()
+        place = self.server.add(AAPL, 100, True, 2000, 5)
+        read_to(client, place)
+        self.server.instance, self.server.epoch = "other", 2
+        self.server.cut()
+        records = read_until(client, CaughtUp)
+        self.assertEqual((of(records, Resumed)[0].exact, of(records, Missed)), (True, []))
+        self.assertEqual(self.starts()[-2], {"epoch": "2", "seq": place, "session": "S0001"})
+
+    def test_the_cursor_of_yesterday_is_not_todays(self) -> None:
+        file = self.cursor_file()
+        place = self.stopped_at(100, file)
+        text = json.loads(file.read_text())
+        self.assertEqual(
+            {name: text[name] for name in ("server", "instance", "epoch", "session", "sequence")},
+            {"server": "mock", "instance": "mock", "epoch": 4, "session": "S0001", "sequence": place},
+        )
+        for reference in range(200, 240):
+            last = self.server.add(MSFT, reference, True, 3000, 1)
+        with self.subTest("the session is another one"):
+            self.server.session = "S0002"
+            with self.assertRaises(StreamChanged):
+                read_until(self.client(cursor=file), Resumed)
+        with self.subTest("the server learns of its session later"):
+            self.server.session = ""
+            self.server.restart()
+            self.server.reject("wrong_session")
+            with self.assertRaises(StreamChanged):
+                read_until(self.client(cursor=file), Resumed)
+        with self.subTest("a file of before, without session and server"):
+            cursor = CursorFile(file).load()
+            CursorFile(file).save(dataclasses.replace(cursor, session="", server=""))
+            text = json.loads(file.read_text())
+            del text["session"], text["server"]
+            file.write_text(json.dumps(text))
+            self.server.session, self.server.beginning = "S0002", (5, 1)
+            self.server.restart(epoch=5)
+            records = read_until(self.client(cursor=file), CaughtUp)
+            self.assertFalse(of(records, Resumed)[0].exact)
+            self.assertEqual(of(records, Missed), [Missed(1, last)])
+        with self.subTest("the epoch of a stream that is gone"):
+            CursorFile(file).save(dataclasses.replace(cursor, epoch=9))
+            with self.assertRaises(StreamChanged):
+                read_until(self.client(cursor=file), Resumed)
 
     def test_a_checksum_that_differs_ends_the_connection(self) -> None:
         client = make(self.server.url)

@@ -9,7 +9,7 @@ from decimal import Decimal
 from pathlib import Path
 
 from bulkhead import BestPrices, Book, Heartbeat, OrderAdd, Trade
-from bulkhead.export import columns, ladder, to_arrow, to_pandas, to_polars
+from bulkhead.export import columns, ladder, to_arrow, to_pandas, to_parquet, to_polars
 
 BIG = (1 << 63) + 5  # a reference that no float and no signed integer holds
 COMMON = dict(index=0, channel=1, instrument=13, venue_time=1, receive_time=2, flags=0, snapshot=False)
@@ -64,6 +64,32 @@ class ExportTests(unittest.TestCase):
         frame = to_polars(RECORDS, "decimal")
         self.assertEqual((frame["reference"][0], frame["price"][0]), (BIG, Decimal("123.4567")))
         self.assertEqual(to_polars(RECORDS)["bid_price"].to_list(), [None, -5, None])
+
+    @needs("pyarrow")
+    def test_a_file_of_parquet_is_the_table(self) -> None:
+        import pyarrow.parquet
+
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / "events.parquet"
+            for price_type in ("fixed", "float", "decimal"):
+                self.assertEqual(to_parquet(iter(RECORDS), path, price_type, rows_per_group=2), 3)
+                file = pyarrow.parquet.ParquetFile(path)
+                self.assertEqual(file.num_row_groups, 2)
+                self.assertEqual(file.read().to_pylist(), to_arrow(RECORDS, price_type).to_pylist())
+                self.assertEqual(file.schema_arrow, to_arrow(RECORDS, price_type).schema)
+                file.close()
+
+            def breaks():
+                yield from RECORDS
+                raise KeyError("in the middle")
+
+            with self.assertRaises(KeyError):
+                to_parquet(breaks(), path, rows_per_group=1)
+            # The one of before is there, whole, and nothing beside it.
+            self.assertEqual(pyarrow.parquet.read_table(path).num_rows, 3)
+            self.assertEqual([each.name for each in Path(folder).iterdir()], [path.name])
+            self.assertEqual(to_parquet([], path), 0)
+            self.assertEqual(pyarrow.parquet.read_table(path).num_rows, 0)
 
     @needs("pyarrow")
     def test_arrow_and_parquet(self) -> None:

@@ -104,6 +104,16 @@ class TapeTests(unittest.TestCase):
         self.assertEqual(read_dbn(metadata({})).to_arrow().num_rows, 0)
 
     @needs("pyarrow")
+    def test_parquet(self) -> None:
+        import pyarrow.parquet
+
+        with tempfile.TemporaryDirectory() as folder:
+            table = read_dbn(EXPORT)
+            self.assertEqual(table.to_parquet(f"{folder}/tape.parquet"), len(table))
+            read = pyarrow.parquet.read_table(f"{folder}/tape.parquet")
+            self.assertEqual(read.to_pylist(), table.to_arrow().to_pylist())
+
+    @needs("pyarrow")
     @needs("polars")
     def test_polars(self) -> None:
         frame = read_dbn(EXPORT).to_polars()

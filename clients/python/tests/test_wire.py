@@ -196,7 +196,17 @@ class WebSocketTests(unittest.TestCase):
 
     def test_handshake_answers(self) -> None:
         address = websocket.Address.parse("ws://localhost")
-        self.assertEqual((address.port, address.path), (9443, "/v1/stream"))
+        self.assertEqual((address.port, address.path, address.is_secure), (9443, "/v1/stream", False))
+        secure = websocket.Address.parse("wss://[::1]:77/other")
+        self.assertEqual((secure.host, secure.port, secure.path, secure.is_secure), ("::1", 77, "/other", True))
+        local = websocket.Address.parse("unix:/run/bulkhead/demo/publish.sock")
+        self.assertEqual(local.socket_path, "/run/bulkhead/demo/publish.sock")
+        for wrong in ("http://localhost", "unix:", "ws://", "localhost:9443"):
+            with self.assertRaises(ValueError):
+                websocket.Address.parse(wrong)
+        # The token goes over TCP alone: a local socket asks for none.
+        said = [b"Authorization: Bearer abc\r\n" in websocket.Handshake(each, "abc").request for each in (secure, local)]
+        self.assertEqual(said, [True, False])
         opening = websocket.Handshake(address)
         good = (
             f"HTTP/1.1 101 Switching\r\nsec-websocket-accept: {websocket.accept_key(opening.key)}\r\n"

@@ -9,6 +9,7 @@ from .digest import XXH64, StreamDigest, book_digest
 from .errors import (
     BookMismatch,
     BulkheadError,
+    CertificateRefused,
     ClientClosed,
     CompilerMissing,
     ConnectError,
@@ -80,6 +81,7 @@ __all__ = [
     "BookMismatch",
     "BulkheadError",
     "CaughtUp",
+    "CertificateRefused",
     "Client",
     "ClientClosed",
     "CompilerMissing",

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import ssl
 import time
 
 from . import websocket
 from .client import _CHUNK, BaseClient, Link
-from .errors import BulkheadError, ClientClosed, ConnectError, ConnectionLost
+from .errors import BulkheadError, CertificateRefused, ClientClosed, ConnectError, ConnectionLost
 from .iteration import AsyncRecords
 from .records import Record
 
@@ -49,8 +50,11 @@ class AsyncClient(AsyncRecords, BaseClient):
         finally:
             if self._writer is not None:
                 try:
-                    self._writer.write(websocket.encode_close(1000, "normal", mask=True))
-                    await asyncio.wait_for(self._writer.drain(), 1)
+                    async with asyncio.timeout(1):
+                        self._writer.write(websocket.encode_close(1000, "normal", mask=True))
+                        await self._writer.drain()
+                        self._writer.close()
+                        await self._writer.wait_closed()
                 except (OSError, TimeoutError):
                     pass
             self._drop()
@@ -59,7 +63,7 @@ class AsyncClient(AsyncRecords, BaseClient):
         if self._reading is not None:
             self._reading.cancel()
         if self._writer is not None:
-            self._writer.close()
+            self._writer.transport.abort()  # close() alone would wait for the other end's leave of TLS
         self._reader = self._writer = self._link = self._reading = None
 
     async def _turn(self, limit: float | None) -> None:
@@ -101,15 +105,23 @@ class AsyncClient(AsyncRecords, BaseClient):
         self._not_before = time.monotonic() + self.session.lost(error)
 
     async def _connect(self) -> None:
-        link = Link(self.session, self._next_url(), time.monotonic())
-        host, port = link.address.host, link.address.port
+        link = Link(self.session, self._next_url(), time.monotonic(), self._token)
+        address = link.address
         try:
-            reader, writer = await asyncio.wait_for(
-                asyncio.open_connection(host, port, limit=_CHUNK), self.session.timeout
-            )
+            async with asyncio.timeout(self.session.timeout):
+                if address.socket_path is not None:
+                    reader, writer = await asyncio.open_unix_connection(address.socket_path, limit=_CHUNK)
+                else:
+                    tls = self._tls if address.is_secure else None
+                    reader, writer = await asyncio.open_connection(
+                        address.host, address.port, limit=_CHUNK, ssl=tls
+                    )
+        except ssl.SSLCertVerificationError as error:
+            raise CertificateRefused(f"{address}: {error.verify_message}") from error
         except (OSError, TimeoutError) as error:
-            raise ConnectError(f"{host}:{port}: {error or 'timed out'}") from error
+            raise ConnectError(f"{address}: {error or 'timed out'}") from error
         self._reader, self._writer = reader, writer
-        writer.get_extra_info("socket").setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if address.socket_path is None:
+            writer.get_extra_info("socket").setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         link.opened = time.monotonic()
         self._link = link

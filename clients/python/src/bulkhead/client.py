@@ -6,14 +6,22 @@ import errno
 import os
 import select
 import socket
+import ssl
 import time
 from collections.abc import Sequence
-from typing import Literal
+from typing import Any, Literal
 
 from . import websocket
 from .books import Book
 from .cursor import CursorFile
-from .errors import BulkheadError, ClientClosed, ConnectError, ConnectionLost, RequestError
+from .errors import (
+    BulkheadError,
+    CertificateRefused,
+    ClientClosed,
+    ConnectError,
+    ConnectionLost,
+    RequestError,
+)
 from .iteration import Records
 from .records import EndOfSession, Event, Record
 from .session import Session
@@ -21,16 +29,24 @@ from .subscription import Backoff, Mark, OnSlow, Refill, Start, Subscription, Sy
 from .websocket import BINARY, CLOSE, PING, TEXT, Address, Handshake, Receiver
 
 _CHUNK = 1 << 18
+#: Where a token comes from that nobody gives as an argument.
+TOKEN_VARIABLE = "BULKHEAD_TOKEN"
+
+
+def _checked(token: str) -> str:
+    if token and not all("!" <= character <= "~" for character in token):
+        raise ValueError("a token is of visible ASCII characters")  # and is not shown
+    return token
 
 
 class Link:
     """One connection as bytes: the handshake, then messages for the session and its requests."""
 
-    def __init__(self, session: Session, url: str, now: float) -> None:
+    def __init__(self, session: Session, url: str, now: float, token: str = "") -> None:
         self.address = Address.parse(url)
         self._session = session
         self._url = url
-        self._handshake: Handshake | None = Handshake(self.address)
+        self._handshake: Handshake | None = Handshake(self.address, token)
         self._receiver = Receiver()
         self._outgoing = bytearray(self._handshake.request)
         self.opened = now
@@ -78,6 +94,15 @@ class Link:
             raise ConnectError(f"no answer to the handshake within {self._session.timeout} s")
 
 
+def _context(certificates: str | os.PathLike[str] | ssl.SSLContext | None, verify: bool) -> ssl.SSLContext:
+    if isinstance(certificates, ssl.SSLContext):
+        return certificates
+    context = ssl.create_default_context(cafile=certificates)
+    if not verify:
+        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    return context
+
+
 class BaseClient:
     """What both clients are but for the socket. Not thread-safe."""
 
@@ -85,6 +110,9 @@ class BaseClient:
         self,
         url: str | Sequence[str],
         *,
+        token: str | None = None,
+        certificates: str | os.PathLike[str] | ssl.SSLContext | None = None,
+        verify: bool = True,
         cursor: str | os.PathLike[str] | None = None,
         since: int | None = None,
         refill: Refill | None = None,
@@ -98,7 +126,13 @@ class BaseClient:
     ) -> None:
         """Nothing is connected before the first record is asked for; so subscribe first.
 
-        url: `ws://host:port`; several are tried in turn whenever a connection fails
+        url: `ws://host:port`, `wss://host:port` or `unix:PATH`, the server's local socket; several are tried in turn
+            whenever a connection fails
+        token: what the server asks for; without it the variable BULKHEAD_TOKEN of the environment. It goes to every
+            server of `url` but local sockets; without TLS, whoever is in between can read it
+        certificates: with `wss://`, a file (PEM) with the certificates by which the server's is verified, in place of
+            the system's; or a context of `ssl`
+        verify: False takes any certificate: only for a server that cannot be another one
         cursor: a file that remembers what was processed; an existing one is continued from
         since: without a cursor file's cursor, go on behind this message; 0 is the whole session
         refill: where events come from that the server does not send again, such as `bulkhead.RingRefill`
@@ -113,8 +147,9 @@ class BaseClient:
         self.urls = [url] if isinstance(url, str) else list(url)
         if not self.urls:
             raise ValueError("no url")
-        for each in self.urls:
-            Address.parse(each)
+        addresses = [Address.parse(each) for each in self.urls]
+        self._token = _checked(os.environ.get(TOKEN_VARIABLE, "") if token is None else token)
+        self._tls = _context(certificates, verify) if any(each.is_secure for each in addresses) else None
         self._file = None if cursor is None else CursorFile(cursor)
         self.session = Session(
             cursor=self._file.load() if self._file else None,
@@ -192,7 +227,7 @@ class BaseClient:
         self._next_cursor = time.monotonic() + self._cursor_interval
         if self._file is None or self._processed is None or self._processed == self._saved:
             return
-        cursor = self.session.cursor(*self._processed)
+        cursor = self.session.cursor(self._processed)
         if cursor is not None:
             self._file.save(cursor)
             self._saved = self._processed
@@ -201,7 +236,7 @@ class BaseClient:
         """The next record that is there. Asking for it says that the one before has been processed."""
         if self._handed_out is not None and self._processed is not None:
             event, self._handed_out = self._handed_out, None
-            self._processed = Mark(self._processed.complete, (event.sequence, event.index))
+            self._processed = self._processed._replace(last=(event.sequence, event.index))
         records = self.session.records
         while records:
             record = records.popleft()
@@ -234,7 +269,8 @@ class Client(Records, BaseClient):
 
     _socket: socket.socket | None = None
     _link: Link | None = None
-    _is_connecting = False
+    _is_connecting = False  #: the socket is not connected, or TLS not agreed on
+    _wants_writing = False  #: and waits until it can be written, not read
     _not_before = 0.0
 
     def read(self, timeout: float | None = None) -> Record | None:
@@ -299,21 +335,23 @@ class Client(Records, BaseClient):
                 if outgoing:
                     connection.settimeout(self.session.timeout)
                     connection.sendall(outgoing)
+                    connection.setblocking(False)
             # Looked at in any case: whoever was away for a while finds here what came meanwhile.
             wait = [connection]
             readable, writable, _ = select.select(
-                wait, wait if self._is_connecting else [], [], max(0.0, until - time.monotonic())
+                wait, wait if self._wants_writing else [], [], max(0.0, until - time.monotonic())
             )
             now = time.monotonic()
-            if writable:
-                error = connection.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
-                if error:
-                    raise ConnectError(f"{link.address.host}:{link.address.port}: {os.strerror(error)}")
-                self._is_connecting = False
+            if self._is_connecting and (readable or writable):
+                self._go_on_connecting(link, connection)
             elif readable:
-                link.feed(connection.recv(_CHUNK), now)
+                self._receive(link, connection, now)
             else:
                 link.check(now)
+        except ssl.SSLCertVerificationError as error:
+            refused = CertificateRefused(f"{link.address}: {error.verify_message}")
+            refused.__cause__ = error
+            self._fail(refused)
         except OSError as error:
             lost = ConnectionLost(1006, str(error))
             lost.__cause__ = error
@@ -325,24 +363,58 @@ class Client(Records, BaseClient):
         self._drop()
         self._not_before = time.monotonic() + self.session.lost(error)
 
+    def _receive(self, link: Link, connection: socket.socket, now: float) -> None:
+        """What is there. Of TLS all that is decrypted: the socket says nothing of that any more."""
+        try:
+            link.feed(connection.recv(_CHUNK), now)
+            while isinstance(connection, ssl.SSLSocket) and connection.pending():
+                link.feed(connection.recv(_CHUNK), now)
+        except ssl.SSLWantReadError:
+            pass  # a part of a record
+
     def _connect(self) -> None:
         """Begins to connect, without waiting: another connection of this thread may have something to do."""
-        link = Link(self.session, self._next_url(), time.monotonic())
-        host, port = link.address.host, link.address.port
+        link = Link(self.session, self._next_url(), time.monotonic(), self._token)
+        address = link.address
         try:
-            found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-            # The server listens on IPv4.
-            family, kind, protocol, _, name = min(found, key=lambda each: each[0] != socket.AF_INET)
-            self._socket = socket.socket(family, kind, protocol)
-            self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            name: Any = address.socket_path
+            if name is not None:
+                self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+            else:
+                found = socket.getaddrinfo(address.host, address.port, type=socket.SOCK_STREAM)
+                # The server listens on IPv4.
+                family, kind, protocol, _, name = min(found, key=lambda each: each[0] != socket.AF_INET)
+                self._socket = socket.socket(family, kind, protocol)
+                self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             self._socket.setblocking(False)
             code = self._socket.connect_ex(name)
         except OSError as error:
-            raise ConnectError(f"{host}:{port}: {error}") from error
+            raise ConnectError(f"{address}: {error}") from error
         if code not in (0, errno.EINPROGRESS):
-            raise ConnectError(f"{host}:{port}: {os.strerror(code)}")
-        self._is_connecting = True
+            raise ConnectError(f"{address}: {os.strerror(code)}")
+        self._is_connecting = self._wants_writing = True
         self._link = link
+
+    def _go_on_connecting(self, link: Link, connection: socket.socket) -> None:
+        """The socket is connected, or TLS goes a step on."""
+        if not isinstance(connection, ssl.SSLSocket):
+            error = connection.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+            if error:
+                raise ConnectError(f"{link.address}: {os.strerror(error)}")
+            if link.address.is_secure and self._tls is not None:
+                connection = self._tls.wrap_socket(
+                    connection, server_hostname=link.address.host, do_handshake_on_connect=False
+                )
+                self._socket = connection
+        self._wants_writing = False
+        try:
+            if isinstance(connection, ssl.SSLSocket):
+                connection.do_handshake()
+            self._is_connecting = False
+        except ssl.SSLWantReadError:
+            pass
+        except ssl.SSLWantWriteError:
+            self._wants_writing = True
 
 
 def connect(url: str | Sequence[str], **options: object) -> Client:

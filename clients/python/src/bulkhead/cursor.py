@@ -6,16 +6,32 @@ import json
 import os
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from .errors import CursorDamaged
 
 _FORMAT = "bulkhead-cursor-1"
 
 
+class Origin(NamedTuple):
+    """The stream that a place was read from. The place's number means something in it alone."""
+
+    server: str = ""
+    instance: str = ""
+    epoch: int = 0
+    config_hash: str = ""
+    session: str = ""  #: the venue's
+
+    def is_elsewhere(self, other: Origin) -> bool:
+        """Whether two servers said it, whose epochs have nothing to do with each other."""
+        return self.instance != other.instance or (self.server or other.server) != other.server
+
+
 @dataclass(frozen=True, slots=True)
 class Cursor:
     """A place in the stream: every message up to `sequence` was processed, and of later ones (a message that
-    came in part) the events up to (`last_sequence`, `last_index`)."""
+    came in part) the events up to (`last_sequence`, `last_index`). Server, instance, epoch and session are those
+    under which `sequence` was read."""
 
     instance: str
     channel: int
@@ -24,6 +40,13 @@ class Cursor:
     sequence: int
     last_sequence: int
     last_index: int
+    #: The venue's session; empty: not known. Files of earlier versions have neither this nor the server.
+    session: str = ""
+    server: str = ""
+
+    @property
+    def origin(self) -> Origin:
+        return Origin(self.server, self.instance, self.epoch, self.config_hash, self.session)
 
 
 class CursorFile:

@@ -25,9 +25,15 @@ class BulkheadError(Exception):
 
 
 class ConnectError(BulkheadError):
-    """No TCP connection, or no WebSocket handshake in time."""
+    """No connection, or no handshake of TLS or WebSocket in time."""
 
     retry = True
+
+
+class CertificateRefused(ConnectError):
+    """The server's certificate is not one that this client trusts, or is another host's."""
+
+    retry = False
 
 
 class HandshakeRefused(BulkheadError):

@@ -101,8 +101,10 @@ class MockServer(Market):
         sequence: int = 0,
         session: str = "",
         cursors: bool = False,
+        token: str = "",
     ) -> None:
         """
+        token: what a handshake must carry; empty: nothing
         session: the venue's, as in the hello
         cursors: whether it keeps the past and takes cursors; without it, it is a publisher of before
         heartbeat_ms: as in the hello; heartbeats come by themselves at that rate
@@ -111,8 +113,11 @@ class MockServer(Market):
         super().__init__(sequence)
         self.instance, self.channel, self.epoch, self.heartbeat_ms = instance, channel, epoch, heartbeat_ms
         self.port = port
-        self.session, self.cursors = session, cursors
+        self.session, self.cursors, self.token = session, cursors, token
         self.retained_from = sequence  #: cursors before this message are refused
+        #: The epoch and the message with which a stream that lost its rings was taken up: cursors of an earlier
+        #: epoch that lie at this message or behind it are refused.
+        self.beginning = (0, 1)
         self.replay_damage = 0  #: that many next replays say another number of records than came
         self._past: list[tuple[int, int, int, int, bytes]] = []
         #: All requests of all clients, in order.
@@ -230,6 +235,16 @@ class MockServer(Market):
         self.down()
         self.cut()
         self.epoch = self.epoch if epoch is None else epoch
+        self.up()
+
+    def take_up(self, epoch: int, sequence: int) -> None:
+        """Its rings are lost, as when the host starts anew: another epoch goes on with this message, and what was
+        there from it on is forgotten."""
+        self.down()
+        self.cut()
+        with self._lock:
+            self.epoch, self.beginning, self.sequence = epoch, (epoch, sequence), sequence - 1
+            self._past = [entry for entry in self._past if entry[0] < sequence]
         self.up()
 
     def shutdown(self) -> None:
@@ -367,6 +382,8 @@ class MockServer(Market):
             status = self._refusals.pop(0) if self._refusals else 101
             if status == 101 and first.split(" ")[1:2] != ["/v1/stream"]:
                 status = 404
+            if status == 101 and self.token and headers.get("authorization") != f"Bearer {self.token}":
+                status = 401
             if status == 0:
                 return False
             if status != 101:
@@ -464,8 +481,21 @@ class MockServer(Market):
 
     def _refuse_cursor(self, cursor: dict[str, Any]) -> dict[str, Any] | None:
         """The error that a cursor is refused with; None: it is taken."""
-        if cursor["seq"] > self.sequence or int(cursor["epoch"]) > self.epoch:
-            return {"code": "future_cursor", "msg": f"the stream is at {self.sequence}"}
+        session, (epoch, first) = cursor.get("session"), self.beginning
+        if session and self.session and session != self.session:
+            return {"code": "wrong_session", "msg": f"this is {self.session}", "field": "start.session"}
+        if int(cursor["epoch"]) > self.epoch:
+            return {"code": "future_cursor", "msg": f"this is epoch {self.epoch}", "field": "start.epoch"}
+        if int(cursor["epoch"]) < epoch and cursor["seq"] >= first:
+            oldest = {"epoch": str(self.epoch), "seq": first - 1}
+            return {
+                "code": "outdated_cursor",
+                "msg": f"the stream was taken up at {first}",
+                "field": "start.epoch",
+                "oldest": oldest,
+            }
+        if cursor["seq"] > self.sequence:
+            return {"code": "future_cursor", "msg": f"the stream is at {self.sequence}", "field": "start.seq"}
         if cursor["seq"] < self.retained_from:
             oldest = {"epoch": str(self.epoch), "seq": self.retained_from}
             return {"code": "outdated_cursor", "msg": "not held any more", "oldest": oldest}

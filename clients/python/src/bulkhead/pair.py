@@ -377,7 +377,7 @@ class Pair(Records, _BasePair[Client]):
         wake = min(client._wakes_at() for client in alive.values())
         until = wake if limit is None else min(limit, wake)
         sockets = [client._socket for client in alive.values() if client._socket is not None]
-        connecting = [client._socket for client in alive.values() if client._is_connecting and client._socket]
+        connecting = [client._socket for client in alive.values() if client._wants_writing and client._socket]
         if not self._has_records():
             select.select(sockets, connecting, [], max(0.0, until - time.monotonic()))
         for client in alive.values():

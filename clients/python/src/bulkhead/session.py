@@ -17,12 +17,13 @@ from typing import Any, Literal
 
 from . import wire
 from .books import Book
-from .cursor import Cursor
+from .cursor import Cursor, Origin
 from .digest import StreamDigest, has_fast_digest
 from .errors import (
     BookMismatch,
     BulkheadError,
     ConnectError,
+    ConnectionLost,
     ContinuityError,
     FutureCursor,
     HeartbeatTimeout,
@@ -119,7 +120,9 @@ class Session:
         self.channel: int | None = None
         self.epoch = 0
         self._epochs: dict[tuple[str, str], int] = {}
-        self._session = ""
+        #: What `complete` was read from; None: nobody knows, it is the user's word.
+        self._origin: Origin | None = None
+        self._current = Origin()  # what the last hello named
         self._next_id = 1
         #: The stream is known from its first message on, so a book is exact without a snapshot.
         self._whole = False
@@ -128,7 +131,9 @@ class Session:
         self._book_ticks: dict[int, int] = {}
         if cursor is not None:
             self.complete, self.last = cursor.sequence, (cursor.last_sequence, cursor.last_index)
-            self.channel = cursor.channel
+            self.channel, self._origin = cursor.channel, cursor.origin
+            if cursor.server:
+                self._epochs[cursor.server, cursor.instance] = cursor.epoch
         elif since is not None:
             self.complete, self.last = since, (since, _WHOLE if since else -1)
         self._whole = self.complete == 0
@@ -153,6 +158,10 @@ class Session:
         self._replayed_count = 0
         self._resumed_from = 0
         self._uses_cursors = True
+        # Another incarnation or another server goes on: what it says of trust is in its snapshots.
+        self._is_succeeded = False
+        # Where the stream was taken up anew, with what is unknown to this client in front of its place.
+        self._taken_up: int | None = None
         self.outbox.clear()
         for subscription in self.subscriptions.values():
             subscription.number = subscription.state_number = None
@@ -222,9 +231,11 @@ class Session:
         """purpose: first = new; resume = goes on behind a hole; state = only for its snapshots."""
         start: Any = {"first": subscription.start, "resume": "live", "state": "snapshot"}[purpose]
         if purpose == "resume" and self._uses_cursors:
-            start = {"epoch": str(self.epoch), "seq": self.complete}
-            if self._session:
-                start["session"] = self._session
+            origin = self._origin
+            is_comparable = origin is not None and not origin.is_elsewhere(self._current)
+            start = {"epoch": str(origin.epoch if origin and is_comparable else self.epoch), "seq": self.complete}
+            if origin and origin.session:
+                start["session"] = origin.session
         symbols = subscription.symbols
         fields = {
             "op": "subscribe",
@@ -308,13 +319,15 @@ class Session:
         )
         if self.channel is not None and channel != self.channel:
             raise StreamChanged(f"the server serves channel {channel}, this client was on {self.channel}")
-        if epoch < self._epochs.get(place, 0):
+        # A server that takes cursors says by itself whether the place's epoch is of this stream.
+        if epoch < self._epochs.get(place, 0) and "limits" not in message:
             raise StreamChanged(f"epoch {epoch} after {self._epochs[place]}: the set was started anew")
         venue = str(message.get("session", ""))
-        if self.complete and self._session and venue and venue != self._session:
-            raise StreamChanged(f"the venue's session is {venue}, this client was in {self._session}")
-        self._session = venue or self._session
+        origin = self._origin
+        if self.complete and origin and origin.session and venue and venue != origin.session:
+            raise StreamChanged(f"the venue's session is {venue}, this client was in {origin.session}")
         self._epochs[place] = self.epoch = epoch
+        self._current = Origin(*place, epoch, str(message.get("config_hash", "")), venue)
         self.channel, self.hello = channel, message
         self._silence = _HEARTBEATS * int(message["heartbeat_ms"]) / 1000
         self.connected = True
@@ -356,11 +369,12 @@ class Session:
         )
         if purpose == "resume":
             if self._uses_cursors:
+                self._succeed()
                 self._replays[number] = _Replay(subscription)
                 return None
             return self._finish_resume_when_ready()
         if self.complete is None:
-            self.complete = first - 1
+            self.complete, self._origin = first - 1, self._current
             self._whole = first <= 1
             self.failures = 0
             self._mark()
@@ -407,8 +421,14 @@ class Session:
             return None
         if "sub" in message and self._replays.pop(int(message["sub"]), None) is not None:
             return self._resume_without_cursors(error)
-        if purpose == "resume" and self._uses_cursors and error.code in _NOT_HELD:
-            return self._resume_without_cursors(error)
+        if purpose == "resume" and self._uses_cursors:
+            is_of_another = error.code == "future_cursor" and error.field == "start.epoch"
+            if error.code == "wrong_session" or is_of_another:
+                raise StreamChanged(error.message)
+            if error.code in _NOT_HELD:
+                if error.field == "start.epoch":
+                    self._taken_up = int(message["oldest"]["seq"]) + 1
+                return self._resume_without_cursors(error)
         if subscription is None and "sub" in message:
             subscription, purpose = self._by_number(int(message["sub"])), "ended"
         if subscription is None or purpose is None:
@@ -495,12 +515,21 @@ class Session:
             self._deliver(events[place])
         # All are complete up to where the first of them ended; what the others have behind it came live.
         end = min((subscription.first for subscription in subscriptions), default=self.complete + 1) - 1
+        again = self._is_succeeded and self.complete > 0
         count = self._replayed_count + max(0, len(events) - live)
         self._emit(Resumed(True, self._resumed_from, end + 1, count))
         self.complete = max(self.complete, end)
         self._mark()
         self.failures = 0
-        self._request_states(subscriptions)
+        if again:
+            self._suspend_books()
+        self._request_states(subscriptions, again)
+
+    def _succeed(self) -> None:
+        """From here on places are of the stream that the last hello named."""
+        origin, self._origin = self._origin, self._current
+        if origin is not None and (origin.epoch != self.epoch or origin.is_elsewhere(self._current)):
+            self._is_succeeded = True
 
     def _resume_without_cursors(self, error: RequestError) -> None:
         """The server has not got what is behind the cursor: from now on, then, and the hole is closed from
@@ -538,15 +567,21 @@ class Session:
         # With several subscriptions the answers may differ: all deliver from the last one's first message on.
         first = max((subscription.first for subscription in subscriptions), default=complete + 1)
         if first - 1 < complete - self.lag:
+            if self._taken_up is not None:  # It will come here again.
+                raise ConnectionLost(1006, f"taken up at {self._taken_up}, not yet come to {complete} again")
             raise FutureCursor(complete, first - 1)
-        refilled = self._fetch(complete, first)
-        exact = refilled is not None or first <= complete + 1
+        taken_up, self._taken_up = self._taken_up, None
+        refilled = self._fetch(complete, first) if taken_up is None else None
+        exact = taken_up is None and (refilled is not None or first <= complete + 1)
         if not exact:
+            # What an earlier life of the stream said behind the place where it was taken up does not count.
+            missed = complete + 1 if taken_up is None else min(taken_up, complete + 1)
             if self.on_missed == "raise":
-                raise MissedEvents(complete + 1, first - 1)
+                raise MissedEvents(missed, max(missed, first - 1))
             self._void_books("events were missed")
-            self._emit(Missed(complete + 1, first - 1))
+            self._emit(Missed(missed, max(missed, first - 1)))
         self._resuming = False
+        self._succeed()
         count = 0
         filters = [subscription.filter() for subscription in subscriptions]
         for event in refilled or ():
@@ -623,6 +658,7 @@ class Session:
             self._set_input(state, time)
         if not self._resuming and self.complete is not None:
             self.complete = max(self.complete, frame.sequence - (frame.flags & wire.MESSAGE_CONTINUES))
+            self._origin = self._current
             self._mark()
 
     def _on_checksum(self, frame: wire.Frame) -> None:
@@ -740,7 +776,7 @@ class Session:
     def _mark(self) -> None:
         """A place in the row of records where all messages up to `complete` are in front."""
         if self.complete is not None:
-            self.records.append(Mark(self.complete, self.last))
+            self.records.append(Mark(self.complete, self.last, self._origin or self._current))
 
     # -- trust -----------------------------------------------------------------------------------------------
 
@@ -780,17 +816,20 @@ class Session:
                 reasons.append(book.stale_reason or "no snapshot")
         return TrustReport(not reasons, tuple(dict.fromkeys(reasons)), age)
 
-    def cursor(self, complete: int, last: tuple[int, int]) -> Cursor | None:
+    def cursor(self, mark: Mark) -> Cursor | None:
         """The cursor for a place in the row of records."""
         if self.channel is None:
             return None
+        origin = mark.origin
         return Cursor(
-            self.hello.get("instance", ""),
+            origin.instance,
             self.channel,
-            self.epoch,
-            self.hello.get("config_hash", ""),
-            complete,
-            *last,
+            origin.epoch,
+            origin.config_hash,
+            mark.complete,
+            *mark.last,
+            session=origin.session,
+            server=origin.server,
         )
 
 

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, NamedTuple, Protocol
 
+from .cursor import Origin
 from .errors import RequestError
 from .records import ALWAYS, CHANNELS, KINDS, Event
 
@@ -21,6 +22,7 @@ class Mark(NamedTuple):
 
     complete: int
     last: tuple[int, int]
+    origin: Origin
 
 
 class Refill(Protocol):

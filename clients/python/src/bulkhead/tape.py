@@ -17,6 +17,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
 from .errors import BulkheadError
+from .export import _parquet
 
 if TYPE_CHECKING:
     import polars
@@ -87,6 +88,15 @@ class OrderTable:
             if name == "instrument_id":
                 made["symbol"] = self._symbols()
         return pa.table(made)
+
+    def to_parquet(
+        self, path: str | os.PathLike[str], price_type: Literal["fixed", "float"] = "fixed"
+    ) -> int:
+        """Writes them to a file, which appears whole or not at all. Returns their number. Extra: parquet."""
+        table = self.to_arrow(price_type)
+        with _parquet(path, table.schema) as write:
+            write(table)
+        return len(self)
 
     def to_polars(self, price_type: Literal["fixed", "float"] = "fixed") -> polars.DataFrame:
         """The same as a DataFrame; needs both extras, polars and arrow."""

@@ -1,6 +1,6 @@
 """WebSocket (RFC 6455) as bytes in, messages out, for either end. No socket and no clock.
 
-What the protocol needs and no more: no extensions, no TLS.
+What the protocol needs and no more: no extensions. TLS is the socket's.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from .errors import ConnectionLost, HandshakeRefused, ProtocolError
 
 SUBPROTOCOL = "bulkhead.v1.bin"
 DEFAULT_PORT = 9443
+_PATH = "/v1/stream"
 _MAGIC = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 _HEADER_LIMIT = 16_384
 CONTINUATION, TEXT, BINARY, CLOSE, PING, PONG = 0, 1, 2, 8, 9, 10
@@ -28,20 +29,27 @@ class Address:
     host: str
     port: int
     path: str
+    is_secure: bool = False  #: over TLS
+    socket_path: str | None = None  #: a local socket, in place of host and port
 
     @classmethod
     def parse(cls, url: str) -> Address:
-        """`ws://host[:port][/path]`; the path is /v1/stream unless given."""
+        """`ws://host[:port][/path]`, `wss://` likewise, or `unix:PATH` of a local socket; the path of the first two
+        is /v1/stream unless given."""
+        if url.startswith("unix:") and (local := url.removeprefix("unix:").removeprefix("//")):
+            return cls("localhost", DEFAULT_PORT, _PATH, socket_path=local)
         parts = urlsplit(url)
-        if parts.scheme != "ws" or not parts.hostname:
-            raise ValueError(
-                f"{url!r} is not of the form ws://host:port/v1/stream (the protocol has no TLS yet)"
-            )
+        if parts.scheme not in ("ws", "wss") or not parts.hostname:
+            raise ValueError(f"{url!r} is not of the form ws://host:port, wss://host:port or unix:PATH")
         return cls(
             parts.hostname,
             parts.port or DEFAULT_PORT,
-            parts.path if parts.path not in ("", "/") else "/v1/stream",
+            parts.path if parts.path not in ("", "/") else _PATH,
+            parts.scheme == "wss",
         )
+
+    def __str__(self) -> str:
+        return self.socket_path or f"{self.host}:{self.port}"
 
 
 def accept_key(key: str) -> str:
@@ -80,13 +88,17 @@ def encode_close(code: int, reason: str, mask: bool) -> bytes:
 class Handshake:
     """The client's half of the opening."""
 
-    def __init__(self, address: Address) -> None:
+    def __init__(self, address: Address, token: str = "") -> None:
+        """token: what the server asks for, if it does; a local socket asks for none and is told none"""
         self.key = base64.b64encode(os.urandom(16)).decode()
         host = f"[{address.host}]" if ":" in address.host else address.host
+        authorization = (
+            f"Authorization: Bearer {token}\r\n" if token and address.socket_path is None else ""
+        )
         self.request = (
             f"GET {address.path} HTTP/1.1\r\nHost: {host}:{address.port}\r\nUpgrade: websocket\r\n"
             f"Connection: Upgrade\r\nSec-WebSocket-Key: {self.key}\r\nSec-WebSocket-Version: 13\r\n"
-            f"Sec-WebSocket-Protocol: {SUBPROTOCOL}\r\n\r\n"
+            f"Sec-WebSocket-Protocol: {SUBPROTOCOL}\r\n{authorization}\r\n"
         ).encode()
         self._received = b""
 
