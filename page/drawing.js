@@ -108,6 +108,43 @@ export function laneOf(gap) {
   return gap.outcome.includes("snapshot") ? "snapshot" : "line";
 }
 
+/** Latency over time: columns of counts by powers of two from `first` on, the newest at the right, `seconds` of them. */
+export function heatmap(canvas, columns, first, seconds) {
+  const pen = prepare(canvas);
+  if (pen === null) return;
+  const left = 44;
+  const bottom = 14;
+  const width = canvas.clientWidth - left;
+  const height = canvas.clientHeight - bottom;
+  pen.fillStyle = colour("track");
+  pen.fillRect(left, 0, width, height);
+  const rows = columns[0]?.length ?? 1;
+  const step = width / seconds;
+  const row = height / rows;
+  const most = Math.max(1, ...columns.map((column) => Math.max(...column)));
+  pen.fillStyle = colour("info");
+  columns.forEach((column, index) => {
+    const x = left + width - (columns.length - index) * step;
+    column.forEach((count, power) => {
+      if (count === 0) return;
+      pen.globalAlpha = 0.12 + 0.88 * (Math.log1p(count) / Math.log1p(most));
+      pen.fillRect(x, height - (power + 1) * row, Math.max(1, step), row);
+    });
+  });
+  pen.globalAlpha = 1;
+  pen.font = "10.5px system-ui, 'DejaVu Sans', sans-serif";
+  pen.fillStyle = colour("soft");
+  pen.textAlign = "left";
+  pen.textBaseline = "middle";
+  for (const [text, power] of [["1 µs", 10], ["65 µs", 16], ["4 ms", 22], ["268 ms", 28]]) {
+    pen.fillText(text, 0, height - (power + 1 - first) * row);
+  }
+  pen.textBaseline = "alphabetic";
+  pen.fillText(`−${seconds / 60} min`, left, height + bottom - 2);
+  pen.textAlign = "right";
+  pen.fillText("now", left + width, height + bottom - 2);
+}
+
 /** Missing ranges over the last minute: when, how long, and how they ended. */
 export function timeline(canvas, gaps, now, seconds) {
   const pen = prepare(canvas);

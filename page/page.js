@@ -1,12 +1,18 @@
 // The operator's page: one WebSocket to viewd, ten frames a second, drawn as they come. Nothing old may look live.
 
-import { LANES, bytes, clock, duration, grouped, laneOf, readColours, short, span, sparkline, timeline } from "/drawing.js";
+import { LANES, bytes, clock, duration, grouped, heatmap, laneOf, readColours, short, span, sparkline, timeline } from "/drawing.js";
 import { Ladder } from "/ladder.js";
 
 const element = (id) => document.getElementById(id);
 const MINUTE = 60;
 /** Milliseconds without a frame after which contact is lost. */
 const CONTACT = 600;
+/** A column of the heat map a second, and the power of two of its lowest row. */
+const HEAT_SECONDS = 900;
+const HEAT_FIRST = 10;
+/** Frames to which a paused page can go back: a minute of them; and how many a step is. */
+const PAST_FRAMES = 600;
+const PAST_STEP = 10;
 
 /** The parts of the flow in its order, for narrow screens and screen readers. */
 const FLOW = [
@@ -35,11 +41,23 @@ function make(tag, className, ...children) {
   return node;
 }
 
+/** A link to what viewd has to say about an event: the runbook of that name. */
+function runbook(name) {
+  const link = make("a", "", name);
+  link.href = `/runbooks/${name.toLowerCase().replaceAll(/[^a-z0-9]+/g, "-")}`;
+  link.target = "_blank";
+  link.rel = "noopener";
+  return link;
+}
+
 class Page {
   #frame = null;
   #received = 0;
   #socket = null;
   #paused = false;
+  #past = [];
+  /** Where a paused page stands: the frames as they were then, and how many it is back from their end. */
+  #stand = null;
   #wasLost = false;
   #nodes = new Map();
   #edges = new Map();
@@ -51,7 +69,10 @@ class Page {
   #events = [];
   #slow = {};
   #clients = undefined;
+  #heat = new Map();
+  #heatStage = null;
   #involuntary = new Map();
+  #faults = new Map();
   #ladder = new Ladder();
   #frames = 0;
 
@@ -59,6 +80,7 @@ class Page {
     readColours();
     matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => readColours());
     document.addEventListener("keydown", (event) => this.#key(event));
+    element("latency-hgrm").addEventListener("click", (event) => this.#copyLatency(event));
     this.#connect();
     setInterval(() => this.#tick(), 100);
     // What the tests of the page look at.
@@ -101,8 +123,14 @@ class Page {
     for (const gap of frame.ended ?? []) this.#gaps.push(gap);
     this.#gaps = this.#gaps.filter((gap) => frame.time - gap.detected < (MINUTE + 5) * 1000).slice(-3000);
     if (frame.ended?.length > 0) this.#lastEnded = this.#lastEnded.concat(frame.ended).slice(-5);
-    for (const key of ["program", "host", "configuration", "latency", "cores"]) {
+    for (const key of ["program", "host", "configuration", "clock", "latency", "cores"]) {
       if (frame[key] !== undefined) this.#slow[key] = frame[key];
+    }
+    for (const stage of frame.latency ?? []) {
+      if (stage.heat === undefined) continue;
+      const columns = this.#heat.get(stage.stage) ?? [];
+      columns.push(stage.heat);
+      this.#heat.set(stage.stage, columns.slice(-HEAT_SECONDS));
     }
     if (frame.clients !== undefined) this.#clients = frame.clients;
     for (const line of frame.lines) {
@@ -112,7 +140,25 @@ class Page {
         if (feed.history.length > 120) feed.history.shift();
       }
     }
+    this.#past.push(frame);
+    if (this.#past.length > PAST_FRAMES) this.#past.shift();
     if (!this.#paused) this.#draw(frame);
+  }
+
+  #pause() {
+    this.#paused = !this.#paused;
+    document.body.dataset.paused = this.#paused ? "yes" : "no";
+    this.#stand = this.#paused ? { frames: this.#past.slice(), back: 0 } : null;
+  }
+
+  /** A paused page shows an earlier second of the last minute, or a later one. */
+  #step(frames) {
+    const stand = this.#stand;
+    // Without contact nothing old is to look live.
+    if (stand === null || stand.frames.length === 0 || this.#wasLost) return;
+    stand.back = Math.max(0, Math.min(stand.frames.length - 1, stand.back + frames));
+    // What changes slowly is as it was last, and counts as read.
+    this.#draw({ ...stand.frames[stand.frames.length - 1 - stand.back], latency: undefined });
   }
 
   /** What changes though no frame comes. */
@@ -132,7 +178,8 @@ class Page {
       say(seen, `${(age / 1000).toFixed(1)} s ago`);
       this.#ladder.draw("the page has lost contact");
     } else {
-      say(seen, this.#paused ? "paused" : clock(this.#frame.time).slice(0, 10));
+      const shown = this.#stand?.frames.at(-1 - this.#stand.back)?.time;
+      say(seen, shown !== undefined ? `paused at ${clock(shown).slice(0, 8)}` : clock(this.#frame.time).slice(0, 10));
       if (!this.#paused) this.#ladder.draw(this.#frame.trustworthy ? null : this.#frame.reason);
     }
     this.#wasLost = isLost;
@@ -146,10 +193,11 @@ class Page {
     for (const line of frame.lines) this.#line(line, frame);
     this.#gapsDrawn(frame);
     this.#latency();
+    if (frame.latency !== undefined) this.#heatDrawn();
     this.#cores(frame);
     this.#clientsDrawn(frame);
     this.#eventsDrawn();
-    this.#ladder.serve(frame.counts.publishPort ?? 0);
+    if (!this.#paused) this.#ladder.serve(frame.counts.publishPort ?? 0, frame.publishScheme ?? "ws", frame.publishToken ?? false);
   }
 
   #verdict(frame) {
@@ -163,6 +211,12 @@ class Page {
     say(element("fact-host"), this.#slow.host ?? "–");
     say(element("fact-version"), this.#slow.program ?? "–");
     say(element("fact-configuration"), (this.#slow.configuration ?? "–").slice(0, 8));
+    say(element("fact-epoch"), frame.epoch === undefined ? "–" : String(frame.epoch));
+    const hostClock = this.#slow.clock;
+    say(element("fact-clock"), hostClock === undefined ? "unknown" : hostClock.synchronized ? `± ${duration(hostClock.error)}` : "FREE");
+    element("fact-clock").classList.toggle("warn", hostClock?.synchronized === false);
+    say(element("fact-data"), frame.dataAge === undefined ? "never" : duration(frame.dataAge));
+    element("fact-data").classList.toggle("warn", frame.dataAge > 2e9);
     document.title = `${frame.verdict === "LIVE" ? "●" : frame.verdict === "DEGRADED" ? "▲" : "■"} ${frame.verdict} · ${frame.instance}`;
   }
 
@@ -228,9 +282,10 @@ class Page {
     box.dataset.pid = String(process.pid);
     const before = this.#epochs.get(process.name);
     const now = performance.now();
-    if (before !== undefined && before.epoch !== process.epoch) before.at = now;
+    // Going back and forth in a paused page restarts nothing.
+    if (before !== undefined && before.epoch !== process.epoch && !this.#paused) before.at = now;
     if (before === undefined) this.#epochs.set(process.name, { epoch: process.epoch, at: -1e9 });
-    else before.epoch = process.epoch;
+    else if (!this.#paused) before.epoch = process.epoch;
     const isNew = now - this.#epochs.get(process.name).at < 8000;
     box.classList.toggle("new", isNew);
     say(parts.shape, { good: "●", way: "▲", stands: "■", dead: "✕" }[state]);
@@ -371,6 +426,8 @@ class Page {
         parts.p99.append(make("span"), make("small", "", "p99"));
         const rank = FLOW.indexOf(stage.stage);
         body.insertBefore(box, [...this.#stages].find(([other]) => FLOW.indexOf(other) > rank)?.[1].box ?? null);
+        box.firstChild.title = "show the last fifteen minutes of this stage";
+        box.firstChild.addEventListener("click", () => { this.#heatStage = stage.stage; });
         row = { box, parts };
         this.#stages.set(stage.stage, row);
       }
@@ -383,6 +440,35 @@ class Page {
       say(parts.under, isQuiet ? `since the start: p50 ${duration(stage.wholeP50)}, p99 ${duration(stage.wholeP99)}`
         : `p50 ${duration(stage.p50)} · p90 ${duration(stage.p90)} · p99.9 ${duration(stage.p999)} · max ${duration(stage.max)}`);
     }
+  }
+
+  /** The last fifteen minutes of one stage: the chosen one, or the last of the flow. */
+  #heatDrawn() {
+    const names = [...this.#stages.keys()].sort((a, b) => FLOW.indexOf(a) - FLOW.indexOf(b));
+    const name = this.#heatStage ?? names.at(-1);
+    if (name === undefined) return;
+    for (const [other, { box }] of this.#stages) box.dataset.chosen = other === name ? "yes" : "no";
+    const link = element("latency-hgrm");
+    link.dataset.stage = name;
+    link.href = `/v1/latency/${name}.hgrm`;
+    say(element("latency-heat-title"), `${name}, a column a second, a row a power of two`);
+    heatmap(element("latency-heat"), this.#heat.get(name) ?? [], HEAT_FIRST, HEAT_SECONDS);
+  }
+
+  /** The distribution of the shown stage onto the clipboard; where the browser has none for this page, the link leads to it. */
+  async #copyLatency(event) {
+    if (navigator.clipboard === undefined) return;
+    event.preventDefault();
+    const link = element("latency-hgrm");
+    try {
+      const answer = await fetch(link.href);
+      if (!answer.ok) throw new Error(String(answer.status));
+      await navigator.clipboard.writeText(await answer.text());
+      link.textContent = "copied";
+    } catch {
+      link.textContent = "not copied";
+    }
+    setTimeout(() => { link.textContent = "copy .hgrm"; }, 1500);
   }
 
   #cores(frame) {
@@ -405,12 +491,18 @@ class Page {
     });
     if (frame.latency !== undefined) {
       let rate = 0;
+      let faults = 0;
       for (const process of frame.processes) {
+        const read = this.#faults.get(process.pid);
+        if (read !== undefined && process.majorFaults !== undefined) faults += Math.max(0, process.majorFaults - read);
+        if (process.majorFaults !== undefined) this.#faults.set(process.pid, process.majorFaults);
         const before = this.#involuntary.get(process.pid);
         if (before !== undefined && process.involuntary !== undefined) rate += Math.max(0, process.involuntary - before);
         if (process.involuntary !== undefined) this.#involuntary.set(process.pid, process.involuntary);
       }
-      say(element("cores-note"), `${short(rate)} preemptions/s`);
+      say(element("cores-note"), `${short(rate)} preemptions/s · ${short(faults)} page faults/s`);
+      element("cores-note").title = "page faults that had to read the disk: 0 in steady state";
+      element("cores-note").classList.toggle("warn", faults > 0);
     }
   }
 
@@ -437,7 +529,7 @@ class Page {
     list.replaceChildren(...this.#events.slice().reverse().map((event) => {
       const kind = { died: "bad", dying: "bad", "left down": "bad", fenced: "bad", alarm: "warn", action: "warn", ready: "good", trusted: "good", cleared: "good" }[event.event] ?? "plain";
       const item = make("li", "", make("span", "sign", { bad: "✕", warn: "▲", good: "●", plain: "·" }[kind]), make("span", "when", clock(event.time)),
-        make("span", "who", event.component), make("span", "what", event.event),
+        make("span", "who", event.component), make("span", "what", runbook(event.event)),
         make("span", "rest", [event.pid > 0 ? `process ${event.pid}` : "", event.epoch > 0 ? `epoch ${event.epoch}` : "", event.text].filter(Boolean).join(", ")));
       item.dataset.kind = kind;
       item.dataset.event = event.event;
@@ -461,10 +553,11 @@ class Page {
       element("ladder-symbol").select();
     } else if (event.key === "?") element("help").showModal();
     else if (event.key === "f") this.#ladder.freeze();
-    else if (event.key === "p") {
-      this.#paused = !this.#paused;
-      document.body.dataset.paused = this.#paused ? "yes" : "no";
-    } else if (event.key === "t") {
+    else if (event.key === "l") this.#ladder.deepen();
+    else if (event.key === "p") this.#pause();
+    else if (event.key === "ArrowLeft") this.#step(PAST_STEP);
+    else if (event.key === "ArrowRight") this.#step(-PAST_STEP);
+    else if (event.key === "t") {
       const root = document.documentElement;
       const themes = ["auto", "light", "dark"];
       root.dataset.theme = themes[(themes.indexOf(root.dataset.theme) + 1) % themes.length];

@@ -31,6 +31,9 @@ enum EmbeddedPage {
           <div><dt>host</dt><dd id="fact-host">–</dd></div>
           <div><dt>version</dt><dd id="fact-version">–</dd></div>
           <div><dt>configuration</dt><dd id="fact-configuration" class="number">–</dd></div>
+          <div><dt>epoch</dt><dd id="fact-epoch" class="number">–</dd></div>
+          <div><dt>clock</dt><dd id="fact-clock" class="number">–</dd></div>
+          <div><dt>data age</dt><dd id="fact-data" class="number">–</dd></div>
           <div><dt>seen</dt><dd id="fact-seen" class="number">–</dd></div>
         </dl>
       </header>
@@ -59,6 +62,8 @@ enum EmbeddedPage {
         <section id="latency" aria-labelledby="latency-title">
           <div class="head"><h2 id="latency-title">Latency</h2><p class="quiet">kernel stamp to output, last 10 s</p></div>
           <div class="waterfall" id="latency-body"></div>
+          <p class="quiet heat-head"><span id="latency-heat-title"></span> <a id="latency-hgrm" href="#latency">copy .hgrm</a></p>
+          <canvas id="latency-heat" role="img" aria-label="Latency over the last fifteen minutes"></canvas>
         </section>
 
         <section id="ladder" aria-labelledby="ladder-title">
@@ -68,6 +73,10 @@ enum EmbeddedPage {
               <label class="hidden" for="ladder-symbol">Symbol</label>
               <input id="ladder-symbol" list="ladder-symbols" autocomplete="off" spellcheck="false" maxlength="8" placeholder="symbol">
               <datalist id="ladder-symbols"></datalist>
+            </form>
+            <form id="ladder-token-form" hidden>
+              <label class="hidden" for="ladder-token">Token</label>
+              <input id="ladder-token" type="password" autocomplete="off" placeholder="token of pubd">
             </form>
             <p class="quiet" id="ladder-note"></p>
           </div>
@@ -106,9 +115,9 @@ enum EmbeddedPage {
 
       <footer>
         <span>read-only</span>
-        <span><kbd>/</kbd> symbol</span><span><kbd>f</kbd> freeze book</span><span><kbd>p</kbd> pause</span>
+        <span><kbd>/</kbd> symbol</span><span><kbd>f</kbd> freeze book</span><span><kbd>l</kbd> levels</span><span><kbd>p</kbd> pause</span>
         <span><kbd>t</kbd> theme</span><span><kbd>1</kbd>–<kbd>8</kbd> sections</span><span><kbd>?</kbd> help</span>
-        <a href="/metrics">metrics</a><a href="/v1/status">status</a><a href="/readyz">ready?</a>
+        <a href="/runbooks">runbooks</a><a href="/metrics">metrics</a><a href="/v1/status">status</a><a href="/readyz">ready?</a>
       </footer>
 
       <dialog id="help" aria-labelledby="help-title">
@@ -116,7 +125,9 @@ enum EmbeddedPage {
         <dl>
           <div><dt><kbd>/</kbd></dt><dd>choose the symbol of the book</dd></div>
           <div><dt><kbd>f</kbd></dt><dd>freeze the book, and let it go on</dd></div>
+          <div><dt><kbd>l</kbd></dt><dd>10 or 20 levels of the book</dd></div>
           <div><dt><kbd>p</kbd></dt><dd>pause the page, and let it go on</dd></div>
+          <div><dt><kbd>←</kbd> <kbd>→</kbd></dt><dd>paused: a second back in the last minute, and forth</dd></div>
           <div><dt><kbd>t</kbd></dt><dd>light, dark, or as the system has it</dd></div>
           <div><dt><kbd>1</kbd> … <kbd>8</kbd></dt><dd>flow, lines, gaps, latency, book, clients, cores, events</dd></div>
           <div><dt><kbd>?</kbd></dt><dd>this</dd></div>
@@ -188,6 +199,17 @@ enum EmbeddedPage {
     .facts dt { font-size: 10.5px; letter-spacing: .06em; text-transform: uppercase; color: var(--faint); }
     .facts dd { font-size: 13px; white-space: nowrap; }
     .facts.small { gap: 18px; padding-top: 10px; min-height: 44px; }
+
+    dd.warn, p.warn { color: var(--warn); font-weight: 600; }
+    .events .what a { color: inherit; text-decoration: underline; text-decoration-color: var(--faint); text-underline-offset: 2px; }
+
+    /* Runbooks */
+    .runbook article { max-width: 78ch; margin: 0 auto; padding: 32px 24px; font-size: 15px; line-height: 1.55; }
+    .runbook h1 { font-size: 22px; margin: 0 0 10px; }
+    .runbook h2 { margin: 22px 0 6px; }
+    .runbook p { margin: 0 0 8px; }
+    .runbook ul { list-style: disc; padding-left: 22px; }
+    .runbook code { font: 13px/1.4 ui-monospace, "DejaVu Sans Mono", monospace; background: var(--track); border-radius: 4px; padding: 1px 5px; overflow-wrap: anywhere; }
 
     /* Lost contact: nothing old may look live */
     body[data-contact="lost"] header { --tone: var(--soft); --tone-ground: var(--track); }
@@ -299,7 +321,14 @@ enum EmbeddedPage {
     .axis span { position: absolute; transform: translateX(-50%); white-space: nowrap; }
     .axis span:first-child { transform: none; }
 
+    #latency-heat { width: 100%; height: 110px; display: block; }
+    .heat-head { display: flex; justify-content: space-between; gap: 12px; margin: 8px 0 4px; }
+    .stage .name { cursor: pointer; }
+    .stage[data-chosen="yes"] .name { text-decoration: underline; text-underline-offset: 3px; }
+
     /* Book */
+    #ladder-token-form[hidden] { display: none; }
+    #ladder-token-form input { width: 13em; font: 600 13px/1 ui-monospace, "DejaVu Sans Mono", monospace; padding: 5px 8px; }
     #ladder-form input { width: 9em; font: 600 13px/1 ui-monospace, "DejaVu Sans Mono", monospace; text-transform: uppercase; padding: 5px 8px;
       border: 1px solid var(--line); border-radius: 7px; background: var(--ground); color: var(--ink); }
     .book { position: relative; }
@@ -384,13 +413,19 @@ enum EmbeddedPage {
   static let script = ##"""
     // The operator's page: one WebSocket to viewd, ten frames a second, drawn as they come. Nothing old may look live.
 
-    import { LANES, bytes, clock, duration, grouped, laneOf, readColours, short, span, sparkline, timeline } from "/drawing.js";
+    import { LANES, bytes, clock, duration, grouped, heatmap, laneOf, readColours, short, span, sparkline, timeline } from "/drawing.js";
     import { Ladder } from "/ladder.js";
 
     const element = (id) => document.getElementById(id);
     const MINUTE = 60;
     /** Milliseconds without a frame after which contact is lost. */
     const CONTACT = 600;
+    /** A column of the heat map a second, and the power of two of its lowest row. */
+    const HEAT_SECONDS = 900;
+    const HEAT_FIRST = 10;
+    /** Frames to which a paused page can go back: a minute of them; and how many a step is. */
+    const PAST_FRAMES = 600;
+    const PAST_STEP = 10;
 
     /** The parts of the flow in its order, for narrow screens and screen readers. */
     const FLOW = [
@@ -419,11 +454,23 @@ enum EmbeddedPage {
       return node;
     }
 
+    /** A link to what viewd has to say about an event: the runbook of that name. */
+    function runbook(name) {
+      const link = make("a", "", name);
+      link.href = `/runbooks/${name.toLowerCase().replaceAll(/[^a-z0-9]+/g, "-")}`;
+      link.target = "_blank";
+      link.rel = "noopener";
+      return link;
+    }
+
     class Page {
       #frame = null;
       #received = 0;
       #socket = null;
       #paused = false;
+      #past = [];
+      /** Where a paused page stands: the frames as they were then, and how many it is back from their end. */
+      #stand = null;
       #wasLost = false;
       #nodes = new Map();
       #edges = new Map();
@@ -435,7 +482,10 @@ enum EmbeddedPage {
       #events = [];
       #slow = {};
       #clients = undefined;
+      #heat = new Map();
+      #heatStage = null;
       #involuntary = new Map();
+      #faults = new Map();
       #ladder = new Ladder();
       #frames = 0;
 
@@ -443,6 +493,7 @@ enum EmbeddedPage {
         readColours();
         matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => readColours());
         document.addEventListener("keydown", (event) => this.#key(event));
+        element("latency-hgrm").addEventListener("click", (event) => this.#copyLatency(event));
         this.#connect();
         setInterval(() => this.#tick(), 100);
         // What the tests of the page look at.
@@ -485,8 +536,14 @@ enum EmbeddedPage {
         for (const gap of frame.ended ?? []) this.#gaps.push(gap);
         this.#gaps = this.#gaps.filter((gap) => frame.time - gap.detected < (MINUTE + 5) * 1000).slice(-3000);
         if (frame.ended?.length > 0) this.#lastEnded = this.#lastEnded.concat(frame.ended).slice(-5);
-        for (const key of ["program", "host", "configuration", "latency", "cores"]) {
+        for (const key of ["program", "host", "configuration", "clock", "latency", "cores"]) {
           if (frame[key] !== undefined) this.#slow[key] = frame[key];
+        }
+        for (const stage of frame.latency ?? []) {
+          if (stage.heat === undefined) continue;
+          const columns = this.#heat.get(stage.stage) ?? [];
+          columns.push(stage.heat);
+          this.#heat.set(stage.stage, columns.slice(-HEAT_SECONDS));
         }
         if (frame.clients !== undefined) this.#clients = frame.clients;
         for (const line of frame.lines) {
@@ -496,7 +553,25 @@ enum EmbeddedPage {
             if (feed.history.length > 120) feed.history.shift();
           }
         }
+        this.#past.push(frame);
+        if (this.#past.length > PAST_FRAMES) this.#past.shift();
         if (!this.#paused) this.#draw(frame);
+      }
+
+      #pause() {
+        this.#paused = !this.#paused;
+        document.body.dataset.paused = this.#paused ? "yes" : "no";
+        this.#stand = this.#paused ? { frames: this.#past.slice(), back: 0 } : null;
+      }
+
+      /** A paused page shows an earlier second of the last minute, or a later one. */
+      #step(frames) {
+        const stand = this.#stand;
+        // Without contact nothing old is to look live.
+        if (stand === null || stand.frames.length === 0 || this.#wasLost) return;
+        stand.back = Math.max(0, Math.min(stand.frames.length - 1, stand.back + frames));
+        // What changes slowly is as it was last, and counts as read.
+        this.#draw({ ...stand.frames[stand.frames.length - 1 - stand.back], latency: undefined });
       }
 
       /** What changes though no frame comes. */
@@ -516,7 +591,8 @@ enum EmbeddedPage {
           say(seen, `${(age / 1000).toFixed(1)} s ago`);
           this.#ladder.draw("the page has lost contact");
         } else {
-          say(seen, this.#paused ? "paused" : clock(this.#frame.time).slice(0, 10));
+          const shown = this.#stand?.frames.at(-1 - this.#stand.back)?.time;
+          say(seen, shown !== undefined ? `paused at ${clock(shown).slice(0, 8)}` : clock(this.#frame.time).slice(0, 10));
           if (!this.#paused) this.#ladder.draw(this.#frame.trustworthy ? null : this.#frame.reason);
         }
         this.#wasLost = isLost;
@@ -530,10 +606,11 @@ enum EmbeddedPage {
         for (const line of frame.lines) this.#line(line, frame);
         this.#gapsDrawn(frame);
         this.#latency();
+        if (frame.latency !== undefined) this.#heatDrawn();
         this.#cores(frame);
         this.#clientsDrawn(frame);
         this.#eventsDrawn();
-        this.#ladder.serve(frame.counts.publishPort ?? 0);
+        if (!this.#paused) this.#ladder.serve(frame.counts.publishPort ?? 0, frame.publishScheme ?? "ws", frame.publishToken ?? false);
       }
 
       #verdict(frame) {
@@ -547,6 +624,12 @@ enum EmbeddedPage {
         say(element("fact-host"), this.#slow.host ?? "–");
         say(element("fact-version"), this.#slow.program ?? "–");
         say(element("fact-configuration"), (this.#slow.configuration ?? "–").slice(0, 8));
+        say(element("fact-epoch"), frame.epoch === undefined ? "–" : String(frame.epoch));
+        const hostClock = this.#slow.clock;
+        say(element("fact-clock"), hostClock === undefined ? "unknown" : hostClock.synchronized ? `± ${duration(hostClock.error)}` : "FREE");
+        element("fact-clock").classList.toggle("warn", hostClock?.synchronized === false);
+        say(element("fact-data"), frame.dataAge === undefined ? "never" : duration(frame.dataAge));
+        element("fact-data").classList.toggle("warn", frame.dataAge > 2e9);
         document.title = `${frame.verdict === "LIVE" ? "●" : frame.verdict === "DEGRADED" ? "▲" : "■"} ${frame.verdict} · ${frame.instance}`;
       }
 
@@ -612,9 +695,10 @@ enum EmbeddedPage {
         box.dataset.pid = String(process.pid);
         const before = this.#epochs.get(process.name);
         const now = performance.now();
-        if (before !== undefined && before.epoch !== process.epoch) before.at = now;
+        // Going back and forth in a paused page restarts nothing.
+        if (before !== undefined && before.epoch !== process.epoch && !this.#paused) before.at = now;
         if (before === undefined) this.#epochs.set(process.name, { epoch: process.epoch, at: -1e9 });
-        else before.epoch = process.epoch;
+        else if (!this.#paused) before.epoch = process.epoch;
         const isNew = now - this.#epochs.get(process.name).at < 8000;
         box.classList.toggle("new", isNew);
         say(parts.shape, { good: "●", way: "▲", stands: "■", dead: "✕" }[state]);
@@ -755,6 +839,8 @@ enum EmbeddedPage {
             parts.p99.append(make("span"), make("small", "", "p99"));
             const rank = FLOW.indexOf(stage.stage);
             body.insertBefore(box, [...this.#stages].find(([other]) => FLOW.indexOf(other) > rank)?.[1].box ?? null);
+            box.firstChild.title = "show the last fifteen minutes of this stage";
+            box.firstChild.addEventListener("click", () => { this.#heatStage = stage.stage; });
             row = { box, parts };
             this.#stages.set(stage.stage, row);
           }
@@ -767,6 +853,35 @@ enum EmbeddedPage {
           say(parts.under, isQuiet ? `since the start: p50 ${duration(stage.wholeP50)}, p99 ${duration(stage.wholeP99)}`
             : `p50 ${duration(stage.p50)} · p90 ${duration(stage.p90)} · p99.9 ${duration(stage.p999)} · max ${duration(stage.max)}`);
         }
+      }
+
+      /** The last fifteen minutes of one stage: the chosen one, or the last of the flow. */
+      #heatDrawn() {
+        const names = [...this.#stages.keys()].sort((a, b) => FLOW.indexOf(a) - FLOW.indexOf(b));
+        const name = this.#heatStage ?? names.at(-1);
+        if (name === undefined) return;
+        for (const [other, { box }] of this.#stages) box.dataset.chosen = other === name ? "yes" : "no";
+        const link = element("latency-hgrm");
+        link.dataset.stage = name;
+        link.href = `/v1/latency/${name}.hgrm`;
+        say(element("latency-heat-title"), `${name}, a column a second, a row a power of two`);
+        heatmap(element("latency-heat"), this.#heat.get(name) ?? [], HEAT_FIRST, HEAT_SECONDS);
+      }
+
+      /** The distribution of the shown stage onto the clipboard; where the browser has none for this page, the link leads to it. */
+      async #copyLatency(event) {
+        if (navigator.clipboard === undefined) return;
+        event.preventDefault();
+        const link = element("latency-hgrm");
+        try {
+          const answer = await fetch(link.href);
+          if (!answer.ok) throw new Error(String(answer.status));
+          await navigator.clipboard.writeText(await answer.text());
+          link.textContent = "copied";
+        } catch {
+          link.textContent = "not copied";
+        }
+        setTimeout(() => { link.textContent = "copy .hgrm"; }, 1500);
       }
 
       #cores(frame) {
@@ -789,12 +904,18 @@ enum EmbeddedPage {
         });
         if (frame.latency !== undefined) {
           let rate = 0;
+          let faults = 0;
           for (const process of frame.processes) {
+            const read = this.#faults.get(process.pid);
+            if (read !== undefined && process.majorFaults !== undefined) faults += Math.max(0, process.majorFaults - read);
+            if (process.majorFaults !== undefined) this.#faults.set(process.pid, process.majorFaults);
             const before = this.#involuntary.get(process.pid);
             if (before !== undefined && process.involuntary !== undefined) rate += Math.max(0, process.involuntary - before);
             if (process.involuntary !== undefined) this.#involuntary.set(process.pid, process.involuntary);
           }
-          say(element("cores-note"), `${short(rate)} preemptions/s`);
+          say(element("cores-note"), `${short(rate)} preemptions/s · ${short(faults)} page faults/s`);
+          element("cores-note").title = "page faults that had to read the disk: 0 in steady state";
+          element("cores-note").classList.toggle("warn", faults > 0);
         }
       }
 
@@ -821,7 +942,7 @@ enum EmbeddedPage {
         list.replaceChildren(...this.#events.slice().reverse().map((event) => {
           const kind = { died: "bad", dying: "bad", "left down": "bad", fenced: "bad", alarm: "warn", action: "warn", ready: "good", trusted: "good", cleared: "good" }[event.event] ?? "plain";
           const item = make("li", "", make("span", "sign", { bad: "✕", warn: "▲", good: "●", plain: "·" }[kind]), make("span", "when", clock(event.time)),
-            make("span", "who", event.component), make("span", "what", event.event),
+            make("span", "who", event.component), make("span", "what", runbook(event.event)),
             make("span", "rest", [event.pid > 0 ? `process ${event.pid}` : "", event.epoch > 0 ? `epoch ${event.epoch}` : "", event.text].filter(Boolean).join(", ")));
           item.dataset.kind = kind;
           item.dataset.event = event.event;
@@ -845,10 +966,11 @@ enum EmbeddedPage {
           element("ladder-symbol").select();
         } else if (event.key === "?") element("help").showModal();
         else if (event.key === "f") this.#ladder.freeze();
-        else if (event.key === "p") {
-          this.#paused = !this.#paused;
-          document.body.dataset.paused = this.#paused ? "yes" : "no";
-        } else if (event.key === "t") {
+        else if (event.key === "l") this.#ladder.deepen();
+        else if (event.key === "p") this.#pause();
+        else if (event.key === "ArrowLeft") this.#step(PAST_STEP);
+        else if (event.key === "ArrowRight") this.#step(-PAST_STEP);
+        else if (event.key === "t") {
           const root = document.documentElement;
           const themes = ["auto", "light", "dark"];
           root.dataset.theme = themes[(themes.indexOf(root.dataset.theme) + 1) % themes.length];
@@ -977,6 +1099,43 @@ enum EmbeddedPage {
       return gap.outcome.includes("snapshot") ? "snapshot" : "line";
     }
 
+    /** Latency over time: columns of counts by powers of two from `first` on, the newest at the right, `seconds` of them. */
+    export function heatmap(canvas, columns, first, seconds) {
+      const pen = prepare(canvas);
+      if (pen === null) return;
+      const left = 44;
+      const bottom = 14;
+      const width = canvas.clientWidth - left;
+      const height = canvas.clientHeight - bottom;
+      pen.fillStyle = colour("track");
+      pen.fillRect(left, 0, width, height);
+      const rows = columns[0]?.length ?? 1;
+      const step = width / seconds;
+      const row = height / rows;
+      const most = Math.max(1, ...columns.map((column) => Math.max(...column)));
+      pen.fillStyle = colour("info");
+      columns.forEach((column, index) => {
+        const x = left + width - (columns.length - index) * step;
+        column.forEach((count, power) => {
+          if (count === 0) return;
+          pen.globalAlpha = 0.12 + 0.88 * (Math.log1p(count) / Math.log1p(most));
+          pen.fillRect(x, height - (power + 1) * row, Math.max(1, step), row);
+        });
+      });
+      pen.globalAlpha = 1;
+      pen.font = "10.5px system-ui, 'DejaVu Sans', sans-serif";
+      pen.fillStyle = colour("soft");
+      pen.textAlign = "left";
+      pen.textBaseline = "middle";
+      for (const [text, power] of [["1 µs", 10], ["65 µs", 16], ["4 ms", 22], ["268 ms", 28]]) {
+        pen.fillText(text, 0, height - (power + 1 - first) * row);
+      }
+      pen.textBaseline = "alphabetic";
+      pen.fillText(`−${seconds / 60} min`, left, height + bottom - 2);
+      pen.textAlign = "right";
+      pen.fillText("now", left + width, height + bottom - 2);
+    }
+
     /** Missing ranges over the last minute: when, how long, and how they ended. */
     export function timeline(canvas, gaps, now, seconds) {
       const pen = prepare(canvas);
@@ -1022,11 +1181,15 @@ enum EmbeddedPage {
   static let ladder = ##"""
     // One symbol's book, from pubd through its own protocol: snapshot, then exact continuation.
 
-    import { BulkheadClient } from "/bulkhead.js";
+    import { BulkheadClient, TOKEN_LIMIT } from "/bulkhead.js";
     import { clock, grouped, span } from "/drawing.js";
 
-    const DEPTH = 10;
+    const DEPTHS = [10, 20];
     const CHANNELS = ["levels", "trades", "status", "defs"];
+    // Of this tab, until it is closed.
+    const TOKEN = "bulkhead.token";
+    // Attempts without an answer after which the token may be what is wrong.
+    const DOUBTS = 4;
     const element = (id) => document.getElementById(id);
 
     /** Prices are in units of 1/10000; further digits are shown where there are any. */
@@ -1035,23 +1198,32 @@ enum EmbeddedPage {
       return text.endsWith("00") ? text.slice(0, -2) : text;
     }
 
+    function missedText({ missed, how }) {
+      return missed === null ? how : `missed ${grouped(missed.last - missed.first + 1)}`;
+    }
+
     export class Ladder {
       #client = null;
       #definitions = null;
       #port = 0;
+      #url = "";
+      #token = sessionStorage.getItem(TOKEN) ?? "";
+      #asksForToken = false;
       #symbol = "";
       #subscription = null;
       #known = new Map();
       #names = 0;
       #frozen = false;
       #rows = [];
+      #lines = [];
+      #depth = DEPTHS[0];
       #before = new Map();
       #proof = null;
       #facts = {};
 
       constructor() {
         const body = element("ladder-rows");
-        for (let row = 0; row < DEPTH; row += 1) {
+        for (let row = 0; row < DEPTHS.at(-1); row += 1) {
           const line = body.insertRow();
           const cells = ["orders right", "bidsize right", "price bidside right", "price askside", "asksize", "orders"].map((name) => {
             const cell = line.insertCell();
@@ -1063,6 +1235,7 @@ enum EmbeddedPage {
             return { cell, bar, text };
           });
           this.#rows.push(cells);
+          this.#lines.push(line);
         }
         for (const name of ["last trade", "trading", "sequence", "changed", "frames", "reconnected"]) {
           const group = document.createElement("div");
@@ -1080,24 +1253,58 @@ enum EmbeddedPage {
           element("ladder-symbol").blur();
         });
         element("ladder-symbol").addEventListener("change", () => this.choose(element("ladder-symbol").value));
+        element("ladder-token").maxLength = TOKEN_LIMIT;
+        element("ladder-token-form").addEventListener("submit", (event) => {
+          event.preventDefault();
+          this.#token = element("ladder-token").value.trim();
+          element("ladder-token").value = "";
+          if (!/^[!-~]+$/.test(this.#token)) this.#token = "";
+          sessionStorage.setItem(TOKEN, this.#token);
+          this.#connect();
+        });
         this.#symbol = new URLSearchParams(location.hash.slice(1)).get("symbol") ?? "";
         element("ladder-symbol").value = this.#symbol;
+        this.#show(Number(new URLSearchParams(location.hash.slice(1)).get("levels")));
       }
 
-      /** pubd's port as viewd tells it; another one means another publisher. */
-      serve(port) {
-        if (port === 0 || port === this.#port) return;
+      /** As many levels as may be shown, or the fewest. */
+      #show(depth) {
+        this.#depth = DEPTHS.includes(depth) ? depth : DEPTHS[0];
+        this.#lines.forEach((line, row) => { line.hidden = row >= this.#depth; });
+      }
+
+      /** The next number of levels; the address keeps it. */
+      deepen() {
+        this.#show(DEPTHS[(DEPTHS.indexOf(this.#depth) + 1) % DEPTHS.length]);
+        const place = new URLSearchParams(location.hash.slice(1));
+        place.set("levels", String(this.#depth));
+        history.replaceState(null, "", `#${place}`);
+      }
+
+      /** pubd as viewd tells of it: its port (another one means another publisher), its scheme, and whether it asks for a token. */
+      serve(port, scheme, asksForToken) {
+        const url = `${scheme}://${location.hostname}:${port}`;
+        if (port === 0 || (url === this.#url && asksForToken === this.#asksForToken)) return;
         this.#port = port;
+        this.#url = url;
+        this.#asksForToken = asksForToken;
+        this.#connect();
+      }
+
+      #connect() {
         this.#client?.close();
         this.#definitions?.close();
-        const url = `ws://${location.hostname}:${port}`;
-        this.#subscription = null;
+        this.#client = this.#definitions = this.#subscription = null;
+        if (this.#asksForToken && this.#token === "") return;
+        const token = this.#asksForToken ? this.#token : "";
+        const url = this.#url;
         this.#client = new BulkheadClient(url, {
-          backoff: 100, backoffLimit: 1000,
+          token, backoff: 100, backoffLimit: 1000,
           onReconnect: (proof) => { this.#proof = { ...proof, at: Date.now() }; },
         });
         // Which symbols there are; once that is known nobody needs to be told again.
         this.#definitions = new BulkheadClient(url, {
+          token, backoffLimit: 1000,
           onEvent: (event, book) => {
             if (event === null || book === undefined || book.symbol === "") return;
             this.#known.set(book.symbol, book.instrument);
@@ -1109,7 +1316,7 @@ enum EmbeddedPage {
 
       choose(symbol) {
         const name = symbol.trim().toUpperCase();
-        if (name === "" || this.#client === null || (name === this.#symbol && this.#subscription !== null)) return;
+        if (name === "" || (name === this.#symbol && this.#subscription !== null)) return;
         if (this.#subscription !== null) this.#client.unsubscribe(this.#subscription);
         this.#symbol = name;
         this.#before.clear();
@@ -1117,7 +1324,8 @@ enum EmbeddedPage {
         const place = new URLSearchParams(location.hash.slice(1));
         place.set("symbol", name);
         history.replaceState(null, "", `#${place}`);
-        this.#subscription = this.#client.subscribe([name], { channels: CHANNELS });
+        // Asked for later where pubd, or its token, is not known yet.
+        this.#subscription = this.#client?.subscribe([name], { channels: CHANNELS }) ?? null;
       }
 
       freeze() { this.#frozen = !this.#frozen; }
@@ -1127,7 +1335,10 @@ enum EmbeddedPage {
         this.#list();
         if (this.#frozen) return this.#note("frozen");
         const book = this.#client?.book(this.#symbol);
-        const trust = this.#client === null ? { ok: false, reason: "pubd is not there" } : this.#client.trustworthy(this.#symbol);
+        const asked = this.#ask();
+        const isAsked = !element("ladder-token-form").hidden;
+        const trust = this.#client === null ? { ok: false, reason: isAsked ? asked : "pubd is not there" } : this.#client.trustworthy(this.#symbol);
+        if (isAsked && !trust.ok) trust.reason = asked;
         if (outside !== null) {
           trust.ok = false;
           trust.reason = outside;
@@ -1137,9 +1348,17 @@ enum EmbeddedPage {
         const stamp = element("ladder-stamp");
         stamp.hidden = trust.ok;
         if (!trust.ok) stamp.lastElementChild.textContent = trust.reason;
-        if (book !== undefined) this.#levels(book.bids(DEPTH), book.asks(DEPTH));
+        if (book !== undefined) this.#levels(book.bids(this.#depth), book.asks(this.#depth));
         this.#tell(book);
         return this.#note(this.#client?.connection === "open" ? `pubd :${this.#port}` : `pubd: ${this.#client?.connection ?? "none"}`);
+      }
+
+      /** Asks for the token while there is none, and when it may be the wrong one. */
+      #ask() {
+        // The book's client has nothing to ask for before a symbol is known.
+        const isInDoubt = Math.max(this.#client?.failures ?? 0, this.#definitions?.failures ?? 0) >= DOUBTS;
+        element("ladder-token-form").hidden = !this.#asksForToken || (this.#token !== "" && !isInDoubt);
+        return isInDoubt ? "no answer: is the token in force?" : "pubd asks for a token";
       }
 
       #note(text) { element("ladder-note").textContent = text; }
@@ -1161,7 +1380,7 @@ enum EmbeddedPage {
 
       #levels(bids, asks) {
         const most = Math.max(1, ...bids.map((level) => level.size), ...asks.map((level) => level.size));
-        for (let row = 0; row < DEPTH; row += 1) {
+        for (let row = 0; row < this.#depth; row += 1) {
           const cells = this.#rows[row];
           const [bid, ask] = [bids[row], asks[row]];
           this.#cell(cells[0], bid === undefined ? "" : grouped(bid.orders));
@@ -1195,7 +1414,7 @@ enum EmbeddedPage {
         facts.frames.textContent = grouped(this.#client?.statistics.frames ?? 0);
         const proof = this.#proof;
         facts.reconnected.textContent = proof === null ? "never"
-          : `${span(Date.now() - proof.at)} ago, ${proof.nothingMissed ? "nothing missed" : `missed ${grouped(proof.missed.last - proof.missed.first + 1)}`}`;
+          : `${span(Date.now() - proof.at)} ago, ${proof.nothingMissed ? "nothing missed" : missedText(proof)}`;
       }
 
       /** For the tests of the page. */
@@ -1236,14 +1455,19 @@ enum EmbeddedPage {
       events: 1, snapshotBegin: 2, snapshotOrders: 3, snapshotEnd: 4, heartbeat: 5, status: 6, replay: 7,
     });
 
+    const UNAUTHORIZED = 4001;
     const SELL = 1;
     const STALE = 4;
+    const NOT_PRINTABLE = 16;
+    const BOOK_CHANNELS = ["orders", "levels"];
     const MESSAGE_CONTINUES = 1;
     const INPUT = ["live", "stale", "catching up", "halted"];
     const REASONS = [
       "", "gap", "unknown reference", "duplicate reference", "quantity exceeded", "wrong instrument", "capacity",
       "malformed message",
     ];
+    /** Of a gap that an image has closed: nothing is missing any more. */
+    const REPLACED_BY_SNAPSHOT = 9;
 
     /** What breaks the protocol; the connection is given up and made again. */
     export class ProtocolError extends Error {}
@@ -1345,6 +1569,8 @@ enum EmbeddedPage {
         this.quarantined = false;
         this.sequence = 0;
         this.complete = false;
+        /** When its last snapshot was taken, in the client's own count; see `#channelStale`. */
+        this.snapshotAt = 0;
       }
 
       clear() {
@@ -1393,15 +1619,13 @@ enum EmbeddedPage {
           case KIND.orderDelete: this.#remove(event.reference, event.quantity, true); break;
           case KIND.orderExecute:
             this.#remove(event.reference, event.quantity, event.remaining === 0);
-            this.lastTrade = { price: event.price, quantity: event.quantity, sequence: event.sequence };
+            this.#trade(event);
             break;
           case KIND.level:
             if (event.size === 0) this.sides[side].delete(event.price);
             else this.sides[side].set(event.price, { size: event.size, orders: event.orders });
             break;
-          case KIND.trade:
-            this.lastTrade = { price: event.price, quantity: event.quantity, sequence: event.sequence };
-            break;
+          case KIND.trade: this.#trade(event); break;
           case KIND.tradingState: this.tradingState = event.state; break;
           case KIND.trust:
             this.stale = event.trust !== 0;
@@ -1409,15 +1633,53 @@ enum EmbeddedPage {
             this.quarantined = event.scope === 1 && this.stale;
             if (this.quarantined) this.clear();
             break;
+          case KIND.gap:
+            // One that names an instrument is of that instrument alone.
+            if (event.reason === REPLACED_BY_SNAPSHOT) break;
+            this.stale = true;
+            this.staleReason = REASONS[1];
+            break;
           default: break;
         }
       }
+
+      /** What the venue does not print is no trade of the tape's: it may be told a second time, at another price. */
+      #trade(event) {
+        if ((event.flags & NOT_PRINTABLE) !== 0 || event.printable === false) return;
+        this.lastTrade = { price: event.price, quantity: event.quantity, sequence: event.sequence };
+      }
     }
+
+    const STREAM = "bulkhead.v1.bin";
+    const TOKEN_PREFIX = "bulkhead.token.";
+    /** The most that the publisher reads of the offered subprotocols leaves so many characters. */
+    export const TOKEN_LIMIT = 70;
+
+    /** What is offered to the publisher. A page can set no header, so the token is a subprotocol; it is never chosen. */
+    function offer(token) {
+      if (token === "") return [STREAM];
+      if (!/^[!-~]+$/.test(token) || token.length > TOKEN_LIMIT) {
+        throw new TypeError(`a token is of 1 to ${TOKEN_LIMIT} visible ASCII characters`);
+      }
+      const text = btoa(token).replaceAll("+", "-").replaceAll("/", "_").replace(/=+$/, "");
+      return [STREAM, TOKEN_PREFIX + text];
+    }
+
+    const makesBook = (channel) => BOOK_CHANNELS.includes(channel);
+    /** Whether what the first one brings changes books that the second one makes: an execution is also a trade. */
+    const feeds = (first, second) => second.channels.some(makesBook)
+      && (first.channels.some(makesBook) || (second.channels.includes("orders") && first.channels.includes("trades")));
+    /** Two subscriptions that change books of the same symbols. */
+    const clash = (a, b) => a !== b && (feeds(a, b) || feeds(b, a))
+      && (a.symbols === "*" || b.symbols === "*" || a.symbols.some((symbol) => b.symbols.includes(symbol)));
+    const covers = (subscription, symbol) => subscription.symbols === "*" || subscription.symbols.includes(symbol);
 
     const DEFAULTS = {
       /** Milliseconds before the first new attempt; each further one waits twice as long, up to the second number. */
       backoff: 200,
       backoffLimit: 5000,
+      /** What the publisher asks for, if it does. Over `ws:` whoever is in between can read it. */
+      token: "",
       /** Milliseconds for the handshake and the hello. */
       timeout: 5000,
       WebSocket: globalThis.WebSocket,
@@ -1431,6 +1693,7 @@ enum EmbeddedPage {
     /** See the top of this file. Everything runs in the callbacks of one WebSocket at a time. */
     export class BulkheadClient {
       #options;
+      #offer;
       #socket = null;
       #subscriptions = [];
       #nextId = 1;
@@ -1444,17 +1707,20 @@ enum EmbeddedPage {
       #lastFrame = 0;
       #books = new Map();
       #symbols = new Map();
-      #channelStale = false;
+      /** When the channel's own mark came, counted with snapshots: a book whose snapshot is newer is told by that. 0: there is none. */
+      #channelStale = 0;
+      #tick = 0;
       #lostAt = 0;
       #ended = false;
 
       /**
-       * @param {string} url `ws://host:port`; the path is added.
-       * @param {object} options onEvent(event, book), onState(state), onReconnect(proof), onError(message); backoff, timeout.
+       * @param {string} url `ws://host:port` or `wss://host:port`; the path is added.
+       * @param {object} options onEvent(event, book), onState(state), onReconnect(proof), onError(message); token, backoff, timeout.
        */
       constructor(url, options = {}) {
         this.url = url.replace(/\/+$/, "").replace(/\/v1\/stream$/, "") + "/v1/stream";
         this.#options = { ...DEFAULTS, ...options };
+        this.#offer = offer(this.#options.token);
         this.connection = "new";
         /** Every reconnection so far. */
         this.proofs = [];
@@ -1482,10 +1748,17 @@ enum EmbeddedPage {
         if (subscription === undefined) return;
         this.#subscriptions = this.#subscriptions.filter((each) => each !== subscription);
         if (subscription.sub !== null) this.#send({ op: "unsubscribe", id: this.#nextId++, sub: subscription.sub });
-        for (const symbol of subscription.symbols === "*" ? [] : subscription.symbols) {
-          const instrument = this.#symbols.get(symbol);
-          if (instrument !== undefined) this.#books.delete(instrument);
-          this.#symbols.delete(symbol);
+        for (const symbol of subscription.symbols === "*" ? [...this.#symbols.keys()] : subscription.symbols) {
+          const others = this.#subscriptions.filter((each) => covers(each, symbol));
+          const book = this.book(symbol);
+          if (others.length === 0) {
+            if (book !== undefined) this.#books.delete(book.instrument);
+            this.#symbols.delete(symbol);
+          } else if (book !== undefined && subscription.channels.some(makesBook) && !others.some((each) => each.channels.some(makesBook))) {
+            // Nobody is told of its levels any more.
+            book.clear();
+            book.complete = false;
+          }
         }
       }
 
@@ -1500,6 +1773,8 @@ enum EmbeddedPage {
         return places.length === 0 ? 0 : Math.min(...places);
       }
       get ended() { return this.#ended; }
+      /** Attempts in a row that ended without a hello. A browser does not tell why: nobody there, no trust in the certificate, no token. */
+      get failures() { return this.#hello === null ? this.#attempts : 0; }
 
       /**
        * Whether a symbol's book may be believed now, and why not.
@@ -1511,13 +1786,14 @@ enum EmbeddedPage {
         if (this.connection !== "open") return no("not connected");
         if (this.#hello !== null && age > 2.5 * this.#hello.heartbeat_ms) return no("the publisher is silent");
         if (this.#input !== "live") return no(`the publisher's input is ${this.#input}`);
-        const mine = this.#subscriptions.filter((each) => each.symbols === "*" || each.symbols.includes(symbol));
-        if (mine.length > 0 && !mine.some((each) => each.whole && each.replay === null)) return no("catching up");
+        const mine = this.#subscriptions.filter((each) => covers(each, symbol));
+        if (mine.length === 0) return no("not subscribed");
+        if (!mine.some((each) => each.whole && each.replay === null)) return no("catching up");
         const book = this.book(symbol);
         if (book === undefined) return no("no such book yet");
         if (!book.complete) return no("the snapshot is not complete");
         if (book.quarantined) return no("in quarantine");
-        if (this.#channelStale) return no("part of the stream is lost");
+        if (this.#channelStale > book.snapshotAt) return no("part of the stream is lost");
         if (book.stale) return no(`stale: ${book.staleReason}`);
         return { ok: true, reason: "", age };
       }
@@ -1540,7 +1816,7 @@ enum EmbeddedPage {
 
       #connect() {
         this.#setState("connecting");
-        const socket = new this.#options.WebSocket(this.url, ["bulkhead.v1.bin"]);
+        const socket = new this.#options.WebSocket(this.url, this.#offer);
         socket.binaryType = "arraybuffer";
         this.#socket = socket;
         const opened = this.#options.now();
@@ -1558,7 +1834,10 @@ enum EmbeddedPage {
           if (typeof message.data === "string") this.#control(JSON.parse(message.data));
           else this.#frame(new DataView(message.data));
         });
-        socket.onclose = mine(() => this.#lost());
+        socket.onclose = mine((event) => {
+          if (event.code === UNAUTHORIZED) this.#options.onError("the token is not in force any more");
+          this.#lost();
+        });
         socket.onerror = () => {};
         clearInterval(this.#watch);
         this.#watch = setInterval(mine(() => {
@@ -1601,14 +1880,18 @@ enum EmbeddedPage {
         this.#input = "live";
         this.#attempts = 0;
         this.statistics.connections += 1;
+        const isAnother = ({ place }) => place?.session && hello.session && place.session !== hello.session;
+        if (this.#subscriptions.some(isAnother)) this.#startAnew();
         for (const subscription of this.#subscriptions) {
           const { place } = subscription;
           subscription.replay = null;
+          subscription.takenUp = null;
           subscription.proves = place !== null;
           if (place === null) {
             this.#request(subscription, "snapshot");
-          } else if (hello.session !== undefined && subscription.whole) {
-            // A server that names its session takes cursors.
+          } else if (hello.session !== undefined && subscription.whole && !this.#subscriptions.some((other) => clash(other, subscription))) {
+            // A server that names its session takes cursors. Replays of two subscriptions that change the same books come one after the
+            // other, with the same events: those begin with snapshots.
             const cursor = { epoch: place.epoch, seq: place.sequence };
             if (place.index !== null) cursor.index = place.index;
             if (place.session) cursor.session = place.session;
@@ -1619,6 +1902,18 @@ enum EmbeddedPage {
           }
         }
         this.#setState("open");
+      }
+
+      /** It is another stream: the numbers of before mean nothing in it, nor do the books. */
+      #startAnew() {
+        const before = this.#subscriptions.filter((each) => each.place !== null);
+        const places = before.map((each) => each.place.sequence);
+        for (const each of this.#subscriptions) Object.assign(each, { place: null, whole: false, replay: null, proves: false });
+        this.#books.clear();
+        this.#symbols.clear();
+        this.#channelStale = 0;
+        this.#ended = false;
+        before.forEach((each, at) => this.#prove(each, places[at], { nothingMissed: false, missed: null, how: "another stream" }));
       }
 
       /** From its first number on every event comes; what lies between is what was missed. */
@@ -1637,7 +1932,7 @@ enum EmbeddedPage {
       #prove(subscription, after, proof) {
         subscription.proves = false;
         const entry = {
-          nothingMissed: proof.missed === null, epoch: this.#hello.epoch, after, subscription: subscription.id,
+          epoch: this.#hello.epoch, after, subscription: subscription.id,
           milliseconds: this.#options.now() - this.#lostAt, ...proof,
         };
         this.proofs.push(entry);
@@ -1665,7 +1960,18 @@ enum EmbeddedPage {
             if (subscription === undefined) break;
             if (subscription.replay !== null) {
               const { replay } = subscription;
-              if (["replay_unavailable", "future_cursor"].includes(message.code) && replay.records === 0 && replay.tries < 40) {
+              const isOfEpoch = message.field === "start.epoch";
+              if (message.code === "wrong_session" || (isOfEpoch && message.code === "future_cursor")) {
+                this.#startAnew();
+                this.#lost();
+              } else if (isOfEpoch && message.code === "outdated_cursor") {
+                // An earlier life of the stream: what was received behind the place where it was taken up does not count.
+                subscription.takenUp = message.oldest.seq + 1;
+                for (const book of this.#books.values()) if (covers(subscription, book.symbol)) book.complete = false;
+                this.#restart(subscription);
+              } else if (message.sub === undefined && ["replay_unavailable", "future_cursor"].includes(message.code)
+                && replay.records === 0 && replay.tries < 40) {
+                // Of a subscription that had begun, the publisher has been patient enough.
                 replay.tries += 1;
                 this.#retry(() => this.#request(subscription, replay.cursor));
               } else {
@@ -1697,15 +2003,32 @@ enum EmbeddedPage {
 
       #subscribed(message, subscription) {
         for (const [symbol, instrument] of Object.entries(message.instruments ?? {})) this.#name(symbol, instrument);
-        if (subscription === undefined) return;
+        if (subscription === undefined) {
+          // Nobody wants it any more: it was given up before this answer.
+          this.#send({ op: "unsubscribe", id: this.#nextId++, sub: message.sub });
+          return;
+        }
         subscription.sub = message.sub;
         if (subscription.start !== "live") return;
         // Live events come from here on; the books start again behind them.
         if (subscription.proves) {
           const { sequence, index } = subscription.place;
-          const first = index === null ? sequence + 1 : sequence;
+          const { takenUp } = subscription;
           const last = message.first_seq - 1;
-          this.#prove(subscription, sequence, { missed: last >= first ? { first, last } : null, how: "first number" });
+          // A stream that was taken up again may have yet to come back to the place: that is no other stream.
+          if (takenUp === null && last < (index === null ? sequence : sequence - 1)) {
+            this.#startAnew();
+            this.#lost();
+            return;
+          }
+          const first = Math.min(index === null ? sequence + 1 : sequence, takenUp ?? Infinity);
+          const missed = last >= first ? { first, last } : null;
+          const how = takenUp === null ? { how: "first number" } : { how: "taken up", takenUp };
+          // Another life of the stream may have lost what lies in front of its own first number.
+          const isSameLife = subscription.place.epoch === this.#hello.epoch;
+          this.#prove(subscription, sequence, { nothingMissed: missed === null && takenUp === null && isSameLife, missed, ...how });
+          // All up to here is told, should the connection end before the snapshots are complete.
+          subscription.place = this.#here(last, null);
         }
         this.#send({ op: "unsubscribe", id: this.#nextId++, sub: message.sub });
         subscription.sub = null;
@@ -1721,7 +2044,7 @@ enum EmbeddedPage {
         this.statistics.replayed += records;
         subscription.place = this.#here(message.seq, null);
         if (subscription.proves) {
-          this.#prove(subscription, cursor.seq, { missed: null, how: "replay", records, through: message.seq });
+          this.#prove(subscription, cursor.seq, { nothingMissed: true, missed: null, how: "replay", records, through: message.seq });
         }
       }
 
@@ -1778,7 +2101,11 @@ enum EmbeddedPage {
 
       #snapshot(instrument, ends) {
         const book = this.#bookOf(instrument);
-        if (!ends) book.clear();
+        if (!ends) {
+          book.clear();
+          this.#tick += 1;
+          book.snapshotAt = this.#tick;
+        }
         book.complete = ends;
         if (ends) this.#options.onEvent(null, book);
       }
@@ -1811,12 +2138,17 @@ enum EmbeddedPage {
         return event;
       }
 
+      #mark(isStale) {
+        this.#tick += 1;
+        this.#channelStale = isStale ? this.#tick : 0;
+      }
+
       #apply(event, now) {
         if (event.kind === KIND.endOfSession) this.#ended = true;
-        if (event.kind === KIND.gap) this.#channelStale = event.reason !== 9;
         if (event.instrument === 0) {
+          if (event.kind === KIND.gap) this.#mark(event.reason !== REPLACED_BY_SNAPSHOT);
           if (event.kind === KIND.trust) {
-            this.#channelStale = event.trust !== 0;
+            this.#mark(event.trust !== 0);
             if (event.trust === 0 && event.scope !== 1) for (const book of this.#books.values()) book.stale = false;
           }
           this.#options.onEvent(event, undefined);

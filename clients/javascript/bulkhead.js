@@ -24,14 +24,19 @@ const TEMPLATE = Object.freeze({
   events: 1, snapshotBegin: 2, snapshotOrders: 3, snapshotEnd: 4, heartbeat: 5, status: 6, replay: 7,
 });
 
+const UNAUTHORIZED = 4001;
 const SELL = 1;
 const STALE = 4;
+const NOT_PRINTABLE = 16;
+const BOOK_CHANNELS = ["orders", "levels"];
 const MESSAGE_CONTINUES = 1;
 const INPUT = ["live", "stale", "catching up", "halted"];
 const REASONS = [
   "", "gap", "unknown reference", "duplicate reference", "quantity exceeded", "wrong instrument", "capacity",
   "malformed message",
 ];
+/** Of a gap that an image has closed: nothing is missing any more. */
+const REPLACED_BY_SNAPSHOT = 9;
 
 /** What breaks the protocol; the connection is given up and made again. */
 export class ProtocolError extends Error {}
@@ -133,6 +138,8 @@ export class Book {
     this.quarantined = false;
     this.sequence = 0;
     this.complete = false;
+    /** When its last snapshot was taken, in the client's own count; see `#channelStale`. */
+    this.snapshotAt = 0;
   }
 
   clear() {
@@ -181,15 +188,13 @@ export class Book {
       case KIND.orderDelete: this.#remove(event.reference, event.quantity, true); break;
       case KIND.orderExecute:
         this.#remove(event.reference, event.quantity, event.remaining === 0);
-        this.lastTrade = { price: event.price, quantity: event.quantity, sequence: event.sequence };
+        this.#trade(event);
         break;
       case KIND.level:
         if (event.size === 0) this.sides[side].delete(event.price);
         else this.sides[side].set(event.price, { size: event.size, orders: event.orders });
         break;
-      case KIND.trade:
-        this.lastTrade = { price: event.price, quantity: event.quantity, sequence: event.sequence };
-        break;
+      case KIND.trade: this.#trade(event); break;
       case KIND.tradingState: this.tradingState = event.state; break;
       case KIND.trust:
         this.stale = event.trust !== 0;
@@ -197,15 +202,53 @@ export class Book {
         this.quarantined = event.scope === 1 && this.stale;
         if (this.quarantined) this.clear();
         break;
+      case KIND.gap:
+        // One that names an instrument is of that instrument alone.
+        if (event.reason === REPLACED_BY_SNAPSHOT) break;
+        this.stale = true;
+        this.staleReason = REASONS[1];
+        break;
       default: break;
     }
   }
+
+  /** What the venue does not print is no trade of the tape's: it may be told a second time, at another price. */
+  #trade(event) {
+    if ((event.flags & NOT_PRINTABLE) !== 0 || event.printable === false) return;
+    this.lastTrade = { price: event.price, quantity: event.quantity, sequence: event.sequence };
+  }
 }
+
+const STREAM = "bulkhead.v1.bin";
+const TOKEN_PREFIX = "bulkhead.token.";
+/** The most that the publisher reads of the offered subprotocols leaves so many characters. */
+export const TOKEN_LIMIT = 70;
+
+/** What is offered to the publisher. A page can set no header, so the token is a subprotocol; it is never chosen. */
+function offer(token) {
+  if (token === "") return [STREAM];
+  if (!/^[!-~]+$/.test(token) || token.length > TOKEN_LIMIT) {
+    throw new TypeError(`a token is of 1 to ${TOKEN_LIMIT} visible ASCII characters`);
+  }
+  const text = btoa(token).replaceAll("+", "-").replaceAll("/", "_").replace(/=+$/, "");
+  return [STREAM, TOKEN_PREFIX + text];
+}
+
+const makesBook = (channel) => BOOK_CHANNELS.includes(channel);
+/** Whether what the first one brings changes books that the second one makes: an execution is also a trade. */
+const feeds = (first, second) => second.channels.some(makesBook)
+  && (first.channels.some(makesBook) || (second.channels.includes("orders") && first.channels.includes("trades")));
+/** Two subscriptions that change books of the same symbols. */
+const clash = (a, b) => a !== b && (feeds(a, b) || feeds(b, a))
+  && (a.symbols === "*" || b.symbols === "*" || a.symbols.some((symbol) => b.symbols.includes(symbol)));
+const covers = (subscription, symbol) => subscription.symbols === "*" || subscription.symbols.includes(symbol);
 
 const DEFAULTS = {
   /** Milliseconds before the first new attempt; each further one waits twice as long, up to the second number. */
   backoff: 200,
   backoffLimit: 5000,
+  /** What the publisher asks for, if it does. Over `ws:` whoever is in between can read it. */
+  token: "",
   /** Milliseconds for the handshake and the hello. */
   timeout: 5000,
   WebSocket: globalThis.WebSocket,
@@ -219,6 +262,7 @@ const DEFAULTS = {
 /** See the top of this file. Everything runs in the callbacks of one WebSocket at a time. */
 export class BulkheadClient {
   #options;
+  #offer;
   #socket = null;
   #subscriptions = [];
   #nextId = 1;
@@ -232,17 +276,20 @@ export class BulkheadClient {
   #lastFrame = 0;
   #books = new Map();
   #symbols = new Map();
-  #channelStale = false;
+  /** When the channel's own mark came, counted with snapshots: a book whose snapshot is newer is told by that. 0: there is none. */
+  #channelStale = 0;
+  #tick = 0;
   #lostAt = 0;
   #ended = false;
 
   /**
-   * @param {string} url `ws://host:port`; the path is added.
-   * @param {object} options onEvent(event, book), onState(state), onReconnect(proof), onError(message); backoff, timeout.
+   * @param {string} url `ws://host:port` or `wss://host:port`; the path is added.
+   * @param {object} options onEvent(event, book), onState(state), onReconnect(proof), onError(message); token, backoff, timeout.
    */
   constructor(url, options = {}) {
     this.url = url.replace(/\/+$/, "").replace(/\/v1\/stream$/, "") + "/v1/stream";
     this.#options = { ...DEFAULTS, ...options };
+    this.#offer = offer(this.#options.token);
     this.connection = "new";
     /** Every reconnection so far. */
     this.proofs = [];
@@ -270,10 +317,17 @@ export class BulkheadClient {
     if (subscription === undefined) return;
     this.#subscriptions = this.#subscriptions.filter((each) => each !== subscription);
     if (subscription.sub !== null) this.#send({ op: "unsubscribe", id: this.#nextId++, sub: subscription.sub });
-    for (const symbol of subscription.symbols === "*" ? [] : subscription.symbols) {
-      const instrument = this.#symbols.get(symbol);
-      if (instrument !== undefined) this.#books.delete(instrument);
-      this.#symbols.delete(symbol);
+    for (const symbol of subscription.symbols === "*" ? [...this.#symbols.keys()] : subscription.symbols) {
+      const others = this.#subscriptions.filter((each) => covers(each, symbol));
+      const book = this.book(symbol);
+      if (others.length === 0) {
+        if (book !== undefined) this.#books.delete(book.instrument);
+        this.#symbols.delete(symbol);
+      } else if (book !== undefined && subscription.channels.some(makesBook) && !others.some((each) => each.channels.some(makesBook))) {
+        // Nobody is told of its levels any more.
+        book.clear();
+        book.complete = false;
+      }
     }
   }
 
@@ -288,6 +342,8 @@ export class BulkheadClient {
     return places.length === 0 ? 0 : Math.min(...places);
   }
   get ended() { return this.#ended; }
+  /** Attempts in a row that ended without a hello. A browser does not tell why: nobody there, no trust in the certificate, no token. */
+  get failures() { return this.#hello === null ? this.#attempts : 0; }
 
   /**
    * Whether a symbol's book may be believed now, and why not.
@@ -299,13 +355,14 @@ export class BulkheadClient {
     if (this.connection !== "open") return no("not connected");
     if (this.#hello !== null && age > 2.5 * this.#hello.heartbeat_ms) return no("the publisher is silent");
     if (this.#input !== "live") return no(`the publisher's input is ${this.#input}`);
-    const mine = this.#subscriptions.filter((each) => each.symbols === "*" || each.symbols.includes(symbol));
-    if (mine.length > 0 && !mine.some((each) => each.whole && each.replay === null)) return no("catching up");
+    const mine = this.#subscriptions.filter((each) => covers(each, symbol));
+    if (mine.length === 0) return no("not subscribed");
+    if (!mine.some((each) => each.whole && each.replay === null)) return no("catching up");
     const book = this.book(symbol);
     if (book === undefined) return no("no such book yet");
     if (!book.complete) return no("the snapshot is not complete");
     if (book.quarantined) return no("in quarantine");
-    if (this.#channelStale) return no("part of the stream is lost");
+    if (this.#channelStale > book.snapshotAt) return no("part of the stream is lost");
     if (book.stale) return no(`stale: ${book.staleReason}`);
     return { ok: true, reason: "", age };
   }
@@ -328,7 +385,7 @@ export class BulkheadClient {
 
   #connect() {
     this.#setState("connecting");
-    const socket = new this.#options.WebSocket(this.url, ["bulkhead.v1.bin"]);
+    const socket = new this.#options.WebSocket(this.url, this.#offer);
     socket.binaryType = "arraybuffer";
     this.#socket = socket;
     const opened = this.#options.now();
@@ -346,7 +403,10 @@ export class BulkheadClient {
       if (typeof message.data === "string") this.#control(JSON.parse(message.data));
       else this.#frame(new DataView(message.data));
     });
-    socket.onclose = mine(() => this.#lost());
+    socket.onclose = mine((event) => {
+      if (event.code === UNAUTHORIZED) this.#options.onError("the token is not in force any more");
+      this.#lost();
+    });
     socket.onerror = () => {};
     clearInterval(this.#watch);
     this.#watch = setInterval(mine(() => {
@@ -389,14 +449,18 @@ export class BulkheadClient {
     this.#input = "live";
     this.#attempts = 0;
     this.statistics.connections += 1;
+    const isAnother = ({ place }) => place?.session && hello.session && place.session !== hello.session;
+    if (this.#subscriptions.some(isAnother)) this.#startAnew();
     for (const subscription of this.#subscriptions) {
       const { place } = subscription;
       subscription.replay = null;
+      subscription.takenUp = null;
       subscription.proves = place !== null;
       if (place === null) {
         this.#request(subscription, "snapshot");
-      } else if (hello.session !== undefined && subscription.whole) {
-        // A server that names its session takes cursors.
+      } else if (hello.session !== undefined && subscription.whole && !this.#subscriptions.some((other) => clash(other, subscription))) {
+        // A server that names its session takes cursors. Replays of two subscriptions that change the same books come one after the
+        // other, with the same events: those begin with snapshots.
         const cursor = { epoch: place.epoch, seq: place.sequence };
         if (place.index !== null) cursor.index = place.index;
         if (place.session) cursor.session = place.session;
@@ -407,6 +471,18 @@ export class BulkheadClient {
       }
     }
     this.#setState("open");
+  }
+
+  /** It is another stream: the numbers of before mean nothing in it, nor do the books. */
+  #startAnew() {
+    const before = this.#subscriptions.filter((each) => each.place !== null);
+    const places = before.map((each) => each.place.sequence);
+    for (const each of this.#subscriptions) Object.assign(each, { place: null, whole: false, replay: null, proves: false });
+    this.#books.clear();
+    this.#symbols.clear();
+    this.#channelStale = 0;
+    this.#ended = false;
+    before.forEach((each, at) => this.#prove(each, places[at], { nothingMissed: false, missed: null, how: "another stream" }));
   }
 
   /** From its first number on every event comes; what lies between is what was missed. */
@@ -425,7 +501,7 @@ export class BulkheadClient {
   #prove(subscription, after, proof) {
     subscription.proves = false;
     const entry = {
-      nothingMissed: proof.missed === null, epoch: this.#hello.epoch, after, subscription: subscription.id,
+      epoch: this.#hello.epoch, after, subscription: subscription.id,
       milliseconds: this.#options.now() - this.#lostAt, ...proof,
     };
     this.proofs.push(entry);
@@ -453,7 +529,18 @@ export class BulkheadClient {
         if (subscription === undefined) break;
         if (subscription.replay !== null) {
           const { replay } = subscription;
-          if (["replay_unavailable", "future_cursor"].includes(message.code) && replay.records === 0 && replay.tries < 40) {
+          const isOfEpoch = message.field === "start.epoch";
+          if (message.code === "wrong_session" || (isOfEpoch && message.code === "future_cursor")) {
+            this.#startAnew();
+            this.#lost();
+          } else if (isOfEpoch && message.code === "outdated_cursor") {
+            // An earlier life of the stream: what was received behind the place where it was taken up does not count.
+            subscription.takenUp = message.oldest.seq + 1;
+            for (const book of this.#books.values()) if (covers(subscription, book.symbol)) book.complete = false;
+            this.#restart(subscription);
+          } else if (message.sub === undefined && ["replay_unavailable", "future_cursor"].includes(message.code)
+            && replay.records === 0 && replay.tries < 40) {
+            // Of a subscription that had begun, the publisher has been patient enough.
             replay.tries += 1;
             this.#retry(() => this.#request(subscription, replay.cursor));
           } else {
@@ -485,15 +572,32 @@ export class BulkheadClient {
 
   #subscribed(message, subscription) {
     for (const [symbol, instrument] of Object.entries(message.instruments ?? {})) this.#name(symbol, instrument);
-    if (subscription === undefined) return;
+    if (subscription === undefined) {
+      // Nobody wants it any more: it was given up before this answer.
+      this.#send({ op: "unsubscribe", id: this.#nextId++, sub: message.sub });
+      return;
+    }
     subscription.sub = message.sub;
     if (subscription.start !== "live") return;
     // Live events come from here on; the books start again behind them.
     if (subscription.proves) {
       const { sequence, index } = subscription.place;
-      const first = index === null ? sequence + 1 : sequence;
+      const { takenUp } = subscription;
       const last = message.first_seq - 1;
-      this.#prove(subscription, sequence, { missed: last >= first ? { first, last } : null, how: "first number" });
+      // A stream that was taken up again may have yet to come back to the place: that is no other stream.
+      if (takenUp === null && last < (index === null ? sequence : sequence - 1)) {
+        this.#startAnew();
+        this.#lost();
+        return;
+      }
+      const first = Math.min(index === null ? sequence + 1 : sequence, takenUp ?? Infinity);
+      const missed = last >= first ? { first, last } : null;
+      const how = takenUp === null ? { how: "first number" } : { how: "taken up", takenUp };
+      // Another life of the stream may have lost what lies in front of its own first number.
+      const isSameLife = subscription.place.epoch === this.#hello.epoch;
+      this.#prove(subscription, sequence, { nothingMissed: missed === null && takenUp === null && isSameLife, missed, ...how });
+      // All up to here is told, should the connection end before the snapshots are complete.
+      subscription.place = this.#here(last, null);
     }
     this.#send({ op: "unsubscribe", id: this.#nextId++, sub: message.sub });
     subscription.sub = null;
@@ -509,7 +613,7 @@ export class BulkheadClient {
     this.statistics.replayed += records;
     subscription.place = this.#here(message.seq, null);
     if (subscription.proves) {
-      this.#prove(subscription, cursor.seq, { missed: null, how: "replay", records, through: message.seq });
+      this.#prove(subscription, cursor.seq, { nothingMissed: true, missed: null, how: "replay", records, through: message.seq });
     }
   }
 
@@ -566,7 +670,11 @@ export class BulkheadClient {
 
   #snapshot(instrument, ends) {
     const book = this.#bookOf(instrument);
-    if (!ends) book.clear();
+    if (!ends) {
+      book.clear();
+      this.#tick += 1;
+      book.snapshotAt = this.#tick;
+    }
     book.complete = ends;
     if (ends) this.#options.onEvent(null, book);
   }
@@ -599,12 +707,17 @@ export class BulkheadClient {
     return event;
   }
 
+  #mark(isStale) {
+    this.#tick += 1;
+    this.#channelStale = isStale ? this.#tick : 0;
+  }
+
   #apply(event, now) {
     if (event.kind === KIND.endOfSession) this.#ended = true;
-    if (event.kind === KIND.gap) this.#channelStale = event.reason !== 9;
     if (event.instrument === 0) {
+      if (event.kind === KIND.gap) this.#mark(event.reason !== REPLACED_BY_SNAPSHOT);
       if (event.kind === KIND.trust) {
-        this.#channelStale = event.trust !== 0;
+        this.#mark(event.trust !== 0);
         if (event.trust === 0 && event.scope !== 1) for (const book of this.#books.values()) book.stale = false;
       }
       this.#options.onEvent(event, undefined);
