@@ -13,16 +13,16 @@ TARGET =
 
 .PHONY: help build run test clean format
 .PHONY: check check-loops check-models models unit-test pipeline-test
-.PHONY: pure-tests run-unit-tests run-explorations
+.PHONY: pure-tests run-unit-tests run-explorations pipeline-half-1 pipeline-half-2
 .PHONY: fuzz fuzz-short simulate simulate-one seeded-defects test-interleavings explore-interleavings
 .PHONY: torture torture-short sanitize drills drills-short drills-merge fuzz-ci
-.PHONY: drill-failpoints drill-failpoints-short seeded-recovery-defects drills-long drills-host
+.PHONY: drill-failpoints drill-failpoints-short seeded-recovery-defects drills-long drills-host drills-host-short
 .PHONY: drill-pauses bench bench-ring bench-book bench-merge
 .PHONY: book-oracle book-oracle-short
 .PHONY: test-python-client python-wheel man test-view
 .PHONY: test-python-client python-wheel test-systemd man
-.PHONY: test-page install-view-tools page
-.PHONY: test-dissector test-exports
+.PHONY: test-page install-view-tools page test-javascript-client test-access
+.PHONY: test-dissector test-exports test-websocket test-websocket-short
 .PHONY: test-clients drills-publish drills-publish-short bench-publish
 
 help:
@@ -32,7 +32,7 @@ help:
 	@echo "make torture  kill writers and readers of tiny rings a thousand times each, read 10^9 records"
 	@echo "make drills-merge  cut lines, holes, bad services: ROUNDS=1 TIMES= (TIMES=--no-times on a busy machine)"
 	@echo "make drills  kill every process of a set 200 times under load, and 30 minutes of chaos"
-	@echo "make drills-host [DRILL='D-26 D-30']  a set clock, another time, throttled real time, a neighbour, no memory"
+	@echo "make drills-host [DRILL='D-26 D-30']  a set clock, another time, throttled real time, a neighbour, no memory, the gate"
 	@echo "make drills-long  an hour of kills at half rate, an hour without a fault: no growth, no false alarm (SOAK=3600)"
 	@echo "make drill-failpoints  kill every program at every numbered step that it comes to, 20 times (DEATHS=n)"
 	@echo "make sanitize  the ring's tests under ThreadSanitizer and AddressSanitizer"
@@ -52,12 +52,15 @@ help:
 	@echo "make test-systemd  the rendered units under a real systemd, in a container (needs root)"
 	@echo "make page   the demonstration at a pace that can be watched, with the operator's page"
 	@echo "make test-page  the page in headless Chromium: screenshots, kills, books"
+	@echo "make test-javascript-client  the JavaScript client against a publisher made by the test"
+	@echo "make test-websocket  RFC 6455 against pubd, case by case (test-websocket-short: fewer random cases)"
+	@echo "make test-access  TLS, tokens and the local socket: bulkhead watch, web pages, the operator's page"
 	@echo "make test-dissector  the Wireshark dissectors against captures of a running set, and damaged ones"
-	@echo "make test-exports  the tape's exports, read by the stock packages of other people"
+	@echo "make test-exports  the tape's exports, read by databento_dbn, pyarrow and polars"
 	@echo "make python-wheel  build that wheel into .build/python"
 	@echo "make drill-pauses  stop every stage for a sweep of times, judge when the ladder fires"
 	@echo "make man    manual pages of the commands, into .build/man/man1"
-	@echo "make test-clients  stock clients against real processes: books, TLS, tokens, the local socket"
+	@echo "make test-clients [STRICT=1]  other people's programs: websockets, Chromium, promtool, Prometheus, tshark, databento_dbn, pyarrow, polars"
 	@echo "make drills-publish [DRILL='D-15 D-40']  slow clients, storms, no descriptors, a dead publisher, the tape"
 	@echo "make bench-publish  pubd's server beside a bare broadcast of the same bytes"
 	@echo "make format format the sources"
@@ -69,7 +72,7 @@ build:
 run: build
 	$(BIN)/bulkhead run $(DEMO)
 
-test: build check check-loops check-models pure-tests torture-short pipeline-test drills-short drills-publish-short
+test: build check check-loops check-models test-javascript-client pure-tests torture-short pipeline-test drills-short drills-publish-short
 
 # What asks for no quiet machine, on two cores at a time: the unit tests on one, what explores and compares on the other.
 pure-tests: build
@@ -158,17 +161,37 @@ seeded-defects:
 pipeline-test: build
 	scripts/check-binaries $(BIN)
 	swift build --build-tests
-	BULKHEAD_BIN=$(CURDIR)/$(BIN) swift test --disable-swift-testing --skip-build --filter PipelineTests
+	$(MAKE) --no-print-directory -j2 --output-sync=target pipeline-half-1 pipeline-half-2
+
+# Most of their time is waiting, so that two halves at once take little more than one (scripts/test-pipeline).
+pipeline-half-1 pipeline-half-2: pipeline-half-%:
+	BULKHEAD_BIN=$(CURDIR)/$(BIN) scripts/test-pipeline $*
 
 # viewd beside a running set: what it serves, what promtool says of it, what hostile clients do to it.
-test-view: build
-	@scripts/bootstrap --view
-	BULKHEAD_BIN=$(CURDIR)/$(BIN) $(BULKHEAD_PYTHON) Tests/clients/view_checks.py
+test-view: SUITES = view
+test-view: test-clients
 
 # The operator's page in headless Chromium: screenshots, kills, contact, the JavaScript client's books. A set of its own; three minutes.
-# ARGUMENTS=--no-times on a busy machine. Skipped, with the reason, where Chromium is not installed (scripts/bootstrap --view installs it).
-test-page: build
-	BULKHEAD_BIN=$(CURDIR)/$(BIN) $(BULKHEAD_PYTHON) Tests/clients/page_checks.py --output .build/page $(ARGUMENTS) || [ $$? = 77 ]
+# ARGUMENTS=--no-times on a busy machine.
+test-page: SUITES = page
+test-page: test-clients
+
+# Who is let in, over TLS, with tokens and over the local socket: bulkhead watch, web pages, the operator's page.
+test-access: SUITES = access
+test-access: test-clients
+
+# Without processes: frames by hand, and the proofs that a reconnection makes of them.
+test-javascript-client:
+	@scripts/bootstrap
+	node --test Tests/clients/javascript_checks.mjs
+
+# RFC 6455 case by case, beside a set of its own: a table of what was seen. The short form makes a tenth of the random cases (SEED).
+test-websocket: build
+	@scripts/bootstrap
+	@BULKHEAD_BIN=$(CURDIR)/$(BIN) python3 Tests/clients/websocket_checks.py --seed $(SEED) $(SHORT)
+
+test-websocket-short: SHORT = --short
+test-websocket-short: test-websocket
 
 install-view-tools:
 	@scripts/bootstrap --view
@@ -178,14 +201,13 @@ page: build
 	$(BIN)/bulkhead run --generate 5000000 --seed 7 --instruments 1000 --rate 40000 --impair 'A:loss=1%;B:loss=1%' \
 	  --set view.enabled=true
 
-# The Wireshark dissectors under tshark: a captured run, known defects, damaged frames (SEED). Skipped where tshark cannot be had.
-test-dissector: build
-	-@scripts/bootstrap --clients
-	BULKHEAD_BIN=$(CURDIR)/$(BIN) SEED=$(SEED) scripts/test-dissector
+# The Wireshark dissectors under tshark: a captured run, known defects, damaged frames (SEED).
+test-dissector: SUITES = dissector
+test-dissector: test-clients
 
-# The tape's DBN export, read by the package from PyPI that reads DBN. Skipped where that cannot be reached.
-test-exports: build
-	BULKHEAD_BIN=$(CURDIR)/$(BIN) scripts/test-exports
+# The tape's exports, read by the packages from PyPI that read DBN and Arrow.
+test-exports: SUITES = exports
+test-exports: test-clients
 
 # The Python client, from its built wheel in a clean environment, against a mock server and real processes.
 # EXTRAS=--extras also tests pandas, polars and pyarrow, from the network. ARGUMENTS go to unittest.
@@ -222,7 +244,7 @@ DRILLS = D-00 D-01 D-02 D-03 D-04 D-05 D-06
 drills-short: build
 	$(BIN)/bulkhead drill run $(DRILLS) --kills 6 --messages 800000 --no-times
 	$(BIN)/bulkhead drill run D-34K D-07 --kills 2 --messages 600000 --no-times
-	$(BIN)/bulkhead drill run D-45 --seconds 10 --messages 600000 --no-times
+	$(BIN)/bulkhead drill run D-45 --seconds 180 --messages 600000 --no-times
 	$(BIN)/bulkhead drill run D-44 --seconds 6 --messages 600000 --rate 100000 --no-times
 	$(BIN)/bulkhead drill run D-46 --seconds 2 --messages 1500000 --no-times
 
@@ -242,15 +264,22 @@ seeded-recovery-defects:
 	scripts/seed-recovery-defects
 
 KILLS ?= 200
+LIVE_ORDERS ?= 1000000
 drills: build
-	$(BIN)/bulkhead drill run $(DRILLS) D-07 D-34K D-45 --kills $(KILLS) --seconds 1800 --seed $(SEED) --record .build/drills.json
-	$(BIN)/bulkhead drill run D-11 D-36 D-37 D-44L D-47 --seed $(SEED) --record .build/drills-faults.json
+	$(BIN)/bulkhead drill run $(DRILLS) D-07 D-34K D-45 --kills $(KILLS) --seconds 1800 --seed $(SEED) $(TIMES) --record .build/drills.json
+	$(BIN)/bulkhead drill run D-03 D-03S --kills $(KILLS) --live-orders $(LIVE_ORDERS) --seed $(SEED) $(TIMES) --record .build/drills-book.json
+	$(BIN)/bulkhead drill run D-08 D-09 D-09S D-10 D-39 --seed $(SEED) $(TIMES) --record .build/drills-ladder.json
+	$(BIN)/bulkhead drill run D-11 D-36 D-37 D-44L D-47 --seed $(SEED) $(TIMES) --record .build/drills-faults.json
 	scripts/drills-publish --bin $(CURDIR)/$(BIN) $(TIMES) D-04 D-31
-	scripts/drills-host --bin $(CURDIR)/$(BIN) --seed $(SEED) --seconds 60 --record .build/drills-host.json
+	scripts/drills-host --bin $(CURDIR)/$(BIN) --seed $(SEED) --seconds 60 $(TIMES) --record .build/drills-host.json
 
 # What a host does to a set: a wall clock that is set, another time namespace, real-time bandwidth, a neighbour, the end of memory.
 drills-host: build
 	scripts/drills-host --bin $(CURDIR)/$(BIN) --seed $(SEED) $(ARGUMENTS) $(DRILL)
+
+# The gate of the loops alone: 8 s of D-32, and what it must find.
+drills-host-short: build
+	scripts/drills-host --bin $(CURDIR)/$(BIN) --seed $(SEED) --seconds 8 --rate 50000 D-32 D-32S
 
 # The long ones: half rate with a kill every two seconds, and full load without any, an hour each (SOAK=seconds).
 SOAK ?= 3600
@@ -267,9 +296,13 @@ TIMES ?=
 drills-merge: build
 	scripts/drills-merge --rounds $(ROUNDS) $(TIMES)
 
-# Clients of other people's making: the last line is `N passed, M failed`.
+# Other people's programs against ours, all of SUITES or every one: the last line is `N passed, M failed`, and `, K skipped` when something
+# could not be had; each skip is told with its reason, and is a failure with STRICT=1.
+SUITES =
+STRICT =
 test-clients: build
-	BULKHEAD_BIN=$(CURDIR)/$(BIN) scripts/test-clients
+	-@scripts/bootstrap --view --clients
+	@BULKHEAD_BIN=$(CURDIR)/$(BIN) SEED=$(SEED) STRICT=$(STRICT) scripts/test-clients $(ARGUMENTS) $(SUITES)
 
 # What clients do to the publisher, with real processes and up to a thousand clients: some four minutes.
 DRILL =

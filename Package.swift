@@ -43,6 +43,8 @@ let package = Package(
       name: "Books", targets: ["OrderBook", "BookBuilder", "FeedWire", "FeedSim", "StageRecords"]),
     // Loaded into a process that is to leak, for drills that have to find it.
     .library(name: "drillleak", type: .dynamic, targets: ["drillleak"]),
+    // Loaded into a supervisor whose calls of the allocator a drill counts.
+    .library(name: "drillcalls", type: .dynamic, targets: ["drillcalls"]),
   ],
   targets: [
     // What Swift cannot import, and the C libraries from the distribution.
@@ -112,7 +114,7 @@ let package = Package(
       ["CLinux", "LatencyHistogram", "ShmRing", "StageRecords", "StageRuntime", "Supervision"]),
 
     // What viewd serves, as text: metrics, the page's frames, the page itself.
-    library("ViewPages", ["SetInspection", "ShmRing", "StageRecords", "StageRuntime"]),
+    library("ViewPages", ["Runbooks", "SetInspection", "ShmRing", "StageRecords", "StageRuntime"]),
     // The set as units of systemd: the topology in, texts out.
     library("ServiceUnits", ["CXXHash", "Topology"]),
     // What a host is like, judged by what a topology needs.
@@ -190,6 +192,7 @@ let package = Package(
     testProgram("poisonedbookd", ["BookLoop", "StageRuntime"]),
     testProgram("sandboxed", ["CLinux", "ShmRing", "StageRuntime", "Topology"]),
     .target(name: "drillleak", path: "Tests/programs/drillleak"),
+    .target(name: "drillcalls", path: "Tests/programs/drillcalls"),
     // bookd as another build would be it: good, of another layout, or with a seeded defect of the books.
     testProgram("nextbookd", ["BookLoop", "ShmRing", "StageRuntime"]),
     testProgram("standin", ["CLinux", "ShmRing", "StageRuntime"]),
@@ -204,7 +207,7 @@ let package = Package(
     tests("LatencyHistogramTests", ["LatencyHistogram"]),
     tests(
       "SystemLogTests", ["SystemLog", "StageRuntime", "StageRecords", "ShmRing", "Topology", "Runbooks"]),
-    tests("SupervisionTests", ["CLinux", "Supervision", "StageRecords"]),
+    tests("SupervisionTests", ["CLinux", "CServiceManager", "Supervision", "StageRecords"]),
     tests("FIXSessionTests", ["FIXSession"]),
     // Runs `sandboxed`, which lies beside it.
     tests("SystemCallFilterTests", ["SystemCallFilter", "CLinux", "sandboxed"]),
@@ -238,7 +241,10 @@ let package = Package(
       name: "TopologyTests", dependencies: ["Topology"], exclude: ["Fixtures"], swiftSettings: strict),
     tests(
       "ViewPagesTests",
-      ["LatencyHistogram", "SetInspection", "ShmRing", "StageRecords", "StageRuntime", "ViewPages"]),
+      [
+        "LatencyHistogram", "Runbooks", "SetInspection", "ShmRing", "StageRecords", "StageRuntime",
+        "ViewPages",
+      ]),
     tests("MoldUDP64Tests", ["FeedWire"]),
     tests("SoupBinTCPTests", ["SoupBinTCP"]),
     tests("GlimpseTests", ["Glimpse", "FeedSim", "FeedWire", "SoupBinTCP"]),
@@ -249,7 +255,11 @@ let package = Package(
     tests("FeedSimTests", ["FeedSim", "FeedWire", "Glimpse"]),
     tests(
       "PublishWireTests",
-      ["PublishWire", "StageRecords", "FeedSim", "OrderBook", "BookBuilder", "PublishLoop", "bulkhead"]),
+      [
+        "PublishWire", "StageRecords", "FeedSim", "OrderBook", "BookBuilder", "PublishLoop", "Tape",
+        "TapeShadow",
+        "bulkhead",
+      ]),
     tests("PipelineTests", ["FeedSim"]),
     tests(
       "RingToolsTests",
@@ -261,7 +271,8 @@ let package = Package(
     .testTarget(
       name: "OperatorTests",
       dependencies: [
-        "SetInspection", "ShmRing", "StageRecords", "StageRuntime", "Supervision", "ViewPages", "bulkhead",
+        "CLinux", "Drills", "HostChecks", "Reliability", "Runbooks", "SetInspection", "ShmRing",
+        "StageRecords", "StageRuntime", "Supervision", "SystemLog", "Topology", "ViewPages", "bulkhead",
       ],
       exclude: ["Golden", "terminal_session.py", "validate_reports.py"],
       swiftSettings: strict),

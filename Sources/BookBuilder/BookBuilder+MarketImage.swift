@@ -183,7 +183,7 @@ extension BookBuilder {
   /// Whether an image's message changes anything.
   private func isNews(_ base: UnsafeRawPointer) -> Bool {
     let type = base.load(as: UInt8.self)
-    guard type == 0x41 || type == 0x46 else { return !states.isKnown(type, base) }
+    guard ITCH50.addsOrder(type) else { return !states.isKnown(type, base) }
     let add = ITCH50.AddOrder(base: base)
     guard let order = books.order(reference: add.reference) else { return true }
     return !isSame(order, add, ITCH50.Header(base: base).locate) || order.quantity != UInt64(add.shares)
@@ -211,7 +211,7 @@ extension BookBuilder {
       let length = ITCH50.expectedLength(type)
       image.nextOffset &+= length
       guard isNews(base) else { continue }
-      if type == 0x41 || type == 0x46 {
+      if ITCH50.addsOrder(type) {
         let add = ITCH50.AddOrder(base: base)
         if let order = books.order(reference: add.reference) {
           if isSame(order, add, ITCH50.Header(base: base).locate), order.quantity > UInt64(add.shares) {

@@ -99,7 +99,7 @@ public struct BookBuilder: ~Copyable {
     }
     let header = ITCH50.Header(base: base)
     event.instrument = UInt32(header.locate)
-    if books.isClosed(instrument: event.instrument), Self.isAboutOrders(type) {
+    if books.isClosed(instrument: event.instrument), ITCH50.isAboutOrders(type) {
       return withhold()
     }
     if Events.isKept {
@@ -224,13 +224,6 @@ public struct BookBuilder: ~Copyable {
   /// A message about orders of an instrument in quarantine: its book is not kept.
   @inline(never)
   private mutating func withhold() { counters.withheld &+= 1 }
-
-  static func isAboutOrders(_ type: UInt8) -> Bool {
-    switch type {
-    case 0x41, 0x46, 0x44, 0x55, 0x45, 0x58, 0x43: true
-    default: false
-    }
-  }
 
   /// Sets an instrument's own trust, and whether messages about its orders are withheld: the two never part.
   mutating func setTrust(_ instrument: UInt32, _ reason: TrustReason, isQuarantined: Bool = false) {

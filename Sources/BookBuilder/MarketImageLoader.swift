@@ -81,7 +81,7 @@ public struct MarketImageLoader: ~Copyable {
       message.count <= arenaBytes - usedBytes, Self.isState(message)
     else { return }
     let type = base.load(as: UInt8.self)
-    if type == 0x41 || type == 0x46 {
+    if ITCH50.addsOrder(type) {
       guard orders < orderLimit, references.insert(ITCH50.AddOrder(base: base).reference) else { return }
       orders &+= 1
     }
@@ -101,7 +101,7 @@ public struct MarketImageLoader: ~Copyable {
   /// S R H Y h N A F, of the right length.
   private static func isState(_ message: UnsafeRawBufferPointer) -> Bool {
     guard let type = message.first, ITCH50.expectedLength(type) == message.count else { return false }
-    return type == 0x41 || type == 0x46 || StateMemory.isState(type)
+    return ITCH50.addsOrder(type) || StateMemory.isState(type)
   }
 }
 

@@ -54,7 +54,7 @@ public struct RecoveryLoader: ~Copyable {
     isOpen = false
     guard next == self.next, let base = message.baseAddress, message.count <= roomBytes - usedBytes,
       let type = message.first, ITCH50.expectedLength(type) == message.count,
-      BookBuilder.isAboutOrders(type), sequence > 0 || type == 0x41 || type == 0x46,
+      ITCH50.isAboutOrders(type), sequence > 0 || ITCH50.addsOrder(type),
       UInt32(ITCH50.Header(base: base).locate) == instrument
     else { return }
     (arena + usedBytes).copyMemory(from: base, byteCount: message.count)

@@ -154,6 +154,7 @@ public struct BookStage: ~Copyable {
       narrate(
         "\(process.component): rebuilding from the merged ring; events are out through sequence \(known)")
     }
+    health.narrator.start(topology: topology)
   }
 
   /// Runs until asked to stop, then applies what is still on the merged ring. A standby follows until its time has come.
@@ -164,6 +165,7 @@ public struct BookStage: ~Copyable {
     Sandbox.enter("bookd")
     if let standing, !standBy(standing) {
       control.setState(.draining)
+      health.narrator.tellAll()
       return
     }
     switch idleStrategy {
@@ -198,6 +200,7 @@ public struct BookStage: ~Copyable {
     while turn() {}
     nextReport = 0
     housekeep()
+    health.narrator.tellAll()
   }
 
   /// Applies up to a turn's worth of messages. False when there was none.
@@ -371,6 +374,7 @@ public struct BookStage: ~Copyable {
     output.publish()
     nextReport = 0
     housekeep()
+    health.narrator.tellAll()
     control.setState(.failed)
     fail("bookd: \(failure) (capacity.on_error is fail-fast)", code: ExitCode.malformedInput)
   }
@@ -575,6 +579,8 @@ public struct BookStage: ~Copyable {
     control.set(BookCounter.channelStale, builder.instruments.trustState(0) == .stale ? 1 : 0)
     reportQuarantine()
     control.set(BookCounter.messagesWithheld, counters.withheld)
+    control.set(BookCounter.crossed, counters.crossed)
+    control.set(BookCounter.locked, counters.locked)
     health.report(builder, to: control)
     control.set(BookCounter.inputLaps, inputLaps)
     control.setAppliedSequence(nextExpected &- 1)

@@ -187,8 +187,8 @@ int bulkhead_wait_signal(int status) { return WIFSIGNALED(status) ? WTERMSIG(sta
 // The child's environment holds this placeholder, overwritten after the fork when the pid is known.
 static const char listen_pid_prefix[] = "LISTEN_PID=";
 
-pid_t bulkhead_spawn(const char *path, char *const arguments[], char *const environment[], const int *descriptors,
-                     int descriptor_count, int log_descriptor) {
+static pid_t spawn(const char *path, char *const arguments[], char *const environment[], const int *descriptors,
+                   int descriptor_count, int log_descriptor, bool waits) {
   if (descriptor_count < 0 || descriptor_count > 16) return -EINVAL;
   int environment_count = 0;
   while (environment[environment_count]) environment_count++;
@@ -198,8 +198,8 @@ pid_t bulkhead_spawn(const char *path, char *const arguments[], char *const envi
   memcpy(complete, environment, (size_t)environment_count * sizeof *complete);
   if (descriptor_count > 0) complete[environment_count] = listen_pid;
 
-  int report[2];
-  if (pipe2(report, O_CLOEXEC) != 0) {
+  int report[2] = {-1, -1};
+  if (waits && pipe2(report, O_CLOEXEC) != 0) {
     free(complete);
     return -errno;
   }
@@ -211,7 +211,7 @@ pid_t bulkhead_spawn(const char *path, char *const arguments[], char *const envi
     // First out of the way of 3, 4, …, then into place: a descriptor may already be one of the targets.
     int moved[17];
     int error = 0;
-    int report_moved = fcntl(report[1], F_DUPFD_CLOEXEC, 64);
+    int report_moved = waits ? fcntl(report[1], F_DUPFD_CLOEXEC, 64) : -1;
     for (int i = 0; i < descriptor_count && !error; i++) {
       moved[i] = fcntl(descriptors[i], F_DUPFD_CLOEXEC, 64);
       if (moved[i] < 0) error = errno;
@@ -227,24 +227,37 @@ pid_t bulkhead_spawn(const char *path, char *const arguments[], char *const envi
       execve(path, arguments, complete);
       error = errno;
     }
-    ssize_t ignored = write(report_moved, &error, sizeof error);
-    (void)ignored;
+    if (waits) {
+      ssize_t ignored = write(report_moved, &error, sizeof error);
+      (void)ignored;
+    } else {
+      dprintf(2, "cannot execute %s: %s\n", path, strerror(error));
+    }
     _exit(127);
   }
   int saved = errno;
   free(complete);
-  close(report[1]);
-  int error = 0;
-  if (pid > 0) {
+  if (waits) close(report[1]);
+  int error = pid < 0 ? saved : 0;
+  if (pid > 0 && waits) {
     ssize_t count;
     do count = read(report[0], &error, sizeof error);
     while (count < 0 && errno == EINTR);
     if (count == (ssize_t)sizeof error) waitpid(pid, NULL, 0);
-  } else {
-    error = saved;
   }
-  close(report[0]);
+  if (waits) close(report[0]);
   return error ? -error : pid;
+}
+
+pid_t bulkhead_spawn(const char *path, char *const arguments[], char *const environment[], const int *descriptors,
+                     int descriptor_count, int log_descriptor) {
+  return spawn(path, arguments, environment, descriptors, descriptor_count, log_descriptor, true);
+}
+
+pid_t bulkhead_spawn_at_once(const char *path, char *const arguments[], char *const environment[],
+                             const int *descriptors, int descriptor_count) {
+  if (access(path, X_OK) != 0) return -errno;
+  return spawn(path, arguments, environment, descriptors, descriptor_count, -1, false);
 }
 
 static volatile sig_atomic_t stop_flag;
@@ -463,6 +476,13 @@ static uint64_t nanoseconds_of(clockid_t clock) {
 uint64_t bulkhead_monotonic_nanoseconds(void) { return nanoseconds_of(CLOCK_MONOTONIC); }
 uint64_t bulkhead_realtime_nanoseconds(void) { return nanoseconds_of(CLOCK_REALTIME); }
 
+// From field `from` of the text of /proc/PID/stat to the beginning of field `to`, or to its end.
+static char *skip_fields(char *field, int from, int to) {
+  for (; *field && from < to; field++)
+    if (*field == ' ') from++;
+  return field;
+}
+
 // Reads /proc/PID/stat and returns the text from field `number` on, or NULL. Fields are counted from 1.
 static char *stat_field(pid_t pid, int number, char *text, size_t size) {
   char path[64];
@@ -475,11 +495,7 @@ static char *stat_field(pid_t pid, int number, char *text, size_t size) {
   text[length] = 0;
   // The command name, field 2, may hold anything, also spaces and brackets: count fields from its last bracket.
   char *field = strrchr(text, ')');
-  if (!field) return NULL;
-  int current = 2;
-  for (field++; *field && current < number; field++)
-    if (*field == ' ') current++;
-  return field;
+  return field ? skip_fields(field + 1, 2, number) : NULL;
 }
 
 uint64_t bulkhead_process_start_time(pid_t pid) {
@@ -487,10 +503,7 @@ uint64_t bulkhead_process_start_time(pid_t pid) {
   char *state = stat_field(pid, 3, text, sizeof text);
   // A zombie has ended; that nobody has waited for it yet changes nothing.
   if (!state || *state == 'Z' || *state == 'X') return 0;
-  char *field = state;
-  for (int current = 3; *field && current < 22; field++)
-    if (*field == ' ') current++;
-  return strtoull(field, NULL, 10);
+  return strtoull(skip_fields(state, 3, 22), NULL, 10);
 }
 
 bool bulkhead_process_has_run_out(pid_t pid) {
@@ -500,14 +513,8 @@ bool bulkhead_process_has_run_out(pid_t pid) {
   // Nobody has this number; where it cannot be read for another reason, nothing is known.
   if (!field) return errno == ENOENT || errno == ESRCH;
   if (*field == 'Z' || *field == 'X') return true;
-  unsigned long flags = 0;
-  long threads = 0;
-  for (int current = 3; *field && current < 20; field++) {
-    if (*field != ' ') continue;
-    current++;
-    if (current == 9) flags = strtoul(field + 1, NULL, 10);
-    if (current == 20) threads = strtol(field + 1, NULL, 10);
-  }
+  unsigned long flags = strtoul(skip_fields(field, 3, 9), NULL, 10);
+  long threads = strtol(skip_fields(field, 3, 20), NULL, 10);
   // PF_EXITING of the kernel's task flags, where they have stood since they are shown.
   return threads == 1 && (flags & 0x4) != 0;
 }
@@ -517,14 +524,8 @@ bool bulkhead_process_is_doomed(pid_t pid) {
   char *field = stat_field(pid, 3, text, sizeof text);
   if (!field) return false;
   if (*field == 'Z' || *field == 'X') return true;
-  unsigned long flags = 0;
-  unsigned long pending = 0;
-  for (int current = 3; *field && current < 31; field++) {
-    if (*field != ' ') continue;
-    current++;
-    if (current == 9) flags = strtoul(field + 1, NULL, 10);
-    if (current == 31) pending = strtoul(field + 1, NULL, 10);
-  }
+  unsigned long flags = strtoul(skip_fields(field, 3, 9), NULL, 10);
+  unsigned long pending = strtoul(skip_fields(field, 3, 31), NULL, 10);
   // A fatal signal becomes SIGKILL, pending for every thread, at the moment at which it is sent.
   return (flags & 0x4) != 0 || (pending & 1ul << (SIGKILL - 1)) != 0;
 }

@@ -15,16 +15,37 @@ static const char service_interface[] = "org.freedesktop.systemd1.Service";
 
 // The first request may have to wait for the authority to be started.
 enum { request_microseconds = 10 * 1000 * 1000, property_microseconds = 200 * 1000, answers_limit = 64 };
+// A question about a unit that is not answered by then was asked of a bus that hangs, and is asked again.
+enum { question_microseconds = 2 * 1000 * 1000 };
+// The job first: what it does is seen in the state that is read behind it. systemd answers in order.
+enum { job_part, main_pid_part, last_pid_part, code_part, status_part, active_part, parts_count };
 
 struct answer {
   int tag, error;
   char text[256];
 };
 
+struct question_part {
+  struct bulkhead_bus *bus;
+  struct question *question;
+  // NULL: answered, or not asked.
+  sd_bus_slot *slot;
+  int part;
+};
+
+// What is asked about one unit: a call for each property.
+struct question {
+  struct question_part parts[parts_count];
+  int open, error;
+  bool is_asked, has_job;
+  struct bulkhead_unit_state state;
+};
+
 struct bulkhead_bus {
   sd_bus *bus;
   struct answer answers[answers_limit];
   int answer_count;
+  struct question questions[bulkhead_questions_limit];
 };
 
 struct request {
@@ -46,6 +67,7 @@ int bulkhead_bus_open(struct bulkhead_bus **result) {
 }
 
 void bulkhead_bus_close(struct bulkhead_bus *bus) {
+  for (int i = 0; i < bulkhead_questions_limit; i++) bulkhead_bus_forget(bus, i);
   // Without waiting: what is queued for a bus that hangs is not worth it.
   sd_bus_close_unref(bus->bus);
   free(bus);
@@ -135,10 +157,6 @@ int bulkhead_bus_next(struct bulkhead_bus *bus, int *tag, int *error, char *text
   return 1;
 }
 
-static int read_number(struct bulkhead_bus *bus, const char *path, const char *property, char type, void *value) {
-  return sd_bus_get_property_trivial(bus->bus, manager_name, path, service_interface, property, NULL, type, value);
-}
-
 static int has_job(struct bulkhead_bus *bus, const char *path) {
   sd_bus_message *reply = NULL;
   uint32_t job = 0;
@@ -148,23 +166,93 @@ static int has_job(struct bulkhead_bus *bus, const char *path) {
   return code < 0 ? code : job != 0;
 }
 
-int bulkhead_bus_unit_state(struct bulkhead_bus *bus, const char *unit, struct bulkhead_unit_state *state) {
-  char *path = NULL, *active = NULL;
+static const struct {
+  const char *interface, *name, *type;
+} properties[parts_count] = {
+    [job_part] = {unit_interface, "Job", "(uo)"},
+    [main_pid_part] = {service_interface, "MainPID", "u"},
+    [last_pid_part] = {service_interface, "ExecMainPID", "u"},
+    [code_part] = {service_interface, "ExecMainCode", "i"},
+    [status_part] = {service_interface, "ExecMainStatus", "i"},
+    [active_part] = {unit_interface, "ActiveState", "s"},
+};
+
+static int take_property(sd_bus_message *message, void *data, sd_bus_error *ignored) {
+  (void)ignored;
+  struct question_part *part = data;
+  struct question *question = part->question;
+  part->slot = sd_bus_slot_unref(part->slot);
+  question->open--;
+  int code = sd_bus_message_is_method_error(message, NULL) ? -sd_bus_message_get_errno(message) : 0;
+  if (code >= 0) code = sd_bus_message_enter_container(message, SD_BUS_TYPE_VARIANT, properties[part->part].type);
+  if (code > 0) {
+    uint32_t job = 0;
+    const char *text = NULL;
+    switch (part->part) {
+      case job_part:
+        code = sd_bus_message_read(message, "(uo)", &job, NULL);
+        question->has_job = job != 0;
+        break;
+      case main_pid_part: code = sd_bus_message_read_basic(message, 'u', &question->state.main_pid); break;
+      case last_pid_part: code = sd_bus_message_read_basic(message, 'u', &question->state.last_pid); break;
+      case code_part: code = sd_bus_message_read_basic(message, 'i', &question->state.code); break;
+      case status_part: code = sd_bus_message_read_basic(message, 'i', &question->state.status); break;
+      case active_part:
+        code = sd_bus_message_read_basic(message, 's', &text);
+        question->state.is_down = text && (strcmp(text, "failed") == 0 || strcmp(text, "inactive") == 0);
+        break;
+    }
+  }
+  if (code < 0 && question->error == 0) question->error = code;
+  return 0;
+}
+
+static int ask_property(struct bulkhead_bus *bus, struct question *question, int part, const char *path) {
+  sd_bus_message *message = NULL;
+  int code =
+      sd_bus_message_new_method_call(bus->bus, &message, manager_name, path, "org.freedesktop.DBus.Properties", "Get");
+  if (code >= 0) code = sd_bus_message_append(message, "ss", properties[part].interface, properties[part].name);
+  struct question_part *place = &question->parts[part];
+  *place = (struct question_part){bus, question, NULL, part};
+  if (code >= 0) code = sd_bus_call_async(bus->bus, &place->slot, message, take_property, place, question_microseconds);
+  if (code >= 0) question->open++;
+  sd_bus_message_unref(message);
+  return code;
+}
+
+void bulkhead_bus_forget(struct bulkhead_bus *bus, int tag) {
+  if (tag < 0 || tag >= bulkhead_questions_limit) return;
+  struct question *question = &bus->questions[tag];
+  // Whatever is answered yet is nobody's.
+  for (int i = 0; i < parts_count; i++) sd_bus_slot_unref(question->parts[i].slot);
+  memset(question, 0, sizeof *question);
+}
+
+int bulkhead_bus_ask_unit(struct bulkhead_bus *bus, const char *unit, int tag) {
+  if (tag < 0 || tag >= bulkhead_questions_limit) return -EINVAL;
+  struct question *question = &bus->questions[tag];
+  if (question->is_asked) return 0;
+  char *path = NULL;
   int code = sd_bus_path_encode("/org/freedesktop/systemd1/unit", unit, &path);
-  if (code < 0) return code;
-  memset(state, 0, sizeof *state);
-  // The job first: what it does is seen in the state that is read behind it.
-  int job = has_job(bus, path);
-  code = job < 0 ? job : read_number(bus, path, "MainPID", 'u', &state->main_pid);
-  if (code >= 0) code = read_number(bus, path, "ExecMainPID", 'u', &state->last_pid);
-  if (code >= 0) code = read_number(bus, path, "ExecMainCode", 'i', &state->code);
-  if (code >= 0) code = read_number(bus, path, "ExecMainStatus", 'i', &state->status);
-  if (code >= 0)
-    code = sd_bus_get_property_string(bus->bus, manager_name, path, unit_interface, "ActiveState", NULL, &active);
-  if (code >= 0) state->is_down = !job && (strcmp(active, "failed") == 0 || strcmp(active, "inactive") == 0);
-  free(active);
+  for (int i = 0; i < parts_count && code >= 0; i++) code = ask_property(bus, question, i, path);
   free(path);
-  return code < 0 ? code : 0;
+  if (code < 0) {
+    bulkhead_bus_forget(bus, tag);
+    return code;
+  }
+  question->is_asked = true;
+  return 0;
+}
+
+int bulkhead_bus_unit_state(struct bulkhead_bus *bus, int tag, struct bulkhead_unit_state *state) {
+  if (tag < 0 || tag >= bulkhead_questions_limit) return -EINVAL;
+  struct question *question = &bus->questions[tag];
+  if (!question->is_asked || question->open > 0) return 0;
+  int code = question->error;
+  *state = question->state;
+  state->is_down = state->is_down && !question->has_job;
+  bulkhead_bus_forget(bus, tag);
+  return code < 0 ? code : 1;
 }
 
 int bulkhead_bus_is_stopping(struct bulkhead_bus *bus, const char *unit) {

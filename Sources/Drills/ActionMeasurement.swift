@@ -10,12 +10,14 @@ public struct ActionMeasurement: Sendable, Equatable {
   public let duration: UInt64
   /// Page faults of the supervisor's thread meanwhile.
   public let faults: UInt64
+  /// Calls of the allocator by the supervisor's main thread meanwhile; nil where nobody counted them.
+  public let allocations: UInt64?
   /// The record has process, incarnation and instant.
   public let isComplete: Bool
 
   public init(
     name: String, component: String, cause: String, result: String, duration: UInt64, faults: UInt64,
-    isComplete: Bool
+    allocations: UInt64? = nil, isComplete: Bool
   ) {
     self.name = name
     self.component = component
@@ -23,7 +25,17 @@ public struct ActionMeasurement: Sendable, Equatable {
     self.result = result
     self.duration = duration
     self.faults = faults
+    self.allocations = allocations
     self.isComplete = isComplete
+  }
+
+  /// How many calls fell between the decision and the end of the firing.
+  /// - Parameters:
+  ///   - calls: instants of calls of the same thread; CLOCK_MONOTONIC, ns
+  ///   - decision: likewise
+  ///   - duration: ns
+  public static func count(_ calls: [UInt64], from decision: UInt64, for duration: UInt64) -> UInt64 {
+    UInt64(calls.count { $0 >= decision && $0 - decision <= duration })
   }
 }
 
@@ -33,6 +45,8 @@ public struct ActionRepetition: Sendable, Equatable {
   /// What came to the other sides meanwhile.
   public var datagrams = 0
   public var massCancels = 0
+  /// Whatever sent a message allocated there, for the drill to find.
+  public var isPlanted = false
 
   public init() {}
 
@@ -42,6 +56,8 @@ public struct ActionRepetition: Sendable, Equatable {
     "merged detach_reader alarm",
     "merged tell alarm", "bookd cancel-all alarm", "merged halt_stream operator",
   ]
+  /// Those that send something.
+  static let sent = ["tell", "cancel-all"]
 }
 
 extension DrillJudgement {
@@ -56,6 +72,7 @@ extension DrillJudgement {
       DrillCriterion(code: code, text: text, found: words, verdict: holds ? .pass : .fail)
     }
     let firings = found.flatMap(\.firings)
+    let stops = found.count { !$0.isPlanted }
     let odd = found.map { repetition in
       let fired = repetition.firings.map { "\($0.component) \($0.name) \($0.cause)" }.sorted()
       return fired == expected.sorted() ? nil : fired.joined(separator: ", ")
@@ -66,7 +83,7 @@ extension DrillJudgement {
     let cancels = found.reduce(0) { $0 + $1.massCancels }
     let faults = firings.reduce(0) { $0 + $1.faults }
     var criteria = [
-      judge("stops", "as many as were planned", "\(found.count) of \(wanted)", found.count >= wanted),
+      judge("stops", "as many as were planned", "\(stops) of \(wanted)", stops >= wanted),
       judge(
         "actions", "each fires once while everybody is stopped",
         odd.first.map { "\(odd.count) not: \($0)" } ?? "\(firings.count) firings",
@@ -84,6 +101,7 @@ extension DrillJudgement {
         found.allSatisfy { $0.datagrams == 1 && $0.massCancels == 1 }),
       judge("faults", "no page fault in any", "\(faults)", faults == 0),
     ]
+    criteria += judgeAllocations(found)
     for name in Array(Set(firings.map(\.name))).sorted() {
       let own = Percentiles(firings.filter { $0.name == name }.map(\.duration))
       guard let own else { continue }
@@ -95,5 +113,37 @@ extension DrillJudgement {
           verdict: !judgesTimes ? .notJudged : holds ? .pass : .fail))
     }
     return criteria
+  }
+
+  /// Nothing is allocated in any firing; and what was planted in those that send something is found.
+  private static func judgeAllocations(_ found: [ActionRepetition]) -> [DrillCriterion] {
+    let firings = found.filter { !$0.isPlanted }.flatMap(\.firings)
+    let text = "no call of the allocator in any"
+    guard found.contains(where: { $0.firings.contains { $0.allocations != nil } }) else {
+      return [
+        DrillCriterion(
+          code: "allocator", text: text, found: "nobody counted: no libdrillcalls.so, a part of the tests",
+          verdict: .notJudged)
+      ]
+    }
+    let counted = firings.compactMap(\.allocations)
+    let worst = firings.filter { $0.allocations != 0 }
+    let planted = found.filter(\.isPlanted)
+    let isFound = planted.allSatisfy { repetition in
+      ActionRepetition.sent.allSatisfy { name in
+        repetition.firings.contains { $0.name == name && ($0.allocations ?? 0) > 0 }
+      }
+    }
+    return [
+      DrillCriterion(
+        code: "allocator", text: text,
+        found: worst.first.map {
+          "\(worst.count) not: \($0.name) \($0.allocations.map { "\($0) calls" } ?? "not counted")"
+        } ?? "0 in \(counted.count) firings", verdict: worst.isEmpty && !counted.isEmpty ? .pass : .fail),
+      DrillCriterion(
+        code: "planted", text: "an allocation in front of the wire is found",
+        found: isFound ? "\(planted.count) of \(planted.count)" : "not found",
+        verdict: isFound && !planted.isEmpty ? .pass : .fail),
+    ]
   }
 }

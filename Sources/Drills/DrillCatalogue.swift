@@ -100,7 +100,10 @@ public struct Drill: Sendable {
     Drill(
       id: "D-03", title: "Kill the book", failureModes: ["FM-020", "FM-135", "FM-602"],
       method: .kill(victims: ["bookd"]),
-      limits: [Limit(metric: .detect, milliseconds: 5), Limit(metric: .recover, milliseconds: 500)],
+      limits: [
+        Limit(metric: .detect, milliseconds: 5), Limit(metric: .stale, milliseconds: 10),
+        Limit(metric: .recover, milliseconds: 500),
+      ],
       impairment: nil),
     Drill(
       id: "D-03S", title: "Kill the book, with a standby", failureModes: ["FM-020", "FM-135", "FM-602"],
@@ -121,7 +124,10 @@ public struct Drill: Sendable {
     Drill(
       id: "D-06", title: "Kill supervisor and book together", failureModes: ["FM-020", "FM-609"],
       method: .kill(victims: ["watchdogd", "bookd"]),
-      limits: [Limit(metric: .recover, milliseconds: 1_500)], impairment: nil),
+      limits: [
+        Limit(metric: .stale, milliseconds: 100), Limit(metric: .recover, milliseconds: 1_500),
+      ],
+      impairment: nil),
     Drill(
       id: "D-07", title: "Kill everything, lose the memory",
       failureModes: ["FM-101", "FM-109", "FM-324", "FM-482"],
@@ -204,6 +210,20 @@ public struct Drill: Sendable {
     case .quiet, .overload: []
     case .chaos, .wholeSet, .pauses, .failpoints, .soak, .scripted, .livelock, .actions: nil
     }
+  }
+
+  /// Whether the supervisor dies with others, so that nobody is there who could say that the stream is stale but its publisher.
+  public var leavesMarkToPublisher: Bool {
+    if case .kill(let victims) = method {
+      return victims.count > 1 && victims.contains("watchdogd")
+    }
+    return false
+  }
+
+  /// Whether single processes die, each time after the set has recovered.
+  public var isOfKills: Bool {
+    if case .kill = method { return true }
+    return false
   }
 
   /// Whether the set records a tape, which is compared with the stream.

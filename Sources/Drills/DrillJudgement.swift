@@ -51,10 +51,23 @@ public struct DrillRound: Sendable, Equatable {
     /// How long the venue sent, and how long the reader saw events, in nanoseconds.
     public var sendNanoseconds: UInt64 = 0
     public var flowNanoseconds: UInt64 = 0
+    /// Deaths, fences and components left down that the drill has no part in, and records of the supervisor that were overwritten
+    /// before anybody read them.
+    public var surprises: [String] = []
+    /// Requests to the retransmission service.
+    public var requests: UInt64 = 0
+    /// The first message of the stream's that is not of an earlier set's; nil of a stream that begins with the day.
+    public var continuedAt: UInt64?
     /// Processes that were there when the set had ended.
     public var survivors: [String] = []
     /// The tape is whole, and has each message once; nil without a tape.
     public var tapeIsExact: Bool?
+    /// Of an independent reader of what was published; nil without one.
+    public var frames: FrameChecks?
+    /// Of the set; nil of one that was never READY.
+    public var identity: SetIdentity?
+    /// What went into each hop of the flow and came out of it.
+    public var hops: [FlowHop] = []
 
     public init() {}
   }
@@ -76,6 +89,10 @@ public struct DrillRound: Sendable, Equatable {
   public var livelocks: [LivelockMeasurement] = []
   /// Of the drill of safety actions.
   public var actions: [ActionRepetition] = []
+  /// Of a drill of kills: what was usual before the first; nil when the day was too short to know.
+  public var usual: UsualLoad?
+  /// Of a baseline: how old beats were.
+  public var beats = BeatBaseline()
   public var before: [ProcessFootprint] = []
   public var after: [ProcessFootprint] = []
   public var outcome = Outcome()
@@ -145,15 +162,18 @@ public struct DrillJudgement: Sendable {
 
   public let criteria: [DrillCriterion]
   public let percentiles: [KillMetric: Percentiles]
-  public var passed: Bool { !criteria.contains { $0.verdict == .fail } }
+  public var passed: Bool { wasRun && !criteria.contains { $0.verdict == .fail } }
+  /// Whether anything was looked at: not where the machine, or the build, has not what the drill takes.
+  public var wasRun: Bool { criteria.contains { $0.verdict != .notJudged && $0.code != "run" } }
 
   /// - Parameters:
   ///   - killsWanted: fewer are a failure of the drill.
   ///   - judgesTimes: whether durations count; on a machine that is busy with other things they say nothing.
   ///   - findings: of all rounds together, beside those of each.
+  ///   - baseline: how old beats are without a fault, on this machine at this time; nil when nobody looked.
   public init(
     _ drill: Drill, _ allRounds: [DrillRound], killsWanted: Int, judgesTimes: Bool,
-    findings: [DrillFinding] = []
+    findings: [DrillFinding] = [], baseline: BeatBaseline? = nil
   ) {
     let kills = allRounds.flatMap(\.kills)
     var criteria: [DrillCriterion] = []
@@ -210,7 +230,7 @@ public struct DrillJudgement: Sendable {
     if !mayLose {
       judge("C6", "declared gaps are what is truly missing: nothing", "\(gaps) gaps", gaps == 0)
     }
-    if drill.hasTape {
+    if drill.hasTape || rounds.contains(where: { $0.outcome.tapeIsExact != nil }) {
       let inexact = rounds.filter { $0.outcome.tapeIsExact != true }.count
       judge("tape", "the tape is whole and has each message once", "\(inexact) rounds differ", inexact == 0)
     }
@@ -229,23 +249,24 @@ public struct DrillJudgement: Sendable {
           code: "C8", text: "no bystander without a beat for 100 ms", found: "longest \(gap / 1_000) µs",
           verdict: !judgesTimes ? .notJudged : holds ? .pass : .fail))
     }
-    // With the supervisor dead as well, nobody was there to read the cause; but the death is recorded.
-    let isUnwatched = drill.victims?.contains("watchdogd") ?? true
-    let unread = kills.filter {
-      $0.cause != "killed (SIGKILL)" && !(isUnwatched && $0.cause == "ended, cause unknown")
-    }
-    if !kills.isEmpty {
-      judge(
-        "C11", "every death is recorded with its cause",
-        unread.first.map { "\(unread.count) not, first: \($0.component): \($0.cause)" } ?? "\(kills.count)",
-        unread.isEmpty)
-    }
+    if let gaps = Self.judgeGaps(drill, kills, baseline, judgesTimes: judgesTimes) { criteria.append(gaps) }
+    if let frames = Self.judgeFrames(drill, rounds) { criteria.append(frames) }
+    criteria += Self.judgeCauses(kills)
+    let surprises = rounds.flatMap(\.outcome.surprises)
+    criteria.append(
+      DrillCriterion(
+        code: "deaths", text: "nobody ends, is fenced or left down unasked",
+        found: surprises.first.map { "\(surprises.count), first: \($0)" } ?? "none",
+        // On a short ladder, who gets no processor is fenced for that.
+        verdict: surprises.isEmpty ? .pass : drill.hasShortLadder && !judgesTimes ? .notJudged : .fail))
     let conserved = rounds.allSatisfy {
       $0.outcome.messagesSent > 0
         && $0.outcome.messagesSent == $0.outcome.messagesApplied + $0.outcome.messagesLost
     }
     judge("C10", "sent = applied + declared lost", "\(sum(\.messagesSent)) sent", conserved)
-
+    criteria += Self.judge(
+      rounds.compactMap { FlowHop.finding($0.outcome.hops) }, judgesTimes: judgesTimes)
+    if let back = Self.judgeReturns(kills, judgesTimes: judgesTimes) { criteria.append(back) }
     var percentiles: [KillMetric: Percentiles] = [:]
     for metric in KillMetric.allCases {
       percentiles[metric] = Percentiles(kills.compactMap { $0.nanoseconds[metric] })
@@ -269,7 +290,35 @@ public struct DrillJudgement: Sendable {
     self.percentiles = percentiles
   }
 
-  /// One line for each code: what fails stands for all.
+  /// For so long after a supervisor's death the others' causes may be as its successor found them, in nanoseconds.
+  static let unwatchedNanoseconds: UInt64 = 10_000_000_000
+
+  /// C11. With the supervisor dead as well, nobody was there to read the cause; but the death is recorded. Who had not begun when it
+  /// died ends by itself, perhaps before the blow.
+  private static func judgeCauses(_ kills: [KillMeasurement]) -> [DrillCriterion] {
+    guard !kills.isEmpty else { return [] }
+    let supervisors = kills.filter { $0.component == "watchdogd" }
+    func isUnwatched(_ kill: KillMeasurement) -> Bool {
+      supervisors.contains {
+        let (early, late) = (min($0.killedAt, kill.killedAt), max($0.killedAt, kill.killedAt))
+        return $0.round == kill.round && late - early < unwatchedNanoseconds
+      }
+    }
+    let judged = kills.filter(\.isCauseJudged)
+    let unread = judged.filter {
+      $0.cause != "killed (SIGKILL)"
+        && !(["ended, cause unknown", "ended with code 1"].contains($0.cause) && isUnwatched($0))
+    }
+    return [
+      DrillCriterion(
+        code: "C11", text: "every death is recorded with its cause",
+        found: unread.first.map { "\(unread.count) not, first: \($0.component): \($0.cause)" }
+          ?? "\(judged.count) of \(kills.count)",
+        verdict: judged.isEmpty ? .notJudged : unread.isEmpty ? .pass : .fail)
+    ]
+  }
+
+  /// One line for each code: what fails stands for all, and what fails wherever it is measured before what is a matter of times.
   private static func judge(_ findings: [DrillFinding], judgesTimes: Bool) -> [DrillCriterion] {
     var order: [String] = []
     var byCode: [String: [DrillFinding]] = [:]
@@ -281,7 +330,10 @@ public struct DrillJudgement: Sendable {
       let all = byCode[code] ?? []
       let wrong = all.filter { !$0.holds && $0.skipped == nil }
       let skipped = all.filter { $0.skipped != nil }
-      guard let shown = wrong.first ?? all.last(where: { $0.skipped == nil }) ?? all.first else { return nil }
+      guard
+        let shown = wrong.first(where: { !$0.isOfTimes }) ?? wrong.first
+          ?? all.last(where: { $0.skipped == nil }) ?? all.first
+      else { return nil }
       let verdict: DrillCriterion.Verdict =
         skipped.count == all.count || (shown.isOfTimes && !judgesTimes)
         ? .notJudged : wrong.isEmpty ? .pass : .fail
@@ -289,6 +341,74 @@ public struct DrillJudgement: Sendable {
         all.count > 1 && !wrong.isEmpty ? "\(wrong.count) of \(all.count): \(shown.found)" : shown.found
       return DrillCriterion(code: code, text: shown.text, found: found, verdict: verdict)
     }
+  }
+
+  /// C12. Nil where nobody looks. What was cut by the next blow or the day's end says nothing, so that a stage that never comes back
+  /// would not be seen; hence a quarter of all kills has to have been seen to the end.
+  private static func judgeReturns(_ kills: [KillMeasurement], judgesTimes: Bool) -> DrillCriterion? {
+    let all = kills.compactMap(\.loadReturn)
+    guard !all.isEmpty else { return nil }
+    let back = all.count { $0 == .back }
+    let late = all.compactMap { result -> String? in
+      if case .late(let what) = result { return what }
+      return nil
+    }
+    let unknown = all.count { $0 == .noUsual }
+    let cut = all.count - back - late.count - unknown
+    let holds = late.isEmpty && back * 4 >= all.count
+    return DrillCriterion(
+      code: "C12", text: "lag, p99 back within 10 % of before, 5 s from READY",
+      found: late.first.map { "\(late.count) late: \($0)" }
+        ?? "\(back) back, \(cut) cut short, \(unknown) unknown",
+      verdict: !judgesTimes ? .notJudged : holds ? .pass : .fail)
+  }
+
+  /// C8, against what is usual of each bystander without a fault. What the whole machine's standstill had of a time between two beats
+  /// is not the set's.
+  private static func judgeGaps(
+    _ drill: Drill, _ kills: [KillMeasurement], _ baseline: BeatBaseline?, judgesTimes: Bool
+  ) -> DrillCriterion? {
+    guard drill.isOfKills, !kills.isEmpty else { return nil }
+    let compared = kills.flatMap { kill in
+      kill.bystanderGaps.sorted { $0.key < $1.key }.compactMap { name, gap in
+        baseline?.limit(of: name).map { (name: name, gap: gap, limit: $0) }
+      }
+    }
+    func excess(_ gap: UInt64, _ limit: UInt64) -> Int64 { Int64(clamping: gap) - Int64(clamping: limit) }
+    let beyond = compared.count { $0.gap.own > $0.limit }
+    let standing = compared.filter { $0.gap.longest > $0.limit && $0.gap.own <= $0.limit }
+    // The first of those that are as near.
+    let nearest = compared.reduce(nil as (name: String, gap: BystanderGap, limit: UInt64)?) { nearest, next in
+      guard let nearest else { return next }
+      return excess(next.gap.own, next.limit) > excess(nearest.gap.own, nearest.limit) ? next : nearest
+    }
+    let ofMachine =
+      standing.map(\.gap.longest).max().map {
+        ", \(standing.count) by the machine's standstill (\($0 / 1_000_000).\($0 / 100_000 % 10) ms at most)"
+      } ?? ""
+    return DrillCriterion(
+      code: "C8 gap", text: "bystanders' beats: baseline p99.9 + 5 ms at most",
+      found: nearest.map {
+        "\(beyond) of \(compared.count) beyond\(ofMachine), nearest \($0.name) \($0.gap.own / 1_000) of \($0.limit / 1_000) µs"
+      } ?? "no baseline",
+      verdict: !judgesTimes || baseline == nil ? .notJudged : !compared.isEmpty && beyond == 0 ? .pass : .fail
+    )
+  }
+
+  /// C3. Where pubd may die, it may die in the midst of a message, which its reader has to give to nobody.
+  private static func judgeFrames(_ drill: Drill, _ rounds: [DrillRound]) -> DrillCriterion? {
+    let all = rounds.compactMap(\.outcome.frames)
+    guard !all.isEmpty else { return nil }
+    let frames = all.reduce(0) { $0 + $1.frames }
+    let checksums = all.reduce(0) { $0 + $1.checksums }
+    let partial = all.reduce(0) { $0 + $1.partial }
+    let refusals = all.flatMap(\.refusals)
+    let mayBreak = drill.victims?.contains("pubd") ?? true
+    return DrillCriterion(
+      code: "C3", text: "frames that an independent reader refuses, or gets in part",
+      found: refusals.first.map { "\(refusals.count) of \(frames): \($0)" }
+        ?? "0, \(partial) in part, of \(frames); \(checksums) books",
+      verdict: refusals.isEmpty && (partial == 0 || mayBreak) && frames > 0 ? .pass : .fail)
   }
 
   /// Nobody writes down the supervisor's own death.

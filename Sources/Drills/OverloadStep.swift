@@ -63,6 +63,9 @@ public struct OverloadLadder: Sendable {
     250, 500, 750, 1_000, 1_250, 1_500, 2_000, 2_500, 3_000, 4_000, 6_000, 8_000, 12_000, 16_000,
   ]
 
+  /// Whether it was the set that came to its end, and not the venue in front of it.
+  public var hasFoundLimit: Bool { first.map { $0.limit != .venue } ?? false }
+
   /// Whether it has been seen what happens at the first limit and at twice as much.
   public var isComplete: Bool {
     guard let first, let last = steps.last else { return false }

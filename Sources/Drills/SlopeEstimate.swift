@@ -125,11 +125,16 @@ public struct SoakJudgement: Sendable {
     public let acrossLives: SlopeEstimate?
     public let highest: Double
 
-    public var leaks: Bool {
-      let within = (withinLives?.samples ?? 0) < SlopeEstimate.fewest ? nil : withinLives
-      let across = (acrossLives?.samples ?? 0) < SoakJudgement.fewestLives ? nil : acrossLives
-      return [within, across].contains { ($0?.surelyPerSecond ?? 0) > quantity.floorPerSecond }
+    /// The slopes of which there were looks enough to tell growth from noise.
+    private var sound: [SlopeEstimate] {
+      [(withinLives, SlopeEstimate.fewest), (acrossLives, SoakJudgement.fewestLives)].compactMap {
+        estimate, fewest in
+        estimate.flatMap { $0.samples >= fewest ? $0 : nil }
+      }
     }
+
+    public var tells: Bool { !sound.isEmpty }
+    public var leaks: Bool { sound.contains { $0.surelyPerSecond > quantity.floorPerSecond } }
   }
 
   /// So many incarnations tell whether each begins with more than the one before.
@@ -137,6 +142,8 @@ public struct SoakJudgement: Sendable {
 
   public let lines: [Line]
   public var leaks: [Line] { lines.filter(\.leaks) }
+  /// Whether anything could have been found.
+  public var tells: Bool { lines.contains(where: \.tells) }
 
   private struct Key: Hashable {
     let component: String

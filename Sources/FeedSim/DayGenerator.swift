@@ -89,6 +89,13 @@ public struct DayGenerator: ~Copyable {
   /// Live orders after the message generated last.
   public var liveOrders: Int { market.liveCount }
 
+  /// The symbol of the instrument with that index, of every day.
+  public static func symbol(_ index: Int) -> String {
+    let packed = stock(index)
+    let letters = (0..<8).map { UInt8(truncatingIfNeeded: packed >> UInt64($0 * 8)) }
+    return String(decoding: letters.reversed().prefix { $0 != 0x20 }, as: UTF8.self)
+  }
+
   // A name of four letters that no other index has: the factor shares no divisor with 26^4.
   private static func stock(_ index: Int) -> UInt64 {
     var number = (index * 123_457 + 7) % 456_976

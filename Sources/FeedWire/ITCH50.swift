@@ -37,6 +37,19 @@ public enum ITCH50 {
     case directListing = 0x4F  // O
   }
 
+  /// Whether a message of this type adds an order: A, F.
+  @inlinable
+  public static func addsOrder(_ type: UInt8) -> Bool { type == 0x41 || type == 0x46 }
+
+  /// Whether a message of this type adds, changes or removes an order: A, F, D, U, E, X, C.
+  @inlinable
+  public static func isAboutOrders(_ type: UInt8) -> Bool {
+    switch type {
+    case 0x41, 0x46, 0x44, 0x55, 0x45, 0x58, 0x43: true
+    default: false
+    }
+  }
+
   /// Bytes of a message of this type; 0 when ITCH 5.0 has no such type.
   @inlinable
   public static func expectedLength(_ type: UInt8) -> Int {

@@ -1,6 +1,6 @@
 /// Something that an operator wants to know of, as ``LineArbiter/nextEvent()`` hands it over.
 @frozen
-public enum ArbiterEvent: Equatable, Sendable {
+public enum ArbiterEvent: Equatable, Sendable, BitwiseCopyable {
   /// Two copies of a message differ; the payloads are in ``LineArbiter/disagreement(_:)``.
   case disagreement(LineDisagreement)
   /// A line went down or came back.
@@ -94,6 +94,17 @@ struct DisagreementLog: ~Copyable {
     guard let base = bytes.baseAddress else { return }
     target.copyMemory(from: base, byteCount: min(bytes.count, Self.payloadBytes))
   }
+}
+
+/// A disagreement with both payloads where the arbiter keeps them; the fields are those of ``DisagreementRecord``.
+@frozen
+public struct DisagreementView {
+  public var sequence: UInt64
+  public var refusedSource: Source
+  public var kept: UnsafeRawBufferPointer
+  public var refused: UnsafeRawBufferPointer
+  public var keptLength: Int
+  public var refusedLength: Int
 }
 
 /// A disagreement with both payloads.

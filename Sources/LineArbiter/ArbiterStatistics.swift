@@ -23,6 +23,8 @@ public struct LineStatistics: Equatable, Sendable {
   public var foreignSession: UInt64 = 0
   /// Messages of the line that had been delivered or given up before they came.
   public var messagesBehind: UInt64 = 0
+  /// Messages of the line that came after they had been given up.
+  public var messagesLate: UInt64 = 0
   /// Instant at which the line last came forward: showed a number that it had not shown before.
   public var lastAdvanceAt: UInt64 = 0
   /// Times that the line began again at low numbers within the session.

@@ -312,7 +312,7 @@ public struct FinishedGap: Equatable, Sendable {
 
 /// A message that came twice with different bytes. The copy that came first was kept.
 @frozen
-public struct LineDisagreement: Equatable, Sendable {
+public struct LineDisagreement: Equatable, Sendable, BitwiseCopyable {
   public var sequence: UInt64
   /// Who brought the copy that was not used.
   public var source: Source

@@ -28,7 +28,7 @@ extension LineArbiter {
     if end <= expected {
       line.pointee.packetsBehind &+= 1
       line.pointee.messagesBehind &+= UInt64(count)
-      countOld(first, end)
+      countOld(source, first, end)
       return .duplicate
     }
     if end > known {
@@ -43,7 +43,7 @@ extension LineArbiter {
     }
     if first <= expected && expected == known {
       let skip = expected &- first
-      countOld(first, expected)
+      countOld(source, first, expected)
       tally.delivered &+= end &- expected
       expected = end
       known = end
@@ -76,7 +76,7 @@ extension LineArbiter {
       return .notRequested
     }
     if sequence < expected {
-      countOld(sequence, sequence &+ 1)
+      countOld(examinedSource, sequence, sequence &+ 1)
       compare(source: examinedSource, sequence: sequence, bytes: bytes)
       return .duplicate
     }
@@ -306,7 +306,7 @@ extension LineArbiter {
 
   /// Messages below the next number: duplicates, or late if their number was given up.
   @_noLocks
-  private mutating func countOld(_ first: UInt64, _ end: UInt64) {
+  private mutating func countOld(_ source: Source, _ first: UInt64, _ end: UInt64) {
     if first > mayHaveLateUntil {
       tally.duplicates &+= end &- first
       return
@@ -315,6 +315,7 @@ extension LineArbiter {
     while sequence < end {
       if sequence <= mayHaveLateUntil && gaps.wasGivenUp(sequence) {
         tally.late &+= 1
+        if source.isLine { lines[source.index].messagesLate &+= 1 }
       } else {
         tally.duplicates &+= 1
       }

@@ -255,7 +255,17 @@ public struct LineArbiter: ~Copyable {
 
   /// A disagreement with both payloads, by its number from 0 on; nil if it is not there any more, or not yet.
   public func disagreement(_ number: UInt64) -> DisagreementRecord? {
-    guard number < disagreements.total, disagreements.total - number <= UInt64(DisagreementLog.capacity)
+    disagreement(number) { found in
+      DisagreementRecord(
+        sequence: found.sequence, refusedSource: found.refusedSource, kept: Array(found.kept),
+        refused: Array(found.refused), keptLength: found.keptLength, refusedLength: found.refusedLength)
+    }
+  }
+
+  /// The same, without a copy: the payloads lie in the arbiter's own memory, and only while `body` runs.
+  @inline(__always)
+  public func disagreement<Result>(_ number: UInt64, _ body: (DisagreementView) -> Result) -> Result? {
+    guard number < disagreements.total, disagreements.total &- number <= UInt64(DisagreementLog.capacity)
     else { return nil }
     let record =
       disagreements.memory
@@ -265,15 +275,15 @@ public struct LineArbiter: ~Copyable {
     let isWhole = record.load(fromByteOffset: 9, as: UInt8.self) == 1
     let keptBytes = min(
       isWhole ? keptLength : DuplicateHistory.cutBytes, keptLength, DisagreementLog.payloadBytes)
-    return DisagreementRecord(
-      sequence: record.load(as: UInt64.self),
-      refusedSource: Source(rawValue: record.load(fromByteOffset: 8, as: UInt8.self)) ?? .retransmission,
-      kept: Array(UnsafeRawBufferPointer(start: record + 16, count: keptBytes)),
-      refused: Array(
-        UnsafeRawBufferPointer(
+    return body(
+      DisagreementView(
+        sequence: record.load(as: UInt64.self),
+        refusedSource: Source(rawValue: record.load(fromByteOffset: 8, as: UInt8.self)) ?? .retransmission,
+        kept: UnsafeRawBufferPointer(start: record + 16, count: keptBytes),
+        refused: UnsafeRawBufferPointer(
           start: record + 16 + DisagreementLog.payloadBytes,
-          count: min(refusedLength, DisagreementLog.payloadBytes))),
-      keptLength: keptLength, refusedLength: refusedLength)
+          count: min(refusedLength, DisagreementLog.payloadBytes)),
+        keptLength: keptLength, refusedLength: refusedLength))
   }
 
   // MARK: What is going on

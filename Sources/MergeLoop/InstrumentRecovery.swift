@@ -117,7 +117,10 @@ struct InstrumentRecovery: ~Copyable {
       ITCH50.expectedLength(type) == message.count
     else { return }
     let locate = ITCH50.Header(base: base).locate
-    guard marks[Int(locate)], Self.isAboutOrders(type, ofImage: sequence == 0) else { return }
+    // Of the image, only its orders.
+    guard marks[Int(locate)], sequence == 0 ? ITCH50.addsOrder(type) : ITCH50.isAboutOrders(type) else {
+      return
+    }
     let bytes = (Self.headBytes + message.count + 7) & ~7
     guard bytes <= roomBytes - usedBytes else {
       isFull = true
@@ -129,14 +132,6 @@ struct InstrumentRecovery: ~Copyable {
     place.storeBytes(of: UInt32(locate), toByteOffset: 12, as: UInt32.self)
     (place + Self.headBytes).copyMemory(from: base, byteCount: message.count)
     usedBytes += bytes
-  }
-
-  private static func isAboutOrders(_ type: UInt8, ofImage: Bool) -> Bool {
-    switch type {
-    case 0x41, 0x46: true  // A F
-    case 0x44, 0x55, 0x45, 0x58, 0x43: !ofImage  // D U E X C
-    default: false
-    }
   }
 
   /// The image is whole and contains everything below `next`.

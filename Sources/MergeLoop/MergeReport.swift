@@ -73,6 +73,8 @@ extension MergeStage {
     control.setTotal(MergeCounter.missingOnB, b.missedMessages, since: base)
     control.setTotal(MergeCounter.missingOnAAlone, a.missedAlone, since: base)
     control.setTotal(MergeCounter.missingOnBAlone, b.missedAlone, since: base)
+    control.setTotal(MergeCounter.lateMessagesA, a.messagesLate, since: base)
+    control.setTotal(MergeCounter.lateMessagesB, b.messagesLate, since: base)
     control.setTotal(MergeCounter.holesOnA, a.holes, since: base)
     control.setTotal(MergeCounter.holesOnB, b.holes, since: base)
     control.setTotal(MergeCounter.sequenceResets, a.sequenceResets &+ b.sequenceResets, since: base)
@@ -142,6 +144,7 @@ extension MergeStage {
           default: break
           }
           if !gap.outcome.isLoss {
+            page.addRecovery(nanoseconds: gap.finishedAt &- gap.detectedAt)
             bulkhead_probe_gap_filled(
               gap.first, gap.last, UInt64(gap.outcome.rawValue), gap.finishedAt &- gap.detectedAt)
           }
@@ -206,25 +209,35 @@ extension MergeStage {
 
   // MARK: Events
 
-  /// Keeps the payloads of disagreements, and says on standard error what an operator should see, once a second at
+  /// Keeps the payloads of disagreements, and has the log told what an operator should see, once a second at
   /// most: everything is counted in any case.
   private mutating func takeEvents(_ now: UInt64) {
     while reported.disagreements < arbiter.disagreementCount {
-      if let record = arbiter.disagreement(reported.disagreements) {
+      _ = arbiter.disagreement(reported.disagreements) { found in
         page.addDisagreement(
-          DisagreementEntry(
-            sequence: record.sequence, refusedSource: UInt64(record.refusedSource.rawValue),
-            kept: record.kept,
-            refused: record.refused, keptLength: UInt64(record.keptLength),
-            refusedLength: UInt64(record.refusedLength)))
+          sequence: found.sequence, refusedSource: UInt64(found.refusedSource.rawValue), kept: found.kept,
+          refused: found.refused, keptLength: UInt64(found.keptLength),
+          refusedLength: UInt64(found.refusedLength))
       }
       reported.disagreements &+= 1
     }
     while let event = arbiter.nextEvent() {
       noteTransition(event, now)
-      guard now &- reported.narratedAt > 1_000_000_000, let line = Self.sentence(event) else { continue }
+      guard now &- reported.narratedAt > 1_000_000_000, Self.isWorthALine(event) else { continue }
       reported.narratedAt = now
-      narrate("merged: \(line)", as: Self.kind(event))
+      narrator.add(event)
+    }
+  }
+
+  /// Says what this loop notes, on another thread: this one allocates nothing.
+  static func makeNarrator() -> Narrator<ArbiterEvent> {
+    Narrator(component: "merged") { event in narrate("merged: \(sentence(event))", as: kind(event)) }
+  }
+
+  private static func isWorthALine(_ event: ArbiterEvent) -> Bool {
+    switch event {
+    case .lineDown, .lineUp: false
+    default: true
     }
   }
 
@@ -236,7 +249,7 @@ extension MergeStage {
     }
   }
 
-  private static func sentence(_ event: ArbiterEvent) -> String? {
+  private static func sentence(_ event: ArbiterEvent) -> String {
     switch event {
     case .disagreement(let disagreement):
       "the lines disagree about message \(disagreement.sequence); the copy that came first is kept, both are in `bulkhead gaps`"
@@ -246,7 +259,8 @@ extension MergeStage {
     case .sequenceReset(let source, let sequence, let was):
       "line \(source == .lineA ? "a" : "b") has begun again at \(sequence) within the session; it was at \(was)"
     case .breaker(let rung, let state): "the circuit breaker of \(rung.name) is \(state.name)"
-    case .lineDown, .lineUp: nil
+    case .lineDown(let source, _): "line \(source == .lineA ? "a" : "b") is down"
+    case .lineUp(let source, _): "line \(source == .lineA ? "a" : "b") is back"
     }
   }
 }

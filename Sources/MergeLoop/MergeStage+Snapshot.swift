@@ -10,6 +10,10 @@ import StageRuntime
 /// has taken its place they are read again from where they were read when it was asked for. The login comes after that
 /// instant, and the image is no older than the login: so nothing is missing between the two.
 extension MergeStage {
+  /// So many messages behind the number of an image the lines are to have brought before it is judged, or so long it is waited for them:
+  /// a number that is too low is contradicted by what lies behind it alone, and TCP may be ahead of the lines.
+  private static let witnessedBehind: UInt64 = 256
+  private static let witnessNanoseconds: UInt64 = 20_000_000
   /// Messages of an image that are taken in one turn.
   private static let imageMessagesPerTurn = 512
 
@@ -77,14 +81,16 @@ extension MergeStage {
   /// The next of the image. A whole one is judged when all is read that the lines had carried by its end, and all that it says it
   /// contains: TCP may be ahead of them. Nothing is believed that they never come to; the time for an image ends that wait.
   mutating func imageStep(_ now: UInt64) -> SnapshotClient.Step {
-    guard judgedBehind != nil else {
+    guard let since = judgedBehind?.since else {
       let step = snapshot?.step(now: now) ?? .idle
-      if case .whole = step { judgeBehindLines() }
+      if case .whole = step { judgeBehindLines(now) }
       return step
     }
     // Beside the stream its witnesses are the messages that were published: what waits behind a gap has not spoken yet.
     let reached = isNoting ? arbiter.nextSequence : arbiter.highestSequence
     guard areLinesRead, snapshot?.isAhead(of: reached) == false else { return .idle }
+    let isWitnessed = snapshot?.isAhead(of: reached &- min(reached, Self.witnessedBehind)) == false
+    guard isWitnessed || now &- since >= Self.witnessNanoseconds else { return .idle }
     judgedBehind = nil
     return snapshot?.judge() ?? .idle
   }

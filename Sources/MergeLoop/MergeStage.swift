@@ -39,8 +39,9 @@ public struct MergeStage: ~Copyable {
   /// Nil without a snapshot service.
   var snapshot: SnapshotClient?
   var isFetching = false
-  /// A whole image is judged once the lines are read up to here; nil when there is none.
-  var judgedBehind: (a: UInt64, b: UInt64)?
+  /// A whole image is judged once the lines are read up to here, and since when it waits for that (CLOCK_MONOTONIC, ns); nil when there
+  /// is none.
+  var judgedBehind: (a: UInt64, b: UInt64, since: UInt64)?
   /// Images that the lines contradicted.
   var contradictedImages: UInt64 = 0
   /// Where the lines' rings were read when the image was asked for.
@@ -77,6 +78,7 @@ public struct MergeStage: ~Copyable {
   let tallyBase: TallyBase
   /// What has been written down so far.
   var reported = MergeReported()
+  let narrator = makeNarrator()
   /// Positions up to which the lines' rings hold what a predecessor may have read already.
   private var retainedA: UInt64
   private var retainedB: UInt64
@@ -143,6 +145,7 @@ public struct MergeStage: ~Copyable {
     buffer.initializeMemory(as: UInt8.self, repeating: 0, count: 2 * Self.receiveBufferBytes)
     idleStrategy = process.idleStrategy
     if resumed.session == nil { origin = TapeOrigin(process: process) }
+    narrator.start(topology: topology)
   }
 
   /// Runs until asked to stop, then takes what the receivers have left behind.
@@ -172,6 +175,7 @@ public struct MergeStage: ~Copyable {
     control.setState(.draining)
     while !isHalted, turn() {}
     housekeep()
+    narrator.tellAll()
   }
 
   /// The next number of the stream.
@@ -224,7 +228,9 @@ public struct MergeStage: ~Copyable {
   }
 
   /// A whole image is to be judged by all that the lines' rings hold at this moment.
-  mutating func judgeBehindLines() { judgedBehind = (lineA.publishedPosition, lineB.publishedPosition) }
+  mutating func judgeBehindLines(_ now: UInt64) {
+    judgedBehind = (lineA.publishedPosition, lineB.publishedPosition, now)
+  }
 
   /// Whether that is read.
   var areLinesRead: Bool {

@@ -1,5 +1,5 @@
 /// What a sweep found wrong.
-public enum BookViolation: UInt8, Error, Sendable, CaseIterable {
+public enum BookViolation: UInt8, Error, Sendable, CaseIterable, BitwiseCopyable {
   /// A side's prices do not ascend towards the best.
   case levelOrder
   /// The best price or its size is not that of the best level.

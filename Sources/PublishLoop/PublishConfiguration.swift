@@ -8,6 +8,14 @@ public struct PublishConfiguration {
   public var port = 9443
   /// Clients at one time; the next one is refused in its handshake with HTTP 503.
   public var maximumClients = 64
+  /// Connections of one address at one time, handshakes included; 0: as many as there are places.
+  public var clientsPerAddress = 0
+  /// How long a handshake may take when its place is wanted. (Otherwise the library ends it after some ten seconds.)
+  public var handshakeGraceNanoseconds: UInt64 = 1_000_000_000
+  /// Whose web pages may connect, beside the operator's own page ("http://host:port"; "*": all).
+  public var origins: [String] = []
+  /// The port of the operator's page; 0: there is none, or it is not known yet.
+  public var viewPort = 0
   /// Fixed sizes of each client.
   public var limits = SubscriberLimits()
   /// Bytes asked for as each socket's kernel send buffer.
@@ -66,11 +74,12 @@ public struct PublishStatistics: Equatable {
   public var accepted: UInt64 = 0
   /// Handshakes refused because ``PublishConfiguration/maximumClients`` were connected.
   public var refusedFull: UInt64 = 0
-  /// Handshakes refused for their path or subprotocol.
+  /// Handshakes refused for their path, subprotocol or origin.
   public var refusedRequest: UInt64 = 0
   /// Handshakes refused for a missing or unknown token.
   public var refusedToken: UInt64 = 0
-  /// Connections cut at once, before their handshake: clients and pending handshakes fill their places.
+  /// Connections cut before their handshake: clients and pending handshakes fill their places, this one was silent while somebody
+  /// else wanted its place, or its address has as many as it may.
   public var refusedSockets: UInt64 = 0
   /// Sessions closed because their token was withdrawn.
   public var evictedToken: UInt64 = 0

@@ -86,14 +86,14 @@ extension PublishServer {
   /// Empties the queues into the sockets, as far as those take it.
   func flush() {
     guard !unsent.isEmpty else { return }
-    let list = unsent
-    unsent.removeAll(keepingCapacity: true)
-    for client in list {
+    swap(&unsent, &sending)
+    for client in sending {
       client.isUnsent = false
       guard client.closing == nil, !client.isGone else { continue }
       if isDirect(client) { _ = write(client) }
       if !client.stream.queue.isEmpty { requestWrite(client) }
     }
+    sending.removeAll(keepingCapacity: true)
   }
 
   /// Gives a socket what waits for it, by the library where that has the say. Returns false when the session cannot go on.

@@ -49,6 +49,9 @@ public final class PublishServer {
   @exclusivity(unchecked) var unsent: ContiguousArray<PublishClient> = []
   /// For whom there is something to do between messages.
   @exclusivity(unchecked) var busy: ContiguousArray<PublishClient> = []
+  /// The two lists as they were when their turn came, with room that stays: a copy would be an allocation a turn.
+  @exclusivity(unchecked) var sending: ContiguousArray<PublishClient> = []
+  @exclusivity(unchecked) private var attended: ContiguousArray<PublishClient> = []
   /// Room for a WebSocket header and a frame's.
   let sharedHeader = UnsafeMutableRawPointer.allocate(
     byteCount: WebSocketHeader.bytesMax + FrameHeader.bytes, alignment: 16)
@@ -85,7 +88,9 @@ public final class PublishServer {
   /// Clients at one time, as descriptors allow.
   private var admitted = 0
   /// Sockets at one time: those clients', and of handshakes.
-  private var socketsMax = 0
+  private var admission: Admission<OpaquePointer>
+  /// Whose pages may connect.
+  private var origins: AllowedOrigins
   @exclusivity(unchecked) var counters = PublishStatistics()
   private var nextHeartbeat: UInt64 = 0
   private var nextScan: UInt64 = 0
@@ -115,7 +120,13 @@ public final class PublishServer {
     framePayload =
       SubscriberLimits(queueBytes: limits.queueBytes, frameBytes: limits.frameBytes).frameBytes
       - FrameHeader.bytes
+    // What a first client would find made on the spot.
+    _ = PublishSchema.hash
     library = PublishLibrary(configuration)
+    admission = Admission(
+      mostOfAddress: configuration.clientsPerAddress, grace: configuration.handshakeGraceNanoseconds)
+    origins = AllowedOrigins(
+      listed: configuration.origins, viewPort: configuration.viewPort, hostName: configuration.hello.server)
     wakeUp = UnsafeMutablePointer<lws_sorted_usec_list_t>.allocate(capacity: 1)
     wakeUp.initialize(to: lws_sorted_usec_list_t())
     context = try library.listen(configuration, user: Unmanaged.passUnretained(self).toOpaque())
@@ -149,7 +160,7 @@ public final class PublishServer {
     let left = max(2, free - min(4, free / 2))
     let handshakes = max(1, min(16, left / 4))
     admitted = min(configuration.maximumClients, left - handshakes)
-    socketsMax = admitted + handshakes
+    admission.most = admitted + handshakes
   }
 
   /// Clients that can be connected at one time, by configuration and descriptors.
@@ -244,6 +255,12 @@ public final class PublishServer {
   /// The stream begins with another message than the session.
   func setFirstSequence(_ sequence: UInt64) { configuration.beginning.sequence = sequence }
 
+  /// The first epoch of these rings' life, once their producer has started.
+  func setFirstEpoch(_ epoch: UInt32) { configuration.beginning.epoch = epoch }
+
+  /// The port of the operator's page, once it is known; 0: there is none.
+  func setViewPort(_ port: Int) { origins.viewPort = port }
+
   /// The venue's session, once it is known.
   func setSession(_ session: String) { configuration.hello.session = session }
 
@@ -299,21 +316,21 @@ public final class PublishServer {
 
   /// What is due for those for whom something is, until there is enough to send: the others come first the next time.
   private func attend() {
-    let list = busy
-    busy.removeAll(keepingCapacity: true)
+    swap(&busy, &attended)
     replayBytesLeft = Self.replayBudget
     var place = 0
-    while place < list.count, replayBytesLeft > 0 {
-      let client = list[place]
+    while place < attended.count, replayBytesLeft > 0 {
+      let client = attended[place]
       place += 1
       client.isBusy = false
       if !client.isGone { prepare(client) }
     }
-    guard place < list.count else { return }
-    let served = busy
-    busy.removeAll(keepingCapacity: true)
-    busy.append(contentsOf: list[place...])
-    busy.append(contentsOf: served)
+    if place < attended.count {
+      attended.removeFirst(place)
+      attended.append(contentsOf: busy)
+      swap(&busy, &attended)
+    }
+    attended.removeAll(keepingCapacity: true)
   }
 
   /// What is due for one client between two messages: its snapshots, its eviction, a part of the past.
@@ -346,8 +363,12 @@ public final class PublishServer {
     if interestIsStale { renewInterest() }
     if beat { nextHeartbeat = now &+ configuration.heartbeatNanoseconds }
     let time = beat ? bulkhead_realtime_nanoseconds() : 0
-    // Cutting a session removes it from `clients`: walk a copy.
-    for client in Array(clients) {
+    // Cutting a session removes it from `clients`: from the end, so that what is still to come stays where it is.
+    var place = clients.count
+    while place > 0 {
+      place -= 1
+      guard place < clients.count else { continue }
+      let client = clients[place]
       if client.closing != nil {
         if now >= client.closeDeadline { cut(client) }
         continue
@@ -427,6 +448,8 @@ public final class PublishServer {
 
   /// Established WebSocket sessions now.
   public var clientCount: Int { clients.count }
+  /// Somebody is connected and is not being taken leave of.
+  var hasOpenSessions: Bool { clients.contains { $0.closing == nil } }
 
   /// Bytes that wait in the fullest queue.
   public var deepestQueueBytes: Int { clients.reduce(0) { max($0, $1.stream.queue.used) } }
@@ -453,6 +476,7 @@ public final class PublishServer {
       counters.refusedFull &+= 1
       return nil
     }
+    admission.established(connection)
     let socket = lws_get_socket_fd(connection)
     setOption(socket, Int32(IPPROTO_TCP), TCP_NODELAY, 1)
     setOption(socket, SOL_SOCKET, SO_SNDBUF, Int32(clamping: configuration.sendBufferBytes))
@@ -469,11 +493,12 @@ public final class PublishServer {
     let client = PublishClient(
       connection: connection, socket: socket, stream: stream, peer: ClientReport.peer(of: socket),
       queueBytes: configuration.limits.queueBytes, now: bulkhead_monotonic_nanoseconds())
-    client.token = tokens == nil || library.isLocal(connection) ? nil : bearerToken(connection)
+    client.token = tokens == nil || library.isLocal(connection) ? nil : handshakeToken(connection)
     client.isPlain =
       (configuration.certificate == nil || library.isLocal(connection))
       && lws_get_network_wsi(connection) == connection
     clients.append(client)
+    makeRoom()
     if let free = slots.firstIndex(where: { $0 == nil }) {
       client.slot = free
       slots[free] = client
@@ -485,6 +510,17 @@ public final class PublishServer {
     bulkhead_probe_client_open(UInt64(client.peer.address), UInt64(client.peer.port))
     requestWrite(client)
     return client
+  }
+
+  /// Room for every client in the lists that messages and heartbeats fill, so that they grow when somebody comes and at no
+  /// later turn. Who has gone stays in a list until its next turn.
+  private func makeRoom() {
+    let room = clients.capacity &* 2
+    wide.reserveCapacity(room)
+    busy.reserveCapacity(room)
+    attended.reserveCapacity(room)
+    unsent.reserveCapacity(room)
+    sending.reserveCapacity(room)
   }
 
   fileprivate func closed(_ client: PublishClient) {
@@ -521,6 +557,7 @@ public final class PublishServer {
       beginning: configuration.beginning)
     client.request.withUnsafeBytes { client.stream.request($0, source: snapshotSource, state) }
     client.request.removeAll(keepingCapacity: true)
+    if client.stream.mustComeAgain { return close(client, .continuityLost) }
     updateSubscribers()
     attendLater(client)
   }
@@ -546,16 +583,33 @@ public final class PublishServer {
   /// The client has begun to close: nothing may follow but the library's answer.
   fileprivate func leaves(_ client: PublishClient) { client.isLeaving = true }
 
-  fileprivate func socketOpened() { counters.sockets += 1 }
-  fileprivate func socketClosed() { counters.sockets -= 1 }
+  fileprivate func socketOpened(_ connection: OpaquePointer) {
+    admission.opened(
+      connection, address: ClientReport.peer(of: lws_get_socket_fd(connection)).address,
+      now: bulkhead_monotonic_nanoseconds())
+    counters.sockets = admission.count
+  }
+
+  fileprivate func socketClosed(_ connection: OpaquePointer) {
+    admission.closed(connection)
+    counters.sockets = admission.count
+  }
 
   /// Decides on a connection before anything of it was read: 0 takes it. The excess is told why, as far as one can who
   /// may not wait.
   fileprivate func admit(socket: Int32) -> Int32 {
-    guard counters.sockets >= socketsMax else { return 0 }
+    let answer = admission.answer(
+      address: ClientReport.peer(of: socket).address, now: bulkhead_monotonic_nanoseconds())
+    if answer == .take { return 0 }
     counters.refusedSockets &+= 1
-    if configuration.certificate == nil { refuseAtOnce(socket, "\(admitted) clients are connected") }
-    return 1
+    switch answer {
+    case .take: break
+    case .takeInPlace(of: let silent): lws_set_timeout(silent, pending_timeout(rawValue: 1), LWS_TO_KILL_SYNC)
+    case .refuse(let reason):
+      if configuration.certificate == nil { refuseAtOnce(socket, reason) }
+      return 1
+    }
+    return 0
   }
 
   /// Decides on a WebSocket handshake: 0 goes on, positive was answered with an HTTP status.
@@ -571,16 +625,24 @@ public final class PublishServer {
         connection, "426 Upgrade Required", "version 13 of WebSocket is spoken",
         header: "sec-websocket-version: 13")
     }
+    let origin =
+      lws_hdr_total_length(connection, WSI_TOKEN_ORIGIN) > 0
+      ? headerText(connection, WSI_TOKEN_ORIGIN) ?? "too long" : nil
+    guard library.isLocal(connection) || origins.allow(origin, host: headerText(connection, WSI_TOKEN_HOST))
+    else {
+      counters.refusedRequest &+= 1
+      return refuseUpgrade(
+        connection, "403 Forbidden", "publish.origins does not list the page's origin")
+    }
     if let tokens, !library.isLocal(connection) {
-      guard let token = bearerToken(connection), tokens.holds(token) else {
+      guard let token = handshakeToken(connection), tokens.holds(token) else {
         counters.refusedToken &+= 1
         return refuseUpgrade(
           connection, "401 Unauthorized", "a bearer token is asked for", header: "www-authenticate: Bearer")
       }
     }
     if let offered = headerText(connection, WSI_TOKEN_PROTOCOL) {
-      let names = offered.split(separator: ",").map { $0.drop { $0 == " " } }
-      guard names.contains(where: { $0 == PublishSchema.subprotocol }) else {
+      guard SubprotocolOffer(offered).namesStream, offered.utf8.count <= SubprotocolOffer.maximumBytes else {
         counters.refusedRequest &+= 1
         return refuseUpgrade(connection, "400 Bad Request", "subprotocols: \(PublishSchema.subprotocol)")
       }
@@ -605,6 +667,21 @@ extension PublishStatistics {
   }
 }
 
+/// The library sends a close frame back as it came. One with half a code is answered with what is wrong with it instead, and so is one whose
+/// reason is no UTF-8 (RFC 6455, 5.5.1 and 8.1). Returns a non-zero value to end the session.
+private func answerClose(_ connection: OpaquePointer, _ payload: UnsafeRawBufferPointer) -> Int32 {
+  let code: lws_close_status
+  if payload.count == 1 {
+    code = LWS_CLOSE_STATUS_PROTOCOL_ERR
+  } else if String(validating: payload.dropFirst(2), as: UTF8.self) == nil {
+    code = LWS_CLOSE_STATUS_INVALID_PAYLOAD
+  } else {
+    return 0
+  }
+  lws_close_reason(connection, code, nil, 0)
+  return -1
+}
+
 /// The library's one entry into this process: finds server and session, and dispatches.
 func publishCallback(
   _ connection: OpaquePointer?, _ reason: lws_callback_reasons, _ user: UnsafeMutableRawPointer?,
@@ -621,8 +698,8 @@ func publishCallback(
   switch reason {
   case LWS_CALLBACK_FILTER_NETWORK_CONNECTION:
     return server.admit(socket: Int32(truncatingIfNeeded: Int(bitPattern: input)))
-  case LWS_CALLBACK_SERVER_NEW_CLIENT_INSTANTIATED: server.socketOpened()
-  case LWS_CALLBACK_WSI_DESTROY: server.socketClosed()
+  case LWS_CALLBACK_SERVER_NEW_CLIENT_INSTANTIATED: server.socketOpened(connection)
+  case LWS_CALLBACK_WSI_DESTROY: server.socketClosed(connection)
   case LWS_CALLBACK_HTTP_CONFIRM_UPGRADE: return server.confirmUpgrade(connection)
   case LWS_CALLBACK_HTTP: return answerHTTP(connection, input, length)
   case LWS_CALLBACK_ESTABLISHED:
@@ -634,6 +711,7 @@ func publishCallback(
     session?.pointee = nil
   case LWS_CALLBACK_WS_PEER_INITIATED_CLOSE:
     if let client = client() { server.leaves(client) }
+    return answerClose(connection, UnsafeRawBufferPointer(start: input, count: input == nil ? 0 : length))
   case LWS_CALLBACK_RECEIVE:
     if let client = client() {
       server.received(client, UnsafeRawBufferPointer(start: input, count: input == nil ? 0 : length))

@@ -24,31 +24,39 @@ public final class PublishStage {
   private static let idleWithClientsNanoseconds: Int64 = 1_000_000
   private static let reportNanoseconds: UInt64 = 50_000_000
 
-  private let control: ControlPage
+  let control: ControlPage
   /// The book stage's page: its beat tells a quiet market from a dead stage.
   private let book: ControlPage
   private let bookSilenceNanoseconds: UInt64
+  /// The viewer's page, which alone knows its port; nil when that is configured, or there is none.
+  private let view: PageBox?
   /// What the supervisor says of the stream.
   private let trust: TrustView
   /// The book stage's page, as it was looked at last.
   private var bookLooksLive = true
-  private var input: RingConsumer
-  private let server: PublishServer
-  private let source: ReplicaSnapshotSource
+  var input: RingConsumer
+  let server: PublishServer
+  let source: ReplicaSnapshotSource
   /// Where the tape lies that has what the ring's stream goes on from; nil without one.
-  private let rules: BookRules
-  private let tapeDirectory: String?
+  let rules: BookRules
+  let tapeDirectory: String?
+  /// The recorder lays books by.
+  let hasSnapshots: Bool
+  /// The recorder's page; nil without one.
+  let recorder: PageBox?
+  /// When stored books may be asked for again (CLOCK_MONOTONIC, ns).
+  var nextAttempt: UInt64 = 0
   /// The number with which the ring's stream begins, once the books in front of it were looked for.
-  private var origin: UInt64 = 0
-  private let history: RingHistory
+  private(set) var origin: UInt64 = 0
+  let history: RingHistory
   /// The next event begins a message, which lies at this position.
   private var messageStart: UInt64?
   /// The newest incarnation of the book stage, until the clients' server knows of it; and whether it lost its state.
   private var newEpoch: UInt64?
   private var stateWasLost = false
-  /// The replica saw the session's first event and every one since, and agrees with all of them.
-  private var isReplicaWhole: Bool
-  private let buffer: UnsafeMutableRawPointer
+  /// The replica saw the session's first event and every one since, or goes on from books that did, and agrees with all of them.
+  var isReplicaWhole: Bool
+  let buffer: UnsafeMutableRawPointer
   private let idleStrategy: IdleStrategy
   private var patrol = RingPatrol()
   private var newest: BookEventHeader?
@@ -58,6 +66,7 @@ public final class PublishStage {
   private var nextReport: UInt64 = 0
   private let clientReport: ClientReport?
   private var toldClientsMax: Int?
+  private var toldSession: (UInt64, UInt64) = (0, 0)
 
   public init(process: borrowing StageProcess) {
     let topology = process.topology
@@ -70,14 +79,18 @@ public final class PublishStage {
     } catch {
       fail("\(process.component): \(error)", code: ExitCode.unavailable)
     }
+    // Whose port the kernel chooses is known once it runs.
+    view = topology.view?.port == 0 ? PageBox(directory: process.directory, component: "viewd") : nil
     bookSilenceNanoseconds =
       topology.stage(named: "bookd")?.ladder.alarmNanoseconds ?? 1_000_000_000
     control.setState(.warming)
-    // From the oldest event in any case: the replica is complete only if it saw the first.
+    // From the oldest event: the replica is complete only if it saw the first, or goes on from stored books.
     input = process.consumer("book", start: .oldest)
     isReplicaWhole = input.nextPosition == 0
     rules = topology.bookRules
     tapeDirectory = topology.tapeDirectory
+    hasSnapshots = topology.tape?.shadow == true && topology.tapeDirectory != nil
+    recorder = topology.tapeStage.flatMap { PageBox(directory: process.directory, component: $0) }
     source = ReplicaSnapshotSource(capacity: rules.capacity)
     buffer = UnsafeMutableRawPointer.allocate(byteCount: input.maximumRecordBytes + 64, alignment: 64)
     buffer.initializeMemory(as: UInt8.self, repeating: 0, count: input.maximumRecordBytes + 64)
@@ -87,7 +100,7 @@ public final class PublishStage {
       recordBytes: input.maximumRecordBytes)
     var configuration = PublishConfiguration(
       hello: HelloFields(
-        server: Self.hostName(), instance: topology.host.instance, channel: topology.channel.number,
+        server: LocalHost.name, instance: topology.host.instance, channel: topology.channel.number,
         epoch: StreamOrigin.epoch(
           life: input.producerWord(StreamOrigin.lifeWord), producerEpoch: input.producerEpoch),
         configurationHash: topology.hash))
@@ -96,6 +109,9 @@ public final class PublishStage {
     configuration.listen = topology.publish.listen.description
     configuration.port = Int(topology.publish.port)
     configuration.maximumClients = topology.publish.clients
+    configuration.clientsPerAddress = topology.publish.clientsPerAddress
+    configuration.origins = topology.publish.origins
+    configuration.viewPort = Int(topology.view?.port ?? 0)
     configuration.limits.queueBytes = topology.publish.clientQueueBytes
     configuration.heartbeatNanoseconds = topology.publish.heartbeatNanoseconds
     configuration.certificate = topology.publish.certificate.map { ($0.chain, $0.key) }
@@ -107,13 +123,13 @@ public final class PublishStage {
       fail("\(process.component): \(Self.describe(error, configuration))", code: Self.exitCode(error))
     }
     server.history = history
-    history.tape = Self.tape(process)
+    history.tape = Self.tape(process, recorder)
     clientReport = ClientReport(directory: process.directory, configurationHash: process.configurationHash)
     tellClientsMax(of: configuration.maximumClients)
     control.set(PublishCounter.port, UInt64(server.port))
     control.flight.note(.listening, UInt64(server.port))
     control.set(PublishCounter.sessionEnded, 0)
-    if !isReplicaWhole {
+    if !isReplicaWhole, !hasSnapshots {
       narrate(
         "\(process.component): the book ring no longer holds the first event; snapshots are refused",
         as: .stateLost)
@@ -130,15 +146,12 @@ public final class PublishStage {
   }
 
   /// The recorder's tape.
-  private static func tape(_ process: borrowing StageProcess) -> TapeHistory? {
+  private static func tape(_ process: borrowing StageProcess, _ recorder: PageBox?) -> TapeHistory? {
     let topology = process.topology
-    guard let directory = topology.tapeDirectory, let recorder = topology.tapeStage,
-      let page = try? ControlPage.attach(
-        directory: process.directory, component: recorder, access: .readOnly)
-    else { return nil }
+    guard let directory = topology.tapeDirectory, let recorder else { return nil }
     return TapeHistory(
       directory: directory, rules: topology.bookRules,
-      channel: topology.channel.number, run: { [page = PageBox(page)] in page.page.value(TapeCounter.run) })
+      channel: topology.channel.number, run: { recorder.page.value(TapeCounter.run) })
   }
 
   private static func describe(_ error: PublishServerError, _ configuration: PublishConfiguration) -> String {
@@ -159,12 +172,6 @@ public final class PublishStage {
     }
   }
 
-  private static func hostName() -> String {
-    var name = [CChar](repeating: 0, count: 256)
-    gethostname(&name, name.count - 1)
-    return String(decoding: name.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)
-  }
-
   /// Runs until asked to stop, then reads what is still on the ring and takes leave of the clients.
   public func run() {
     switch idleStrategy {
@@ -179,6 +186,7 @@ public final class PublishStage {
     control.setState(.catchingUp)
     failpoint(91)  // attached, nothing read
     lookForOrigin()
+    takeUpStoredBooks()
     history.origin = origin
     while turn() > 0 { failpoint(92) }  // a turn of catching up
     source.isCaughtUp = isReplicaWhole
@@ -232,6 +240,7 @@ public final class PublishStage {
         distrustReplica()
         control.flight.note(.clientsDropped)
         server.disconnectAll(.continuityLost)
+        takeUpStoredBooksAgain()
       case .halted(let halt): input.continueOrEnd(after: halt, component: "pubd")
       case .empty:
         // A message's events become visible at once, so the ring never ends within one.
@@ -243,7 +252,7 @@ public final class PublishStage {
     return count
   }
 
-  private func finishTurn(_ count: Int) {
+  func finishTurn(_ count: Int) {
     guard let newest else { return }
     control.setAppliedSequence(newest.sequence)
     control.set(PublishCounter.eventsRead, eventsRead)
@@ -261,6 +270,12 @@ public final class PublishStage {
   @inline(__always)
   private func take(_ kind: UInt8, _ event: UnsafeRawBufferPointer) -> Bool {
     if case .mismatch = source.apply(kind: kind, event: event) { distrustReplica() }
+    return pass(kind, event)
+  }
+
+  /// Hands on an event that is in the books. Returns true when it was the last of its message.
+  @inline(__always)
+  func pass(_ kind: UInt8, _ event: UnsafeRawBufferPointer) -> Bool {
     server.publish(kind: kind, event: event)
     eventsRead &+= 1
     guard let base = event.baseAddress, event.count >= BookEventHeader.bytes else { return true }
@@ -287,8 +302,7 @@ public final class PublishStage {
   private func lookForOrigin() {
     let first = input.producerWord(StreamOrigin.firstSequenceWord)
     guard first > 1, origin == 0, isReplicaWhole else { return }
-    origin = first
-    server.setFirstSequence(first)
+    noteOrigin()
     let state = control.state
     control.setState(.catchingUp)
     server.disconnectAll(.continuityLost)
@@ -304,17 +318,32 @@ public final class PublishStage {
     control.setState(state)
   }
 
+  /// Remembers with which number the ring's stream begins, where that is not the session's first.
+  func noteOrigin() {
+    let first = input.producerWord(StreamOrigin.firstSequenceWord)
+    guard first > 1, origin == 0 else { return }
+    origin = first
+    server.setFirstSequence(first)
+  }
+
   private func restoreReplica(before first: UInt64) -> Bool {
-    guard let tapeDirectory else { return false }
-    let files = SystemTapeFiles(directory: tapeDirectory)
-    guard let recording = try? SessionRecording.newest(files) else { return false }
-    let found = StoredBooks.restore(
-      recording, files: files, before: first, rules: rules, says: { narrate("pubd: \($0)") },
-      pulse: { _ in control.beat() })
-    guard let found, found.position.nextSequence == first else { return false }
+    guard let found = storedBooks(before: first), found.position.nextSequence == first else { return false }
     let position = found.position
     source.restore(from: found.intoBuilderOfNewRings(), at: position)
     return true
+  }
+
+  /// The recorder's books in front of a message, or as near to it as the tape goes.
+  /// - Parameter run: of the recorder, that the tape has to end with; nil: any. It is numbered anew with the rings, so what it recorded
+  ///   is these rings' stream.
+  func storedBooks(before end: UInt64, run: UInt64? = nil) -> ShadowBook? {
+    guard let tapeDirectory else { return nil }
+    let files = SystemTapeFiles(directory: tapeDirectory)
+    guard let recording = try? SessionRecording.newest(files), run == nil || recording.legs.last?.run == run
+    else { return nil }
+    return StoredBooks.restore(
+      recording, files: files, before: end, rules: rules, says: { narrate("pubd: \($0)") },
+      pulse: { _ in control.beat() })
   }
 
   /// Another incarnation of the book stage continues the stream under another number. Where it could not, clients begin
@@ -322,8 +351,9 @@ public final class PublishStage {
   private func followEpoch() {
     if let epoch = input.takeEpochChange() { newEpoch = epoch }
     guard stateWasLost || newEpoch != nil else { return }
-    let epoch = StreamOrigin.epoch(
-      life: input.producerWord(StreamOrigin.lifeWord), producerEpoch: newEpoch ?? input.producerEpoch)
+    let life = input.producerWord(StreamOrigin.lifeWord)
+    server.setFirstEpoch(StreamOrigin.epoch(life: life, producerEpoch: 0))
+    let epoch = StreamOrigin.epoch(life: life, producerEpoch: newEpoch ?? input.producerEpoch)
     bulkhead_probe_epoch_change(UInt64(epoch), stateWasLost ? 1 : 0)
     if stateWasLost { server.beginEpoch(epoch) } else { server.continueEpoch(epoch) }
     newEpoch = nil
@@ -338,11 +368,10 @@ public final class PublishStage {
   }
 
   /// The session is over: the digest of the replica goes to the control page.
-  private func endSession() {
+  func endSession() {
     sessionEnded = false
     nextReport = 0
     report()
-    control.set(PublishCounter.replicaWhole, isReplicaWhole ? 1 : 0)
     control.set(PublishCounter.bookDigest, source.replica.books.contentDigest())
     control.set(PublishCounter.sessionEnded, 1)
   }
@@ -369,16 +398,26 @@ public final class PublishStage {
   }
 
   /// Copies the counts to the control page, a few times a second.
+  /// Another session is told to clients. A look only, as long as it is the same.
+  private func noteSession() {
+    let session = (book.value(BookCounter.sessionLeading), book.value(BookCounter.sessionTrailing))
+    guard session != toldSession else { return }
+    toldSession = session
+    server.setSession(sessionText(session.0, session.1))
+  }
+
   private func report() {
     let now = bulkhead_monotonic_nanoseconds()
     guard now >= nextReport else { return }
     nextReport = now + Self.reportNanoseconds
     input.reportPosition()
     bookLooksLive = bookIsLive(now)
-    server.setSession(
-      sessionText(book.value(BookCounter.sessionLeading), book.value(BookCounter.sessionTrailing)))
+    noteSession()
     tellInputState()
+    if let view { server.setViewPort(Int(truncatingIfNeeded: view.page.value(ViewCounter.port))) }
     if eventsRead == 0 { lookForOrigin() }
+    takeUpStoredBooksAgain()
+    control.set(PublishCounter.replicaWhole, isReplicaWhole ? 1 : 0)
     let statistics = server.statistics
     control.set(PublishCounter.eventsRead, eventsRead)
     control.set(PublishCounter.clients, UInt64(statistics.clients))
@@ -423,8 +462,16 @@ private func sessionText(_ leading: UInt64, _ trailing: UInt64) -> String {
   return String(decoding: text, as: UTF8.self)
 }
 
-/// A page that a closure can hold.
-private final class PageBox {
+/// A page that a closure can hold, and another thread read: its words are read one by one.
+final class PageBox: @unchecked Sendable {
   let page: ControlPage
   init(_ page: consuming ControlPage) { self.page = page }
+
+  /// Nil when there is none.
+  convenience init?(directory: String, component: String) {
+    guard
+      let page = try? ControlPage.attach(directory: directory, component: component, access: .readOnly)
+    else { return nil }
+    self.init(page)
+  }
 }

@@ -9,6 +9,8 @@ import StageRecords
 final class ReplicaSnapshotSource: SnapshotSource {
   /// The books behind the last event.
   private(set) var replica: BookReplica
+  /// False once ``giveUpBooks()`` was called and there are no others yet.
+  private(set) var hasBooks = true
   /// Set once the replica has read its way to the present; until then no snapshot is given.
   var isCaughtUp = false
 
@@ -58,11 +60,23 @@ final class ReplicaSnapshotSource: SnapshotSource {
   }
 
   /// Drops the books, whose memory is needed for others: see ``restore(from:at:)``.
-  func giveUpBooks() { replica = BookReplica(capacity: BookCapacity(orders: 1, levels: 1, instruments: 1)) }
+  func giveUpBooks() {
+    replica = BookReplica(capacity: BookCapacity(orders: 1, levels: 1, instruments: 1))
+    hasBooks = false
+  }
 
-  /// Goes on from books that events of an earlier ring have made.
-  func restore(from builder: consuming BookBuilder, at position: BookPosition) {
+  /// Books before the first event. Those that were there are dropped first.
+  func beginAnew(capacity: BookCapacity) {
+    giveUpBooks()
+    replica = BookReplica(capacity: capacity)
+    hasBooks = true
+  }
+
+  /// Goes on from books that earlier events have made. Which one was an instrument's newest is not known then.
+  /// - Parameter newest: message of the newest of them that is of this ring; 0: they are of an earlier one.
+  func restore(from builder: consuming BookBuilder, at position: BookPosition, newest: UInt64 = 0) {
     replica = BookReplica(continuing: builder, at: position)
+    hasBooks = true
     for number in 1..<UInt32(min(capacity, InstrumentTable.capacity)) {
       let status = replica.instruments.tradingStatus(number)
       if status.state != 0 {
@@ -81,7 +95,10 @@ final class ReplicaSnapshotSource: SnapshotSource {
           define(number, UnsafeRawPointer(base))
         }
       }
-      if exists(number) { limit = number + 1 }
+      if exists(number) {
+        limit = number + 1
+        lastSequences[Int(number)] = newest
+      }
     }
   }
 

@@ -73,6 +73,24 @@ final class RingHistory: HistorySource {
     count += 1
   }
 
+  /// Notes where the ring's segments begin, for a stage that does not read them all. A segment begins with a record, and
+  /// there are few.
+  /// Where there are notes of what the ring still holds, that is enough.
+  func noteRetained() {
+    dropOld()
+    guard count == 0, let segment = observer?.identity.geometry.segmentCells,
+      let end = observer?.publishedPosition
+    else { return }
+    var position = observer?.oldestRetained ?? end
+    while position < end {
+      observer?.seek(to: position)
+      if case .record(_, let bytes) = observer?.poll(into: buffer), bytes >= BookEventHeader.bytes {
+        note(BookEventHeader(from: buffer), at: position)
+      }
+      position = (position | (UInt64(segment) &- 1)) &+ 1
+    }
+  }
+
   /// Drops the notes of what the ring does not hold any more.
   private func dropOld() {
     guard let oldest = observer?.oldestRetained else {
@@ -91,7 +109,8 @@ final class RingHistory: HistorySource {
     return min(onTape, onRing ?? onTape)
   }
 
-  private var oldestOnRing: UInt64? {
+  /// The oldest message behind which the ring has everything, as far as was noted; nil when nothing was.
+  var oldestOnRing: UInt64? {
     dropOld()
     guard count > 0 else { return nil }
     let note = notes[head]

@@ -1,4 +1,5 @@
 import BookBuilder
+import CLinux
 import Glibc
 import PublishWire
 import StageRecords
@@ -8,78 +9,99 @@ import TapeShadow
 
 /// What the book ring holds no more, made again from the recorder's tape. The tape is the merged stream: books are filled
 /// from the newest snapshot in front of the place, or from the run's beginning, and the events behind the place are those
-/// that bookd made. A thread of lower priority does it, one replay at a time; the others wait for their turn.
+/// that bookd made. A thread of lower priority does it, for one reader at a time; ``ReplayTurns`` says for whom. What the disk
+/// is asked is asked by threads alone.
 final class TapeHistory {
   let files: SystemTapeFiles
   let rules: BookRules
   let channel: UInt8
   /// Which run of the recorder is this set's.
-  private let run: () -> UInt64
+  private let run: @Sendable () -> UInt64
   private let worker = TapeWorker()
-  fileprivate var feed: TapeFeed?
-  private var oldestFound: UInt64?
-  private var nextLook: UInt64 = 0
-  private static let lookNanoseconds: UInt64 = 2_000_000_000
+  private let reach: TapeReach
+  /// A reader waits so long to be told whether the tape has what it asks for, ns.
+  fileprivate let patience: UInt64
+  private var turns: ReplayTurns
+  private var readers: UInt64 = 0
+  /// What is made for whoever's turn it is.
+  private var feed: (reader: UInt64, feed: TapeFeed)?
 
-  init(directory: String, rules: BookRules, channel: UInt8, run: @escaping () -> UInt64) {
+  init(
+    directory: String, rules: BookRules, channel: UInt8, limits: ReplayTurns.Limits = ReplayTurns.Limits(),
+    patience: UInt64 = 5_000_000_000, run: @escaping @Sendable () -> UInt64
+  ) {
     files = SystemTapeFiles(directory: directory)
     self.rules = rules
     self.channel = channel
     self.run = run
+    self.patience = patience
+    turns = ReplayTurns(limits: limits)
+    reach = TapeReach(files: files, run: run)
   }
 
   /// The oldest message behind which the tape has everything; nil when it has nothing. Looked up every few seconds.
-  func oldest(now: UInt64) -> UInt64? {
-    guard now >= nextLook else { return oldestFound }
-    nextLook = now &+ Self.lookNanoseconds
-    oldestFound = find()
-    return oldestFound
+  func oldest(now: UInt64) -> UInt64? { reach.oldest(now: now) }
+
+  /// Whether anybody has looked: the disk may not have answered yet, or the recorder not said which run is this set's.
+  var isReachKnown: Bool { reach.isKnown }
+
+  /// A number for a reader that may ask.
+  fileprivate func newReader() -> UInt64 {
+    readers &+= 1
+    return readers
   }
 
-  private func find() -> UInt64? {
-    do throws(TapeFileError) {
-      let number = run()
-      let first = try TapeIndex(files).segments.first { $0.header?.run == number }?.header?.firstSequence
-      guard let first else { return nil }
-      if first <= 1 { return 0 }
-      return try SnapshotStore(files: files).list().first { $0.run == number && $0.nextSequence >= first }
-        .map { $0.nextSequence }
-    } catch {
+  /// What is made of the events behind a place for a reader, once it is its turn: nothing of what it took of a feed before
+  /// comes again if it says where it stands.
+  fileprivate func feed(for reader: UInt64, after place: StreamPlace) -> TapeFeed? {
+    let now = bulkhead_monotonic_nanoseconds()
+    guard worker.isRunning, turns.ask(reader, now: now, holderIsSlow: feed?.feed.isSlow(now) ?? false) else {
       return nil
     }
+    if let feed, feed.reader == reader { return feed.feed }
+    feed?.feed.stop()
+    let made = TapeFeed(files: files, run: run(), rules: rules, channel: channel, after: place)
+    worker.take(made)
+    feed = (reader, made)
+    return made
   }
 
-  /// Begins to make the events behind a place, unless another replay is under way.
-  fileprivate func begin(after place: StreamPlace) -> TapeFeed? {
-    guard feed == nil, worker.isRunning else { return nil }
-    let feed = TapeFeed(
-      files: files, run: run(), rules: rules, channel: channel, after: place)
-    worker.take(feed)
-    self.feed = feed
-    return feed
-  }
+  fileprivate func took(_ reader: UInt64) { turns.took(reader, now: bulkhead_monotonic_nanoseconds()) }
 
-  fileprivate func end(_ feed: TapeFeed) {
-    feed.stop()
-    if self.feed === feed { self.feed = nil }
+  fileprivate func leave(_ reader: UInt64) {
+    turns.leave(reader)
+    guard let feed, feed.reader == reader else { return }
+    feed.feed.stop()
+    self.feed = nil
   }
+}
+
+extension RingHistory {
+  var isReachKnown: Bool { tape?.isReachKnown ?? true }
 }
 
 /// Reads the tape while the ring does not reach back far enough, then the ring.
 final class DeepHistoryReader: HistoryReader {
   private let ring: RingHistory
   private let tape: TapeHistory
+  private let number: UInt64
   private var after: StreamPlace
   private var position: UInt64?
-  private var feed: TapeFeed?
+  /// Whether the tape was known to reach back far enough; and since when it is waited for that.
+  private var isWithinReach: Bool
+  private var waitsSince: UInt64?
 
   init(ring: RingHistory, tape: TapeHistory, after: StreamPlace) {
     self.ring = ring
     self.tape = tape
     self.after = after
+    isWithinReach = tape.isReachKnown
+    // Also behind others of its connection, which are read first.
+    waitsSince = isWithinReach ? nil : bulkhead_monotonic_nanoseconds()
+    number = tape.newReader()
   }
 
-  deinit { if let feed { tape.end(feed) } }
+  deinit { tape.leave(number) }
 
   func read(bytes: Int, _ body: (UInt8, UnsafeRawBufferPointer) -> Void) -> HistoryStep {
     if var place = position {
@@ -90,12 +112,12 @@ final class DeepHistoryReader: HistoryReader {
     }
     if let place = ring.position(for: after) {
       // What the thread has ready lies behind as well, in the ring.
-      leaveTape()
+      tape.leave(number)
       position = place
       return .more
     }
-    guard let feed = feed ?? tape.begin(after: after) else { return .waiting }
-    self.feed = feed
+    if !isWithinReach, let step = awaitReach() { return step }
+    guard let feed = tape.feed(for: number, after: after) else { return .waiting }
     let taken = feed.take(bytes: bytes) { kind, event in
       guard let base = event.baseAddress else { return }
       let header = BookEventHeader(from: base)
@@ -104,16 +126,29 @@ final class DeepHistoryReader: HistoryReader {
       self.after = place
       body(kind, event)
     }
-    if taken { return .more }
+    if taken {
+      tape.took(number)
+      return .more
+    }
     guard feed.isOver else { return .waiting }
-    leaveTape()
+    tape.leave(number)
     // Its end lies within what the ring retains, or a hole was met.
     return ring.position(for: after) == nil ? .lost : .more
   }
+}
 
-  private func leaveTape() {
-    if let feed { tape.end(feed) }
-    feed = nil
+extension DeepHistoryReader {
+  /// Nil once the tape is known to have what is asked for.
+  private func awaitReach() -> HistoryStep? {
+    let now = bulkhead_monotonic_nanoseconds()
+    guard tape.isReachKnown else {
+      let since = waitsSince ?? now
+      waitsSince = since
+      return now &- since >= tape.patience ? .unknown : .waiting
+    }
+    guard let oldest = tape.oldest(now: now), after.sequence >= oldest else { return .lost }
+    isWithinReach = true
+    return nil
   }
 }
 
@@ -178,6 +213,7 @@ final class TapeFeed: @unchecked Sendable {
   private var ready: [[UInt8]] = []
   private var hasEnded = false
   private var isStopped = false
+  private var pace = FeedPace()
   // Of the taking side.
   private var open: [UInt8] = []
   private var offset = 0
@@ -199,6 +235,9 @@ final class TapeFeed: @unchecked Sendable {
     monitor.locked { isStopped = true }
     monitor.signal()
   }
+
+  /// The thread has mostly waited for its reader.
+  fileprivate func isSlow(_ now: UInt64) -> Bool { monitor.locked { pace.isSlow(now: now) } }
 
   /// Nothing comes any more, and everything was taken.
   fileprivate var isOver: Bool { offset >= open.count && monitor.locked { hasEnded && ready.isEmpty } }
@@ -229,13 +268,18 @@ final class TapeFeed: @unchecked Sendable {
   fileprivate func main() {
     if let problem = make() { narrateLine("pubd: the tape cannot be replayed: \(problem)") }
     handOver()
-    monitor.locked { hasEnded = true }
+    monitor.locked {
+      hasEnded = true
+      pace.wait(now: bulkhead_monotonic_nanoseconds())
+    }
   }
 
   /// Fills books up to the place, and makes the events behind it; nil, or why it had to end before the tape did.
   private func make() -> String? {
     do throws(TapeFileError) {
       var book = try beginning()
+      // Filling the books may have taken longer than the turn.
+      guard !monitor.locked({ isStopped }) else { return nil }
       let next = book.position.nextSequence
       var reader = try TapeReader(files: files, start: next == 1 ? .newestRun : .sequence(next))
       return read(&reader, &book)
@@ -298,7 +342,12 @@ final class TapeFeed: @unchecked Sendable {
   private func handOver() {
     guard !piece.isEmpty else { return }
     monitor.locked {
-      while ready.count >= Self.piecesMax, !isStopped { monitor.wait() }
+      pace.begin(now: bulkhead_monotonic_nanoseconds())
+      if ready.count >= Self.piecesMax {
+        pace.wait(now: bulkhead_monotonic_nanoseconds())
+        while ready.count >= Self.piecesMax, !isStopped { monitor.wait() }
+        pace.goOn(now: bulkhead_monotonic_nanoseconds())
+      }
       if !isStopped { ready.append(piece) }
     }
     piece = []

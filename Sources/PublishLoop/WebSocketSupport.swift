@@ -76,8 +76,14 @@ func refuseAtOnce(_ socket: Int32, _ text: String) {
   response.withUTF8 { _ = send(socket, $0.baseAddress, $0.count, flags) }
 }
 
+/// The token of a handshake: of its header `Authorization`, else among the subprotocols that it offers, which is all that a
+/// web page can say; nil without one.
+func handshakeToken(_ connection: OpaquePointer) -> [UInt8]? {
+  bearerToken(connection) ?? headerText(connection, WSI_TOKEN_PROTOCOL).flatMap { SubprotocolOffer($0).token }
+}
+
 /// The token of an `Authorization: Bearer` header; nil without one.
-func bearerToken(_ connection: OpaquePointer) -> [UInt8]? {
+private func bearerToken(_ connection: OpaquePointer) -> [UInt8]? {
   guard let text = headerText(connection, WSI_TOKEN_HTTP_AUTHORIZATION) else { return nil }
   let words = text.split(separator: " ", omittingEmptySubsequences: true)
   guard words.count == 2, words[0].lowercased() == "bearer" else { return nil }
@@ -97,22 +103,51 @@ func openDescriptors() -> Int {
 /// Descriptors that this process may have open: RLIMIT_NOFILE, which somebody else may change at any time. Read from a file that
 /// stays open: the sandbox permits that, and so does a limit that is used up.
 struct DescriptorLimit: ~Copyable {
+  private static let bytes = 4_096
   private let file = open("/proc/self/limits", O_RDONLY | O_CLOEXEC)
-  private static let name = "Max open files"
+  /// Read into again and again: the loop that asks allocates nothing.
+  private let buffer = UnsafeMutableRawPointer.allocate(byteCount: bytes, alignment: 8)
 
-  deinit { if file >= 0 { close(file) } }
+  deinit {
+    if file >= 0 { close(file) }
+    buffer.deallocate()
+  }
 
   /// Nil where it cannot be read.
   func read() -> Int? {
     guard file >= 0 else { return nil }
-    let text = withUnsafeTemporaryAllocation(byteCount: 4_096, alignment: 1) { buffer in
-      let count = pread(file, buffer.baseAddress, buffer.count, 0)
-      return String(decoding: UnsafeRawBufferPointer(rebasing: buffer.prefix(max(0, count))), as: UTF8.self)
+    let count = pread(file, buffer, Self.bytes, 0)
+    return Self.softLimit(in: UnsafeRawBufferPointer(start: buffer, count: max(0, count)))
+  }
+
+  /// The first number behind the name, on the line that begins with it: the limit that is in force.
+  private static func softLimit(in text: UnsafeRawBufferPointer) -> Int? {
+    let name: StaticString = "Max open files"
+    var line = 0
+    while line < text.count {
+      let end = text[line...].firstIndex(of: UInt8(ascii: "\n")) ?? text.count
+      defer { line = end + 1 }
+      guard end - line > name.utf8CodeUnitCount,
+        memcmp(text.baseAddress! + line, name.utf8Start, name.utf8CodeUnitCount) == 0
+      else { continue }
+      var place = line + name.utf8CodeUnitCount
+      while place < end, text[place] == UInt8(ascii: " ") { place += 1 }
+      guard place < end else { return nil }
+      if text[place] == UInt8(ascii: "u") { return Int(Int32.max) }
+      var value = 0
+      var digits = 0
+      while place < end, digits < 18, let digit = Self.digit(text[place]) {
+        value = value * 10 + digit
+        digits += 1
+        place += 1
+      }
+      return digits > 0 ? value : nil
     }
-    guard let line = text.split(separator: "\n").first(where: { $0.hasPrefix(Self.name) }),
-      let soft = line.dropFirst(Self.name.utf8.count).split(separator: " ").first
-    else { return nil }
-    return soft == "unlimited" ? Int(Int32.max) : Int(soft)
+    return nil
+  }
+
+  private static func digit(_ byte: UInt8) -> Int? {
+    (UInt8(ascii: "0")...UInt8(ascii: "9")).contains(byte) ? Int(byte) - 48 : nil
   }
 }
 

@@ -60,9 +60,7 @@ public enum ControlMessage: Sendable, Equatable {
   case shutdown
 
   /// Every `type` of a message.
-  static let types = [
-    "hello", "subscribed", "resolved", "unsubscribed", "caught_up", "slow", "skipped", "error", "shutdown",
-  ]
+  static let types = PublishSchema.messages.map(\.name)
 
   public static func == (left: ControlMessage, right: ControlMessage) -> Bool { left.json == right.json }
 

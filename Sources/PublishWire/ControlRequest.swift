@@ -167,7 +167,7 @@ public enum ControlRequest: Equatable, Sendable {
           id: object.id ?? 0, symbols: try symbols(object), channels: channels, start: try start(object),
           onSlow: try onSlow(object, channels), checksum: try checksum(object, channels)))
     case "unsubscribe":
-      try object.refuseFields(except: ["op", "id", "sub"])
+      try object.refuseFields(except: RequestObject.unsubscribeFields)
       let number = try object.integer("sub", range: 0...Int64(UInt32.max))
       return .unsubscribe(id: object.id ?? 0, subscription: UInt32(truncatingIfNeeded: number))
     default:

@@ -25,9 +25,16 @@ public protocol HistorySource: AnyObject {
   /// The oldest message behind which everything can be had; nil when nothing can.
   var oldest: UInt64? { get }
 
+  /// Whether ``oldest`` is the last word. While it is not, a cursor in front of it is given a reader that waits until it is.
+  var isReachKnown: Bool { get }
+
   /// A reader of everything behind a place; nil when it is not to be had, or when as many readers as allowed are
   /// open.
   func reader(after place: StreamPlace) -> (any HistoryReader)?
+}
+
+extension HistorySource {
+  public var isReachKnown: Bool { true }
 }
 
 /// Reads the stream from a place in the past up to the present.
@@ -47,4 +54,6 @@ public enum HistoryStep: Equatable, Sendable {
   case present
   /// The next events are not to be had any more.
   case lost
+  /// Nobody could find out in time whether they are to be had.
+  case unknown
 }

@@ -190,25 +190,27 @@ public enum PublishSchema {
         + "\"channels\":\(names(channels.map(\.name))),\"fields\":\(list(fields(kind)))}"
     }
     let closes = CloseCode.allCases.map { "{\"code\":\($0.rawValue),\"name\":\"\($0.name)\"}" }
-    let lines = [
-      "\"protocol\":\(protocolVersion)", "\"subprotocol\":\"\(subprotocol)\"", "\"path\":\"\(path)\"",
-      "\"schema\":{\"id\":\(identifier),\"version\":\(FrameHeader.currentSchemaVersion),\"hash\":\"\(hash)\"}",
-      "\"byte_order\":\"little\"", "\"magic\":\(FrameHeader.magic)",
-      "\"header\":{\"bytes\":\(FrameHeader.bytes),\"fields\":\(list(headerFields))}",
-      "\"entry\":{\"padding\":8,\"fields\":\(list(entryFields))}",
-      "\"frame_flags\":{\"message_continues\":\(FrameFlags.messageContinues)}",
-      "\"event_flags\":{\"sell\":\(EventFlags.sell),\"last\":\(EventFlags.last),\"stale\":\(EventFlags.stale),"
-        + "\"replace\":\(EventFlags.replace),\"not_printable\":\(EventFlags.nonPrintable)}",
-      "\"templates\":[\n    " + templates.joined(separator: ",\n    ") + "\n  ]",
-      "\"kinds\":[\n    " + kinds.joined(separator: ",\n    ") + "\n  ]",
-      "\"input_states\":\(names(InputState.allCases.map(\.name)))",
-      "\"channels\":\(names(EventChannels.named.map(\.name)))",
-      "\"starts\":[\"live\",\"snapshot\",{\"epoch\":\"41\",\"seq\":9912840}]",
-      "\"on_slow\":\(names(SlowPolicy.allCases.map(\.rawValue)))", "\"checksum\":[\"off\",\"heartbeat\"]",
-      "\"server_messages\":\(names(ControlMessage.types))",
-      "\"error_codes\":\(names(ControlError.Code.allCases.map(\.rawValue)))",
-      "\"close_codes\":[\n    " + closes.joined(separator: ",\n    ") + "\n  ]",
-    ]
+    let lines =
+      [
+        "\"protocol\":\(protocolVersion)", "\"subprotocol\":\"\(subprotocol)\"", "\"path\":\"\(path)\"",
+        "\"schema\":{\"id\":\(identifier),\"version\":\(FrameHeader.currentSchemaVersion),\"hash\":\"\(hash)\"}",
+        "\"byte_order\":\"little\"", "\"magic\":\(FrameHeader.magic)",
+        "\"header\":{\"bytes\":\(FrameHeader.bytes),\"fields\":\(list(headerFields))}",
+        "\"entry\":{\"padding\":8,\"fields\":\(list(entryFields))}",
+        "\"frame_flags\":{\"message_continues\":\(FrameFlags.messageContinues)}",
+        "\"event_flags\":{\"sell\":\(EventFlags.sell),\"last\":\(EventFlags.last),\"stale\":\(EventFlags.stale),"
+          + "\"replace\":\(EventFlags.replace),\"not_printable\":\(EventFlags.nonPrintable)}",
+        "\"templates\":[\n    " + templates.joined(separator: ",\n    ") + "\n  ]",
+        "\"kinds\":[\n    " + kinds.joined(separator: ",\n    ") + "\n  ]",
+        "\"input_states\":\(names(InputState.allCases.map(\.name)))",
+        "\"channels\":\(names(EventChannels.named.map(\.name)))",
+        "\"starts\":[\"live\",\"snapshot\",{\"epoch\":\"41\",\"seq\":9912840}]",
+        "\"on_slow\":\(names(SlowPolicy.allCases.map(\.rawValue)))", "\"checksum\":[\"off\",\"heartbeat\"]",
+        "\"server_messages\":\(names(ControlMessage.types))",
+      ] + controlLines + [
+        "\"error_codes\":\(names(ControlError.Code.allCases.map(\.rawValue)))",
+        "\"close_codes\":[\n    " + closes.joined(separator: ",\n    ") + "\n  ]",
+      ]
     return "{\n  " + lines.joined(separator: ",\n  ") + "\n}\n"
   }
 }

@@ -24,8 +24,9 @@ struct RequestValue {
 
 /// The JSON object of a request, with the errors that its fields can lead to.
 struct RequestObject {
-  static let subscribeFields = ["op", "id", "symbols", "channels", "start", "on_slow", "checksum"]
-  static let cursorFields = ["epoch", "seq", "index", "session"]
+  static let subscribeFields = PublishSchema.names(of: "subscribe", in: PublishSchema.requests)
+  static let unsubscribeFields = PublishSchema.names(of: "unsubscribe", in: PublishSchema.requests)
+  static let cursorFields = PublishSchema.names(of: "cursor", in: PublishSchema.controlObjects)
 
   private let json: UnsafeMutablePointer<json_t>
   var id: Int64?

@@ -12,7 +12,7 @@ public protocol SnapshotSource {
   /// - Parameter symbol: eight ASCII bytes, space padded, first character in the lowest byte.
   func instrument(symbol: UInt64) -> UInt32?
 
-  /// Message of the newest event of an instrument, of any kind; 0 = none.
+  /// Message of the newest event of an instrument, of any kind, or a later one if that is not known; 0 = none.
   func lastSequence(instrument: UInt32) -> UInt64
 
   /// Live orders of an instrument; 0 for an unknown one.

@@ -32,7 +32,12 @@ extension SubscriberStream {
       case .more: continue
       case .waiting: return read
       case .present: finishReplay(index, sequence)
-      case .lost: abandonReplay(index, history)
+      case .lost:
+        abandonReplay(
+          index, .outdatedCursor, "is not held any more",
+          bound: history?.oldest.map { .oldest(epoch: epoch, sequence: $0) })
+      case .unknown:
+        abandonReplay(index, .replayUnavailable, "cannot be looked for at the moment: try again", bound: nil)
       }
     }
     return read
@@ -93,16 +98,17 @@ extension SubscriberStream {
         records: subscription.digest?.eventCount ?? 0, digest: subscription.digest?.text ?? ""))
   }
 
-  private func abandonReplay(_ index: Int, _ history: (any HistorySource)?) {
+  private func abandonReplay(
+    _ index: Int, _ code: ControlError.Code, _ reason: String, bound: ControlError.Bound?
+  ) {
     let subscription = subscriptions.remove(at: index)
     rebuildMasks()
     send(
       .error(
         ControlError(
-          .outdatedCursor,
-          "what follows message \(subscription.replayedThrough) went while it was being replayed; "
-            + "the subscription has ended", id: subscription.id,
-          bound: history?.oldest.map { .oldest(epoch: epoch, sequence: $0) }),
+          code,
+          "what follows message \(subscription.replayedThrough) \(reason); the subscription has ended",
+          id: subscription.id, bound: bound),
         subscription: subscription.number))
   }
 }

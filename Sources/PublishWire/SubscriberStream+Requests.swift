@@ -91,17 +91,25 @@ extension SubscriberStream {
         .wrongSession, "the cursor is of session \"\(shortened(session))\", this is \"\(state.session)\"",
         id: id, field: "start.session")
     }
-    let newest = ControlError.Bound.newest(epoch: epoch, sequence: state.sequence)
-    guard cursor.epoch <= epoch else {
+    // Before the first message nobody knows where this life of the stream begins.
+    if state.sequence == 0, cursor.place.sequence > 0 {
+      mustComeAgain = true
       throw ControlError(
-        .futureCursor, "the cursor is of epoch \(cursor.epoch), this is \(epoch)", id: id,
-        field: "start.epoch",
-        bound: newest)
+        .replayUnavailable, "the stream has not begun: connect again", id: id, field: "start")
     }
-    guard cursor.epoch >= state.beginning.epoch || cursor.place.sequence < state.beginning.sequence else {
+    let newest = ControlError.Bound.newest(epoch: epoch, sequence: state.sequence)
+    // Of these rings' life, by difference: the count of epochs begins anew some day. What another life's reader has seen says
+    // nothing of what may have been lost here behind the place where this one began, whichever number is the higher.
+    let isOfThisLife = cursor.epoch &- state.beginning.epoch <= epoch &- state.beginning.epoch
+    guard isOfThisLife || cursor.place.sequence < state.beginning.sequence else {
+      guard cursor.epoch < epoch || state.beginning.sequence > 1 else {
+        throw ControlError(
+          .futureCursor, "the cursor is of epoch \(cursor.epoch), this is \(epoch)", id: id,
+          field: "start.epoch", bound: newest)
+      }
       throw ControlError(
         .outdatedCursor,
-        "the cursor is of an earlier life of the stream, which was taken up again at message \(state.beginning.sequence)",
+        "the cursor is of another life of the stream, which was taken up again at message \(state.beginning.sequence)",
         id: id, field: "start.epoch", bound: .oldest(epoch: epoch, sequence: state.beginning.sequence &- 1))
     }
     guard cursor.place.sequence <= state.sequence else {
@@ -109,16 +117,20 @@ extension SubscriberStream {
         .futureCursor, "the cursor is at message \(cursor.place.sequence), the stream at \(state.sequence)",
         id: id, field: "start.seq", bound: newest)
     }
-    guard let history = state.history, let oldest = history.oldest else {
-      throw ControlError(.replayUnavailable, "nothing of the past is to be had", id: id, field: "start")
+    let history = state.history
+    // A refusal is final. As long as it is not known how far the past reaches, that is the reader's to find out.
+    if history?.isReachKnown ?? true {
+      guard let oldest = history?.oldest else {
+        throw ControlError(.replayUnavailable, "nothing of the past is to be had", id: id, field: "start")
+      }
+      guard cursor.place.sequence >= oldest else {
+        throw ControlError(
+          .outdatedCursor,
+          "the stream is retained behind message \(oldest), the cursor is at \(cursor.place.sequence)",
+          id: id, field: "start.seq", bound: .oldest(epoch: epoch, sequence: oldest))
+      }
     }
-    guard cursor.place.sequence >= oldest else {
-      throw ControlError(
-        .outdatedCursor,
-        "the stream is retained behind message \(oldest), the cursor is at \(cursor.place.sequence)",
-        id: id, field: "start.seq", bound: .oldest(epoch: epoch, sequence: oldest))
-    }
-    guard let reader = history.reader(after: cursor.place) else {
+    guard let reader = history?.reader(after: cursor.place) else {
       throw ControlError(
         .replayUnavailable, "as many replays as are allowed are under way: try again", id: id, field: "start")
     }

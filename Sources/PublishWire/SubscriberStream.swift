@@ -80,6 +80,8 @@ public final class SubscriberStream {
   /// A snapshot or a replay is under way, or a slow client's policy is in force: something is to be done for this client
   /// between messages. (``relieve``, ``takeSnapshots``, ``takeReplays``.)
   public var hasWork: Bool { isUnfinished || isCongested || overflowed }
+  /// A cursor came before anything of the stream was known: the client is to connect again.
+  public internal(set) var mustComeAgain = false
   /// Some subscription waits for its snapshot or reads the past.
   @exclusivity(unchecked) private(set) var isUnfinished = false
   /// What this client asks for has changed since ``takeInterestChange()``.

@@ -33,7 +33,7 @@ extension Runbooks {
       ##"""
       # BulkheadBookIntegrityViolation
 
-      S1, critical. Fires on `bulkhead_book_checksum_mismatch == 1 or increase(bulkhead_book_sweep_violations_total[5m]) > 0 or increase(bulkhead_replica_mismatches_total[5m]) > 0`.
+      S1, critical. Fires on `bulkhead_book_checksum_mismatch_total > 0 or increase(bulkhead_book_sweep_violations_total[5m]) > 0 or increase(bulkhead_replica_mismatches_total[5m]) > 0`.
 
       ## Meaning
 
@@ -62,7 +62,7 @@ extension Runbooks {
       ##"""
       # BulkheadBothLinesDown
 
-      S2, critical. Fires on `sum by (channel) (bulkhead_line_up) == 0 and on (channel) (min by (channel) (bulkhead_line_last_packet_age_seconds) > 5)` for 2s.
+      S2, critical. Fires on `sum by (instance, channel) (bulkhead_line_up) == 0 and on (instance, channel) (min by (instance, channel) (bulkhead_line_last_packet_age_seconds) > 5)` for 2s.
 
       ## Meaning
 
@@ -161,6 +161,34 @@ extension Runbooks {
       """##
     ),
     (
+      "clock-unsynced",
+      ##"""
+      # BulkheadClockUnsynced
+
+      S2, warning. Fires on `bulkhead_clock_synchronized == 0` for 1m.
+
+      ## Meaning
+
+      The kernel says that nobody disciplines the clock of this host (STA_UNSYNC), or that whoever did has not been heard for so long that the error has grown out of bounds.
+
+      ## Impact
+
+      Order and exactness do not depend on it. Times do: receive stamps on the tape and in exports, and every comparison of times with other hosts or with the venue. Latencies within this host are of another clock and stay right.
+
+      ## Diagnosis
+
+      - `bulkhead doctor`: the check `clock-sync` with the estimated error.
+      - `chronyc tracking` or `timedatectl`: which server, and since when not.
+      - The metric `bulkhead_clock_max_error_seconds`.
+
+      ## Mitigation
+
+      - Start chrony, ntpd or ptp4l with phc2sys, and let it step the clock before the session, not in it (`bulkhead explain clock-set`).
+      - Without the rights to discipline the clock, as in some containers, it is the machine below that has to.
+
+      """##
+    ),
+    (
       "codes",
       ##"""
       # Exit codes and errors of the topology
@@ -220,6 +248,13 @@ extension Runbooks {
       **Look** The verdict's reasons; `bulkhead gaps --name INSTANCE`.
       **Do** Do not use what came out. Keep `bulkhead bundle`, and report it.
       **Tested** `RingDamageTests`.
+
+      ## `exit 73`
+      **Means** An output file cannot be created or written.
+      **By itself** Nothing more was written; what was written before is incomplete.
+      **Look** The line on standard error: the file and the reason.
+      **Do** Another path, other permissions, or room on the disk; then run the command again.
+      **Tested** `CommandOutputTests`.
 
       ## `exit 74`
       **Means** Reading or writing failed.
@@ -299,6 +334,33 @@ extension Runbooks {
       **Look** `bulkhead host check locked-memory swap`.
       **Do** `host.lock_memory = true`.
       **Tested** `GoldenTests`.
+
+      """##
+    ),
+    (
+      "config-drift",
+      ##"""
+      # BulkheadConfigDrift
+
+      S2, critical. Fires on `count by (set) (count by (set, config_hash) (bulkhead_build_info)) > 1` for 10s.
+
+      ## Meaning
+
+      Two or more hosts run a set of this name, and their configurations have different hashes.
+
+      ## Impact
+
+      What is meant to be the same stream twice may not be: other lines, other limits, another policy for what is lost. A client that changes from one to the other is refused its place, or is not told that something differs.
+
+      ## Diagnosis
+
+      - `bulkhead config show`: the configuration of each host with its hash; compare the two.
+      - `bulkhead status`: the hash with which a running set was made.
+
+      ## Mitigation
+
+      - Decide which one is right, `bulkhead config check` it, and start the other set anew with it.
+      - Two sets that are meant to differ want two names (`host.instance`).
 
       """##
     ),
@@ -681,7 +743,7 @@ extension Runbooks {
       ##"""
       # BulkheadHeartbeatStale
 
-      S2, warning. Fires on `bulkhead_process_heartbeat_age_seconds > 1 and on (process) bulkhead_process_up == 1` for 2s.
+      S2, warning. Fires on `bulkhead_process_heartbeat_age_seconds > 1 and on (instance, process) bulkhead_process_up == 1` for 2s.
 
       ## Meaning
 
@@ -836,11 +898,41 @@ extension Runbooks {
 
       ## Diagnosis
 
-      - `ps -eLo psr,comm,pid | sort`: who else runs on its core.
+      - `bulkhead ps -o process,neighbour`: whom watchdogd has found on its core; `ps -eLo psr,comm,pid | sort`: who else runs there.
+      - `bulkhead host jitter --cpu CORE --seconds 5` on the core: how long it is taken away.
 
       ## Mitigation
 
-      - Isolate the cores (`isolcpus`, `nohz_full`) and pin the stages (`core`).
+      - `bulkhead host check cpu-isolation nohz-full`: what is missing. Isolate the cores (`isolcpus`, `nohz_full`) and pin the stages (`core`).
+
+      """##
+    ),
+    (
+      "journal-lag",
+      ##"""
+      # BulkheadJournalLag
+
+      S3, warning. Fires on `bulkhead_journal_lag_seconds > 5` for 5s.
+
+      ## Meaning
+
+      The oldest message that is not on the disk for certain came on the ring more than five seconds ago. A recorder that does not run
+      puts nothing there: the lag then grows from the moment on at which it last had everything, and BulkheadProcessDead says why.
+
+      ## Impact
+
+      With a loss of power now, that much of the stream would be missing on the tape. Nothing else waits: the stream goes on, and the recorder catches up from the ring, as long as that holds what it lacks; after that it is BulkheadUnjournaled.
+
+      ## Diagnosis
+
+      - `bulkhead status`: whether taped runs, whether the disk answers, and its last error.
+      - `bulkhead rings`: how far the recorder is behind on the ring merged.
+      - The metric `bulkhead_journal_fsync_seconds`: how long the disk takes for a synchronisation.
+
+      ## Mitigation
+
+      - Take other writers off the disk of `tape.directory`.
+      - A disk that is slower than the stream wants to be another one; `bulkhead tape ls` shows bytes a day.
 
       """##
     ),
@@ -875,7 +967,7 @@ extension Runbooks {
       ##"""
       # BulkheadLatencyHigh
 
-      S3, warning. Fires on `histogram_quantile(0.99, sum by (stage, le) (rate(bulkhead_stage_latency_seconds_bucket[1m]))) > 0.01` for 30s.
+      S3, warning. Fires on `histogram_quantile(0.99, sum by (instance, stage, le) (rate(bulkhead_stage_latency_seconds_bucket[1m]))) > 0.01` for 30s.
 
       ## Meaning
 
@@ -887,7 +979,8 @@ extension Runbooks {
 
       ## Diagnosis
 
-      - The operator's page: at which stage the time is added.
+      - `bulkhead lat --interval 5`, or the operator's page: at which stage the time is added.
+      - `bulkhead rings`: who is behind.
       - Context switches: `bulkhead_process_context_switches_total{kind="involuntary"}`.
 
       ## Mitigation
@@ -1161,11 +1254,40 @@ extension Runbooks {
 
       ## Diagnosis
 
+      - `bulkhead host check swap locked-memory`: what the set may lock, and whether there is swap.
       - `free -m`, `swapon --show`: whether the machine swaps.
 
       ## Mitigation
 
       - `host.lock_memory = true` with RLIMIT_MEMLOCK, no swap, memory enough.
+
+      """##
+    ),
+    (
+      "nic-drops",
+      ##"""
+      # BulkheadNicDrops
+
+      S3, warning. Fires on `increase(bulkhead_line_nic_drops_total{kind=~"missed_errors|fifo_errors"}[5m]) > 0`.
+
+      ## Meaning
+
+      The network card of a line had no room for frames that came: its receive ring was full, or its own memory.
+
+      ## Impact
+
+      The frames reached no socket. The other line or retransmission fills the holes, as long as both lines do not lose the same ones. The count is of everything that the card receives, not of this line's frames alone.
+
+      ## Diagnosis
+
+      - `bulkhead doctor`: what the host's checks say of the card's ring and its coalescing.
+      - `bulkhead gaps`: whether the lines lost something, and who brought it.
+      - `ethtool -S CARD`: which of the card's queues it is.
+
+      ## Mitigation
+
+      - Make the card's receive ring as large as it goes (`ethtool -G`), and give its interrupts a core that is not a stage's.
+      - Take other traffic off the card.
 
       """##
     ),
@@ -1229,7 +1351,7 @@ extension Runbooks {
       ##"""
       # BulkheadRestarts
 
-      S3, warning. Fires on `increase(bulkhead_process_restarts_total[5m]) > 0`.
+      S3, warning. Fires on `sum without (reason) (increase(bulkhead_process_restarts_total[5m])) > 0`.
 
       ## Meaning
 
@@ -1241,7 +1363,7 @@ extension Runbooks {
 
       ## Diagnosis
 
-      - `bulkhead events`: the cause.
+      - `bulkhead events`: the cause; the metric has it as the label `reason`.
       - `bulkhead status`: how many restarts it has had.
 
       ## Mitigation
@@ -1281,7 +1403,8 @@ extension Runbooks {
       ##"""
       # BulkheadRingHigh
 
-      S3, warning. Fires on `bulkhead_ring_depth_ratio > 0.7` for 1s.
+      S3, warning. Fires on `bulkhead_ring_depth_ratio > 0.7 <= 0.85` for 1s, and on `bulkhead_ring_depth_ratio > 0.85 <= 0.95` at once; S2, critical, at once on
+      `bulkhead_ring_depth_ratio > 0.95`. The label `watermark` says which.
 
       ## Meaning
 
@@ -1431,7 +1554,7 @@ extension Runbooks {
       ##"""
       # BulkheadSlowClients
 
-      S4, info. Fires on `increase(bulkhead_client_evictions_total[5m]) > 0`.
+      S4, info. Fires on `sum without (reason) (increase(bulkhead_client_evictions_total[5m])) > 0`.
 
       ## Meaning
 
@@ -1443,7 +1566,8 @@ extension Runbooks {
 
       ## Diagnosis
 
-      - The operator's page: clients, slowest first.
+      - The metric `bulkhead_client_evictions_total`: for which reason.
+      - `bulkhead clients --sort waiting --top 5`, or the operator's page: clients, slowest first.
 
       ## Mitigation
 

@@ -12,6 +12,8 @@ struct Hardening {
   var writablePaths: [String] = []
   /// Sees processes of other users in /proc.
   var seesOtherProcesses = false
+  /// May ask the kernel whether the clock is right; without a capability it cannot set it.
+  var readsClock = false
   /// May ask for real-time scheduling.
   var isRealtime = false
 
@@ -36,14 +38,14 @@ struct Hardening {
       "ProtectControlGroups", "RestrictNamespaces", "RestrictSUIDSGID", "LockPersonality",
       "MemoryDenyWriteExecute",
     ] {
-      unit.set(key, "yes")
+      unit.set(key, key == "ProtectClock" && readsClock ? "no" : "yes")
     }
     unit.set("RestrictRealtime", isRealtime ? "no" : "yes")
     unit.set("RemoveIPC", "no")
     unit.set("KeyringMode", "private")
     unit.set("SystemCallArchitectures", "native")
     // And what it takes to give up most of these (docs/SANDBOX.md).
-    unit.set("SystemCallFilter", "@system-service seccomp")
+    unit.set("SystemCallFilter", "@system-service seccomp\(readsClock ? " adjtimex clock_adjtime" : "")")
     unit.set("SystemCallErrorNumber", "EPERM")
   }
 }

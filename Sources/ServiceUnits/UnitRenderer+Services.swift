@@ -29,10 +29,12 @@ extension UnitRenderer {
     unit.set("TimeoutStopSec", "10s")
     if let line = stage.line { unit.set("Sockets", names.socket(line: line)) }
     writePlacement(&unit, cores: stage.allowedCores)
+    let priority = realTimePriority(stage)
+    if priority > 0 { unit.set("LimitRTPRIO", priority) }
     unit.set("OOMScoreAdjust", Self.oomScore(stage.program))
     unit.set("TasksMax", 16)
     // What a client, a segment or a mapping costs is one descriptor; the rest are a few dozen.
-    unit.set("LimitNOFILE", stage.program == "pubd" ? topology.publish.clients + 256 : 256)
+    unit.set("LimitNOFILE", 256 + clients(of: stage.program))
     hardening(stage).write(to: &unit)
     return unit.text
   }
@@ -60,10 +62,12 @@ extension UnitRenderer {
     unit.set("TimeoutStopSec", "10s")
     unit.set("Sockets", topology.channel.lines.map { names.socket(line: $0.name) }.joined(separator: " "))
     writePlacement(&unit, cores: topology.host.cores)
-    unit.set("LimitRTPRIO", 40)
+    // Its own priority; and its preflight judges by it whether the stages could have theirs.
+    unit.set("LimitRTPRIO", max(40, topology.stages.map(\.realTimePriority).max() ?? 0))
     unit.set("OOMScoreAdjust", -900)
     unit.set("TasksMax", 16)
-    unit.set("LimitNOFILE", 512)
+    // Its preflight judges by it whether pubd could serve all of its clients.
+    unit.set("LimitNOFILE", max(512, 256 + topology.publish.clients))
     var hardening = Hardening()
     hardening.capabilities = ["CAP_CHOWN"] + lockingCapabilities
     // Joins the lines' groups, and may send prepared messages.
@@ -74,6 +78,14 @@ extension UnitRenderer {
     hardening.isRealtime = true
     hardening.write(to: &unit)
     return unit.text
+  }
+
+  private func clients(of program: String) -> Int {
+    switch program {
+    case "pubd": topology.publish.clients
+    case "viewd": topology.view?.clients ?? 0
+    default: 0
+    }
   }
 
   private func writeProcess(_ unit: inout UnitText, component: String, command: String) {
@@ -105,8 +117,15 @@ extension UnitRenderer {
 
   private var lockingCapabilities: [String] { topology.host.lockMemory ? ["CAP_IPC_LOCK"] : [] }
 
+  /// What a process of the stage's unit may ask for. One of bookd's unit may come to be the standby, and the other way round.
+  private func realTimePriority(_ stage: Topology.Stage) -> Int {
+    topology.stages.filter { $0.name == stage.name || ($0.program == "bookd" && stage.program == "bookd") }
+      .map(\.realTimePriority).max() ?? 0
+  }
+
   private func hardening(_ stage: Topology.Stage) -> Hardening {
     var hardening = Hardening()
+    hardening.isRealtime = realTimePriority(stage) > 0
     hardening.capabilities = lockingCapabilities
     hardening.writablePaths = [topology.host.directory]
     switch stage.program {
@@ -128,8 +147,9 @@ extension UnitRenderer {
     case "viewd":
       hardening.addressFamilies = ["AF_UNIX", "AF_INET", "AF_INET6", "AF_NETLINK"]
       hardening.isWithoutNetwork = false
-      // It shows how the others do.
+      // It shows how the others do, and whether the clock is right.
       hardening.seesOtherProcesses = true
+      hardening.readsClock = true
       if let view = topology.view, (1..<1024).contains(view.port) {
         hardening.capabilities.append("CAP_NET_BIND_SERVICE")
       }

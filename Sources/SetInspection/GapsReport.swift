@@ -5,6 +5,8 @@ import StageRuntime
 /// The missing ranges of one set.
 public struct GapsReport {
   public let instance: String
+  /// Of the set's pages; nil where none can be read.
+  public let configurationHash: String?
   /// Why the file cannot be read; nil if it can.
   public private(set) var problem: String?
   public private(set) var mergedIsAlive = false
@@ -16,6 +18,9 @@ public struct GapsReport {
   public private(set) var disagreementCount: UInt64 = 0
   /// Totals since the set was made, states and instants.
   public private(set) var tallies: [(tally: RecoveryTally, value: UInt64)] = []
+  /// Ranges that were missing for 2^(n-1) ..< 2^n ns until they were filled, by n, and the time of all of them together, ns.
+  public private(set) var recoveries: [UInt64] = []
+  public private(set) var recoverySum: UInt64 = 0
   /// Add to an instant of this report for nanoseconds since 1970.
   public private(set) var clockOffset: UInt64 = 0
   /// Until when open ranges are counted: now, or when a merged that is dead last wrote.
@@ -25,6 +30,7 @@ public struct GapsReport {
 
   public init(_ set: SetDirectory, openOnly: Bool) {
     instance = set.instance
+    configurationHash = set.configurationHash
     self.openOnly = openOnly
     do {
       let page = try RecoveryPage.attach(directory: set.path, access: .readOnly)
@@ -33,15 +39,43 @@ public struct GapsReport {
       clockOffset = page.clockOffset
       if let gaps = page.openGaps() { open = gaps } else { problem = "the open ranges are never at rest" }
       openBeyondTable = page.openBeyondTable
-      finished = page.finishedGaps()
+      // The counts first, and nothing beyond them: what comes meanwhile is the next look's.
       finishedCount = page.finishedCount
-      disagreements = page.disagreements()
+      let ended = finishedCount
+      finished = page.finishedGaps().filter { $0.number <= ended }
       disagreementCount = page.disagreementCount
+      disagreements = page.disagreements()
+      if page.disagreementCount != disagreementCount {
+        disagreementCount = page.disagreementCount
+        disagreements = page.disagreements()
+      }
+      recoveries = (0..<RecoveryPage.recoveryBuckets).map { page.recoveries(bucket: $0) }
+      recoverySum = page.recoverySum
       for tally in RecoveryTally.allCases { tallies.append((tally, page.tally(tally))) }
     } catch {
       problem = "\(error)"
     }
   }
+
+  /// Leaves out what was detected before an instant (CLOCK_MONOTONIC, ns).
+  public mutating func leaveOut(before instant: UInt64) {
+    open.removeAll { $0.detectedAt < instant }
+    finished.removeAll { $0.detectedAt < instant }
+  }
+
+  /// Leaves out the ranges and disagreements that an earlier look at the same set has shown.
+  public mutating func leaveOut(shownBy earlier: GapsReport) {
+    open.removeAll { range in
+      earlier.open.contains { $0.first == range.first && $0.detectedAt == range.detectedAt }
+    }
+    finished.removeAll { $0.number <= earlier.finishedCount }
+    let news =
+      disagreementCount > earlier.disagreementCount ? disagreementCount - earlier.disagreementCount : 0
+    disagreements = Array(disagreements.suffix(Int(clamping: news)))
+  }
+
+  /// Whether there is any range or disagreement in it.
+  public var isEmpty: Bool { open.isEmpty && finished.isEmpty && disagreements.isEmpty }
 
   public var lost: [GapRecord] { finished.filter(\.isLost) }
 
@@ -71,6 +105,7 @@ public struct GapsReport {
   public func write(to json: inout JSONText) {
     json.object { json in
       json.field("instance", instance)
+      if let configurationHash { json.field("configurationHash", configurationHash) }
       if let problem { json.field("problem", problem) }
       json.field("mergedAlive", mergedIsAlive)
       json.array("open") { json in for gap in open { write(gap, to: &json) } }

@@ -11,6 +11,13 @@ public struct LatencyCounts: Sendable {
     maximum = histogram.maximum
   }
 
+  /// Each bucket that is not empty, rising: the largest value that falls into it, and its count.
+  func forEachBucket(_ body: (_ value: UInt64, _ count: UInt64) -> Void) {
+    for bucket in counts.indices where counts[bucket] > 0 {
+      body(LatencyHistogram.upperBound(of: bucket), counts[bucket])
+    }
+  }
+
   /// Durations counted.
   public var count: UInt64 { counts.reduce(0, &+) }
 

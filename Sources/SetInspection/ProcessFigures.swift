@@ -83,7 +83,7 @@ public struct ProcessorFigures: Equatable, Sendable {
 public let clockTicksPerSecond = UInt64(max(1, sysconf(Int32(_SC_CLK_TCK))))
 
 /// The first 16 KiB of a file; nothing when it cannot be read.
-func readSmallFile(_ path: String) -> [UInt8] {
+public func readSmallFile(_ path: String) -> [UInt8] {
   let descriptor = open(path, O_RDONLY | O_CLOEXEC)
   guard descriptor >= 0 else { return [] }
   defer { close(descriptor) }

@@ -1,6 +1,7 @@
 import CLinux
 import Glibc
 import ShmRing
+import StageRecords
 import StageRuntime
 
 /// The rings of one set at one moment: who writes, who reads, how far behind.
@@ -63,6 +64,8 @@ public struct RingsReport {
     public let name: String
     public let identity: RingIdentity
     public let words: RingWords
+    /// When the ring's first producer started, ns since 1970, where it says so (``StageRecords/StreamOrigin``); else 0.
+    public let life: UInt64
     /// End of what is visible; beyond the published position when the producer died between two stores.
     public let visible: UInt64
     /// The component whose control page names the producer's process.
@@ -85,6 +88,8 @@ public struct RingsReport {
   }
 
   public let instance: String
+  /// Of the set's pages; nil where none can be read.
+  public let configurationHash: String?
   /// Whether a process of the set runs.
   public private(set) var isAlive = false
   public var rings: [Ring] = []
@@ -98,6 +103,7 @@ public struct RingsReport {
   /// - Parameter withTables: tables are read through, entry by entry, to count what is in them.
   public init(_ set: SetDirectory, withTables: Bool = true) {
     instance = set.instance
+    configurationHash = set.configurationHash
     let components = set.components()
     time = SetClock.monotonic
     isAlive = components.contains { $0.isAlive }
@@ -144,7 +150,8 @@ public struct RingsReport {
     }
     let pid = words.producerPid
     var result = Ring(
-      name: name, identity: ring.identity, words: words, visible: ring.frontier(),
+      name: name, identity: ring.identity, words: words, life: ring.producerWord(StreamOrigin.lifeWord),
+      visible: ring.frontier(),
       writer: components.first { pid > 0 && $0.pid == pid && $0.startTime == words.producerStartTime }?.name,
       writerState: pid <= 0 ? .never : words.isProducerAlive ? .alive : .dead, readers: [])
     for page in pages {

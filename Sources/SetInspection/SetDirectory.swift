@@ -22,11 +22,44 @@ public struct SetDirectory {
   public static let defaultRunDirectory = "/dev/shm/bulkhead"
   private static let flowOrder = ["rx_a", "rx_b", "merged", "book"]
 
-  /// Every directory below `runDirectory` that holds a ring or a table, sorted by name; with `name` only that one.
+  /// A set, or a page of it, of which nothing can be told.
+  public struct Unreadable: Equatable, Sendable {
+    public let instance: String
+    /// What cannot be read, and why.
+    public let text: String
+
+    public init(instance: String, text: String) {
+      self.instance = instance
+      self.text = text
+    }
+  }
+
+  /// Every directory below `runDirectory` that holds a ring or a table, sorted by name; with `name` only that one. Those that cannot
+  /// be read are left out: see ``unreadable(runDirectory:name:)``.
   public static func discover(runDirectory: String, name: String?) -> [SetDirectory] {
     entries(of: runDirectory).filter { name == nil || $0 == name }.compactMap {
       SetDirectory(instance: $0, path: "\(runDirectory)/\($0)")
     }
+  }
+
+  /// What below `runDirectory` may be a set and cannot be looked into; with `name` only that one. It is not to be taken for absent.
+  public static func unreadable(runDirectory: String, name: String?) -> [Unreadable] {
+    if let reason = obstacle(to: runDirectory) {
+      return [Unreadable(instance: name ?? "", text: "\(runDirectory): \(reason)")]
+    }
+    return entries(of: runDirectory).filter { name == nil || $0 == name }.compactMap { entry in
+      let path = "\(runDirectory)/\(entry)"
+      return obstacle(to: path).map { Unreadable(instance: entry, text: "\(path): \($0)") }
+    }
+  }
+
+  /// Why a directory cannot be read; nil for one that can, for one that is not there, and for what is none.
+  private static func obstacle(to path: String) -> String? {
+    guard let handle = opendir(path) else {
+      return errno == ENOENT || errno == ENOTDIR ? nil : String(cString: strerror(errno))
+    }
+    closedir(handle)
+    return nil
   }
 
   public init?(instance: String, path: String) {
@@ -50,6 +83,20 @@ public struct SetDirectory {
         return nil
       }
       return Component(name: name, pid: page.pid, startTime: page.startTime, isAlive: page.isAlive)
+    }
+  }
+
+  /// The control pages that there are and that cannot be read: cut short, of another version, another user's.
+  public func unreadablePages() -> [Unreadable] {
+    Self.stems(Self.entries(of: path), ".control").compactMap { name in
+      do throws(RingError) {
+        _ = try ControlPage.attach(directory: path, component: name, access: .readOnly)
+        return nil
+      } catch {
+        // Gone since it was listed.
+        if case .missing = error { return nil }
+        return Unreadable(instance: instance, text: "\(error)")
+      }
     }
   }
 

@@ -13,8 +13,10 @@ public struct SetStatus {
   }
 
   public let instance: String
-  public let verdict: Verdict
-  public let reason: String
+  public private(set) var verdict: Verdict
+  public private(set) var reason: String
+  /// What is bad is bad whatever cannot be read.
+  public private(set) var isKnownBad = false
   public let configuration: String
   public let supervisor: (pid: Int32, isAlive: Bool)
   public let stages: [SetView.StageStatus]
@@ -28,11 +30,21 @@ public struct SetStatus {
   /// Books of its standby that were compared with bookd's and found equal.
   public let booksCompared: UInt64
 
-  /// Every set with control pages below `runDirectory`, sorted by name.
+  /// Control pages that are there and cannot be read: nothing is known of those processes.
+  public let unreadablePages: [SetDirectory.Unreadable]
+
+  /// Every set with control pages below `runDirectory`, sorted by name. Without those whose supervisor's page cannot be read: see
+  /// ``unreadable(runDirectory:name:)``.
   public static func discover(runDirectory: String, name: String?) -> [SetStatus] {
     SetDirectory.entries(of: runDirectory).filter { name == nil || $0 == name }.compactMap {
       SetStatus(instance: $0, directory: "\(runDirectory)/\($0)")
     }
+  }
+
+  /// Sets of which nothing can be told, or not everything.
+  public static func unreadable(runDirectory: String, name: String?) -> [SetDirectory.Unreadable] {
+    SetDirectory.unreadable(runDirectory: runDirectory, name: name)
+      + SetDirectory.discover(runDirectory: runDirectory, name: name).flatMap { $0.unreadablePages() }
   }
 
   /// An idle stage beats at least twenty times a second.
@@ -42,10 +54,12 @@ public struct SetStatus {
   public static let flowOrder = ["rxd@a", "rxd@b", "merged", "bookd", "standby", "pubd", "taped", "viewd"]
 
   public init?(instance: String, directory: String) {
-    guard let view = try? SetView(directory: directory, names: Self.stageNames(directory: directory)) else {
-      return nil
-    }
-    self.init(instance: instance, view: view)
+    guard
+      let view = try? SetView(directory: directory, readableOf: Self.stageNames(directory: directory))
+    else { return nil }
+    self.init(
+      instance: instance, view: view,
+      unreadablePages: SetDirectory(instance: instance, path: directory)?.unreadablePages() ?? [])
   }
 
   /// The stages that have a control page in a set's directory, in flow order.
@@ -57,8 +71,9 @@ public struct SetStatus {
   }
 
   /// Of a set whose pages are mapped already.
-  public init(instance: String, view: SetView) {
+  public init(instance: String, view: SetView, unreadablePages: [SetDirectory.Unreadable] = []) {
     self.instance = instance
+    self.unreadablePages = unreadablePages
     configuration = hexadecimal(view.configurationHash)
     trust = TrustStatus(directory: view.directory)
     upgrade = InstanceFiles.upgradeText(directory: view.directory).flatMap(ProgramUpgrade.init(text:))
@@ -108,7 +123,8 @@ public struct SetStatus {
     if view.names.contains("taped") { counts += Self.tapeCounts(view) }
     let notReady = stages.filter { !$0.isAlive || $0.state != .ready }
     let silent = stages.filter { $0.beatAge > Self.beatAgeLimit }
-    if stages.allSatisfy({ !$0.isAlive }) {
+    let unread = unreadablePages.map(\.text).joined(separator: ", ")
+    if stages.allSatisfy({ !$0.isAlive }), unread.isEmpty {
       (verdict, reason) = (.down, "no stage runs")
     } else if let distrust = trust?.reason {
       (verdict, reason) = (.stale, distrust)
@@ -174,6 +190,10 @@ public struct SetStatus {
       (verdict, reason) = (.live, "every stage READY, every book trusted")
     }
     self.counts = counts
+    isKnownBad = verdict == .stale || verdict == .degraded
+    guard !unread.isEmpty else { return }
+    reason = (verdict == .live ? "" : reason + "; ") + "cannot be read: \(unread)"
+    if verdict == .live { verdict = .degraded }
   }
 
   private static func tapeCounts(_ view: SetView) -> [(key: String, value: UInt64)] {

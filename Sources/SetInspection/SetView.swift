@@ -24,6 +24,8 @@ public final class SetView {
   public let directory: String
   public let names: [String]
   private var pages: [PageBox] = []
+  /// Where the supervisor tells of each, by its place among all of the set's.
+  private var places: [Int] = []
   private let supervisorPage: PageBox
 
   /// A class around the page, since arrays hold only copyable values.
@@ -39,6 +41,21 @@ public final class SetView {
     self.names = names
     supervisorPage = try PageBox(directory: directory, component: InstanceFiles.supervisor)
     for name in names { pages.append(try PageBox(directory: directory, component: name)) }
+    places = Array(names.indices)
+  }
+
+  /// Of a set some of whose pages may be unreadable: those are left out.
+  public init(directory: String, readableOf all: [String]) throws(RingError) {
+    self.directory = directory
+    supervisorPage = try PageBox(directory: directory, component: InstanceFiles.supervisor)
+    var readable: [String] = []
+    for (place, name) in all.enumerated() {
+      guard let page = try? PageBox(directory: directory, component: name) else { continue }
+      pages.append(page)
+      places.append(place)
+      readable.append(name)
+    }
+    names = readable
   }
 
   public var supervisorState: StageState { supervisorPage.page.state }
@@ -54,6 +71,12 @@ public final class SetView {
     names.firstIndex(of: stage).map { pages[$0].page.value(counter) } ?? 0
   }
 
+  /// As many counters from a named one on; zeros for a stage that the set does not have.
+  public func values<Counter: StageCounter>(_ stage: String, _ first: Counter, count: Int) -> [UInt64] {
+    guard let index = names.firstIndex(of: stage) else { return Array(repeating: 0, count: count) }
+    return (0..<count).map { pages[index].page.counter(first.rawValue + $0).loadRelaxed() }
+  }
+
   public func appliedSequence(_ stage: String) -> UInt64 {
     names.firstIndex(of: stage).map { pages[$0].page.appliedSequence } ?? 0
   }
@@ -65,7 +88,7 @@ public final class SetView {
 
   public func stages() -> [StageStatus] {
     func told(_ first: SupervisorCounter, _ index: Int) -> UInt64 {
-      supervisorPage.page.counter(first.rawValue + index).loadRelaxed()
+      supervisorPage.page.counter(first.rawValue + places[index]).loadRelaxed()
     }
     return names.enumerated().map { index, name in
       var status = status(name, pages[index].page, restarts: told(.firstRestart, index))
@@ -76,6 +99,22 @@ public final class SetView {
       return status
     }
   }
+
+  /// Restarts of a stage by how its predecessor ended, by the number of the cause; those that were asked for are number 0.
+  public func restartCauses(_ index: Int) -> [UInt64] {
+    func told(_ counter: Int) -> UInt64 { supervisorPage.page.counter(counter).loadRelaxed() }
+    let place = places[index]
+    let restarts = told(SupervisorCounter.firstRestart.rawValue + place)
+    var causes = (1..<SupervisorCounter.causesPerStage).map { cause in
+      SupervisorCounter.restartCause(stage: place, cause: cause).map(told) ?? 0
+    }
+    let known = causes.reduce(0, &+)
+    causes.insert(restarts > known ? restarts - known : 0, at: 0)
+    return causes
+  }
+
+  /// The longest time between two beats of each stage's present incarnation since it was READY, ns.
+  public func longestBeatGaps() -> [UInt64] { pages.map { $0.page.longestBeatGap } }
 
   /// What the set has given up because it is overloaded.
   public var shed: OptionalWork {
@@ -99,6 +138,7 @@ public final class SetView {
   /// When the present incarnation of each stage began (CLOCK_MONOTONIC, ns); 0 for none.
   public func beginnings() -> [UInt64] { pages.map { $0.page.beganTime } }
 
+  public var supervisorLongestBeatGap: UInt64 { supervisorPage.page.longestBeatGap }
   /// The same of the supervisor.
   public var supervisorBegan: UInt64 { supervisorPage.page.beganTime }
 }

@@ -7,10 +7,13 @@ extension SupervisionRecord {
   /// What an alarm found missing.
   public var missing: LivenessMeasure? { UInt8(exactly: code).flatMap(LivenessMeasure.init(rawValue:)) }
 
+  /// How a process ended, in the record of its death.
+  public var exitCause: ExitCause? { ExitCause(code: cause, number: code) }
+
   /// The cause of a death, of an alarm or of an action.
   public var causeText: String? {
     if event == .action { return ActionCause(rawValue: cause)?.name }
-    if let cause = ExitCause(code: cause, number: code) { return "\(cause)" }
+    if let exitCause { return "\(exitCause)" }
     return StallCause(rawValue: cause)?.name
   }
 

@@ -77,6 +77,10 @@ public struct RingObserver: ~Copyable {
   /// The published word alone, unchecked: for those who look often and need no more than that it moves.
   public var publishedPosition: UInt64 { reader.header.published.loadAcquiring() }
 
+  /// A word of the producer's own beside the ring (``RingProducer/setInputPosition(_:_:)``); 0 where it stored none.
+  /// - Parameter index: 0...3.
+  public func producerWord(_ index: Int) -> UInt64 { reader.producerWord(index) }
+
   /// The end of what is visible. A dead producer may have left the published word behind it; a batch shows
   /// with its first stamp, and the word follows.
   public func frontier() -> UInt64 {
@@ -86,7 +90,8 @@ public struct RingObserver: ~Copyable {
   /// False once the path names another file: the set was made anew, or removed.
   public var isCurrentFile: Bool { Self.fileNumber(path) == fileNumber && fileNumber != 0 }
 
-  private static func fileNumber(_ path: String) -> UInt64 {
+  /// Which file the path names now; 0 when it names none. Another number: another set's.
+  public static func fileNumber(_ path: String) -> UInt64 {
     var status = stat()
     return stat(path, &status) == 0 ? UInt64(status.st_ino) : 0
   }

@@ -345,6 +345,9 @@ public struct ArmedAction: Equatable, Sendable {
 /// ```
 public struct ActionTarget: Equatable, Sendable {
   public static let bytes = 56
+  /// Address and port.
+  public static let addressOffset = 24
+  public static let addressBytes = 6
 
   /// The `[[action]]`'s name, at most 24 bytes.
   public var name: String
@@ -366,8 +369,8 @@ public struct ActionTarget: Equatable, Sendable {
     for (index, byte) in name.utf8.prefix(24).enumerated() {
       base.storeBytes(of: byte, toByteOffset: index, as: UInt8.self)
     }
-    base.storeBytes(of: address, toByteOffset: 24, as: UInt32.self)
-    base.storeBytes(of: port, toByteOffset: 28, as: UInt16.self)
+    base.storeBytes(of: address, toByteOffset: Self.addressOffset, as: UInt32.self)
+    base.storeBytes(of: port, toByteOffset: Self.addressOffset + 4, as: UInt16.self)
     base.storeBytes(of: logons, toByteOffset: 32, as: UInt64.self)
   }
 

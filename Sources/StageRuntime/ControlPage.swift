@@ -175,6 +175,14 @@ public struct ControlPage: ~Copyable {
     set(counter, base.values[counter.rawValue] &+ value)
   }
 
+  /// The same of the counter that comes `place` behind a named one.
+  public func setTotal<Counter: StageCounter>(
+    _ counter: Counter, plus place: Int, _ value: UInt64, since base: CounterBase
+  ) {
+    let index = counter.rawValue + place
+    self.counter(index).storeRelaxed(base.values[index] &+ value)
+  }
+
   /// Lets everybody see at once when this process dies: the kernel marks a word of the page before anything else, while
   /// the death itself is reported only when gigabytes of mappings have been taken down. Once per process, by its main
   /// thread.

@@ -91,6 +91,9 @@ public enum MergeCounter: Int, StageCounter {
   case recoveryImages
   case recoveryFailures
   case recoveriesTold
+  /// Messages that the line brought when they had been given up already.
+  case lateMessagesA
+  case lateMessagesB
 }
 
 /// Counters of the book stage.
@@ -138,20 +141,11 @@ public enum BookCounter: Int, StageCounter {
   /// Instruments that came out of quarantine by a book in the stream, and such books that did not fit.
   case recoveriesMade
   case recoveriesRefused
-  /// Whose books are wanted: see ``RecoveryWish``.
-  case recoveryWish0
-  case recoveryWish1
-  case recoveryWish2
-  case recoveryWish3
-  case recoveryWish4
-  case recoveryWish5
-  case recoveryWish6
-  case recoveryWish7
-
-  static let wishWords = 8
-  static func wish(_ word: Int) -> BookCounter {
-    BookCounter(rawValue: recoveryWish0.rawValue + word) ?? .recoveryWish0
-  }
+  /// Times that a message left a book crossed, and locked: bid above ask, and equal.
+  case crossed
+  case locked
+  /// Whose books are wanted, in this word and those behind it: see ``RecoveryWish``. The last one here.
+  case firstRecoveryWish
 }
 
 /// Counters of the publish stage.
@@ -257,6 +251,16 @@ public enum TapeCounter: Int, StageCounter {
   case snapshotBytes
   /// Snapshots that were due and put off because the set was overloaded.
   case snapshotsPutOff
+  /// Bytes that were put into files since the set was made, also those of segments that are removed by now.
+  case bytesWritten
+  /// Of the probes that were compared, those that differed from bookd's.
+  case probesDiffered
+  /// Every message that had come on the ring by then (CLOCK_MONOTONIC, ns) is on the disk for certain. 0: nobody has looked yet.
+  /// An instant, not an age: it goes on aging when nobody records any more.
+  case durableUntil
+  /// Synchronisations together, ns; and from ``firstSynchronizationBucket`` on how many lasted 2^(n-1) ..< 2^n ns, 40 counters.
+  case synchronizationNanoseconds
+  case firstSynchronizationBucket = 128
 }
 
 /// What came of a snapshot that was asked for. The raw value is on the control page.
@@ -314,6 +318,18 @@ public enum SupervisorCounter: Int, StageCounter {
   case firstBaseline = 64
   case firstDegraded = 96
   case firstNeighbour = 128
+  /// Restarts of each of the first eight stages, in the topology's order, by how its predecessor ended: ``causesPerStage`` counters
+  /// a stage, by the number of the cause (`ExitCause.code`). Those without a cause, asked for by an operator, are in no counter here.
+  case firstRestartCause = 160
+
+  public static let causesPerStage = 12
+  public static let stagesWithCauses = 8
+
+  /// The counter of a cause of a stage; nil for one that has none.
+  public static func restartCause(stage: Int, cause: Int) -> Int? {
+    guard (0..<stagesWithCauses).contains(stage), (1..<causesPerStage).contains(cause) else { return nil }
+    return firstRestartCause.rawValue + stage * causesPerStage + cause
+  }
 }
 
 /// Counters of the built-in auditor of `bulkhead run`.

@@ -79,23 +79,25 @@ public struct DaemonArguments {
     return topology
   }
 
-  /// Loads the file at `path`, or the embedded default when it is nil.
-  public static func loadTopology(path: String?, overrides: [(keyPath: String, value: String)]) -> Topology {
+  /// Reads the file at `path`, or the embedded default when it is nil.
+  public static func readTopology(
+    path: String?, overrides: [(keyPath: String, value: String)]
+  ) -> Result<Topology, TopologyError> {
     let cores = OnlineCores.current()
-    let result: Result<Topology, TopologyError>
-    if let path {
-      result = Topology.load(path: path, onlineCores: cores, overrides: overrides)
-    } else {
-      do throws(TopologyError) {
-        let topology = try Topology.parse(
+    if let path { return Topology.load(path: path, onlineCores: cores, overrides: overrides) }
+    do throws(TopologyError) {
+      return .success(
+        try Topology.parse(
           text: Topology.embeddedDefaultText, fileName: "embedded topology.toml", onlineCores: cores,
-          overrides: overrides)
-        result = .success(topology)
-      } catch {
-        result = .failure(error)
-      }
+          overrides: overrides))
+    } catch {
+      return .failure(error)
     }
-    switch result {
+  }
+
+  /// The same; ends the process with every error when it is not accepted.
+  public static func loadTopology(path: String?, overrides: [(keyPath: String, value: String)]) -> Topology {
+    switch readTopology(path: path, overrides: overrides) {
     case .success(let topology): return topology
     case .failure(let error):
       narrate(String(error.rendered.dropLast()))

@@ -117,7 +117,8 @@ final class LogWriter: @unchecked Sendable {
   ) {
     guard event.isAudit || event.entry.level <= level else { return }
     monitor.locked {
-      guard let suppressed = throttle.admit(event, now: now) else { return }
+      let about = fields.first { $0.0 == .component }?.1 ?? ""
+      guard let suppressed = throttle.admit(event, of: about, now: now) else { return }
       tellSuppressed(now)
       put(line, event, fields, suppressed: suppressed, place)
     }
@@ -131,15 +132,17 @@ final class LogWriter: @unchecked Sendable {
   func tellSuppressed() { monitor.locked { tellSuppressed(bulkhead_monotonic_nanoseconds()) } }
 
   private func tellSuppressed(_ now: UInt64) {
-    for (event, count) in throttle.takeSuppressed(now: now) {
+    for passed in throttle.takeSuppressed(now: now) {
+      let fields: [(LogField, String)] = passed.component.isEmpty ? [] : [(.component, passed.component)]
       put(
-        "\(speaker.component): \(Self.words(count, event))", event, [], suppressed: count, nil,
-        isSummary: true)
+        "\(speaker.component): \(Self.words(passed.count, passed.event, passed.component))", passed.event,
+        fields, suppressed: passed.count, nil, isSummary: true)
     }
   }
 
-  private static func words(_ count: UInt64, _ event: LogEvent) -> String {
-    "\(count) more lines of the kind \"\(event.entry.subject)\" were not written"
+  private static func words(_ count: UInt64, _ event: LogEvent, _ component: String) -> String {
+    "\(count) more lines of the kind \"\(event.entry.subject)\""
+      + (component.isEmpty ? "" : " about \(component)") + " were not written"
   }
 
   private func put(
@@ -153,7 +156,8 @@ final class LogWriter: @unchecked Sendable {
     ProcessLog.writePlain(line)
     // In the entry it is a field; the line of a summary says it itself.
     if suppressed > 0, !isSummary {
-      ProcessLog.writePlain("\(speaker.component): \(Self.words(suppressed, event))")
+      let about = fields.first { $0.0 == .component }?.1 ?? ""
+      ProcessLog.writePlain("\(speaker.component): \(Self.words(suppressed, event, about))")
     }
   }
 

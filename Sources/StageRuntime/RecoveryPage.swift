@@ -13,6 +13,7 @@ import Synchronization
 ///         0x38 when it was written, monotonic ns │ 0x40 open ranges that the table has no room for
 /// 0x0200  lag of line A, 40 counters │ 0x0400 lag of line B: bucket n is 2^(n-1) ..< 2^n ns later than the other
 /// 0x0600  tallies: a word for each of RecoveryTally
+/// 0x0800  how long filled ranges were missing, 40 counters: bucket n is 2^(n-1) ..< 2^n ns │ 0x940 all of it together, ns
 /// 0x1000  open ranges, 256 records of 128 bytes
 /// 0x9000  finished ranges, 1,024 records: number n at (n - 1) mod 1,024; the first word is n once it is whole
 /// 0x29000 disagreements, 16 records of 256 bytes, in the same way
@@ -24,6 +25,10 @@ public struct RecoveryPage: ~Copyable {
   public static let finishedCapacity = 1_024
   public static let disagreementCapacity = 16
   public static let lagBuckets = 40
+  /// Of ``recoveries(bucket:)``; what lasted longer is in the last one.
+  public static let recoveryBuckets = 40
+  private static let recoveryOffset = 0x800
+  private static let recoverySumOffset = 0x940
   private static let lagOffset = 0x200
   private static let tallyOffset = 0x600
   private static let openOffset = 0x1000
@@ -75,6 +80,15 @@ public struct RecoveryPage: ~Copyable {
     guard (0..<2).contains(line), (0..<Self.lagBuckets).contains(bucket) else { return 0 }
     return word(Self.lagOffset + line * 0x200 + bucket * 8).loadRelaxed()
   }
+
+  /// Ranges that were missing for 2^(bucket-1) ..< 2^bucket ns until they were filled, since the set was made.
+  public func recoveries(bucket: Int) -> UInt64 {
+    guard (0..<Self.recoveryBuckets).contains(bucket) else { return 0 }
+    return word(Self.recoveryOffset + bucket * 8).loadRelaxed()
+  }
+
+  /// How long filled ranges were missing, all of them together, ns.
+  public var recoverySum: UInt64 { word(Self.recoverySumOffset).loadRelaxed() }
 
   /// The open ranges, as of one moment; nil while they are being written again and again.
   public func openGaps() -> [GapRecord]? {
@@ -169,6 +183,13 @@ public struct RecoveryPage: ~Copyable {
     word(0x30).storeReleasing(version &+ 2)
   }
 
+  /// A range was filled so long after it was found missing.
+  public func addRecovery(nanoseconds: UInt64) {
+    let bucket = min(Self.recoveryBuckets &- 1, 64 &- nanoseconds.leadingZeroBitCount)
+    word(Self.recoveryOffset &+ bucket &* 8).addAsOnlyWriter(1)
+    word(Self.recoverySumOffset).addAsOnlyWriter(nanoseconds)
+  }
+
   public func setClockOffset(_ offset: UInt64) { word(0x10).storeRelaxed(offset) }
 
   public func setLag(line: Int, bucket: Int, _ count: UInt64) {
@@ -177,23 +198,43 @@ public struct RecoveryPage: ~Copyable {
   }
 
   public func addDisagreement(_ entry: DisagreementEntry) {
+    entry.kept.withUnsafeBytes { kept in
+      entry.refused.withUnsafeBytes { refused in
+        addDisagreement(
+          sequence: entry.sequence, refusedSource: entry.refusedSource, kept: kept, refused: refused,
+          keptLength: entry.keptLength, refusedLength: entry.refusedLength)
+      }
+    }
+  }
+
+  /// The same, from where the payloads lie: nothing is copied but onto the page. At most
+  /// ``StageRecords/DisagreementEntry/payloadBytes`` of each are kept.
+  public func addDisagreement(
+    sequence: UInt64, refusedSource: UInt64, kept: UnsafeRawBufferPointer, refused: UnsafeRawBufferPointer,
+    keptLength: UInt64, refusedLength: UInt64
+  ) {
     let number = disagreementCount &+ 1
     let offset = disagreementSlot(number)
     word(offset).storeRelaxed(0)
     atomicMemoryFence(ordering: .releasing)
-    let head = [entry.sequence, entry.refusedSource, entry.keptLength, entry.refusedLength]
-    for (index, value) in head.enumerated() { word(offset + 8 + index * 8).storeRelaxed(value) }
-    for (part, bytes) in [entry.kept, entry.refused].enumerated() {
-      for index in 0..<DisagreementEntry.payloadBytes / 8 {
-        var value: UInt64 = 0
-        for byte in 0..<8 where index * 8 + byte < bytes.count {
-          value |= UInt64(bytes[index * 8 + byte]) << (UInt64(byte) * 8)
-        }
-        word(offset + 40 + part * DisagreementEntry.payloadBytes + index * 8).storeRelaxed(value)
-      }
-    }
+    word(offset + 8).storeRelaxed(sequence)
+    word(offset + 16).storeRelaxed(refusedSource)
+    word(offset + 24).storeRelaxed(keptLength)
+    word(offset + 32).storeRelaxed(refusedLength)
+    store(kept, offset + 40)
+    store(refused, offset + 40 + DisagreementEntry.payloadBytes)
     word(offset).storeReleasing(number)
     word(0x28).storeReleasing(number)
+  }
+
+  private func store(_ bytes: UnsafeRawBufferPointer, _ offset: Int) {
+    for index in 0..<DisagreementEntry.payloadBytes / 8 {
+      var value: UInt64 = 0
+      for byte in 0..<8 where index * 8 + byte < bytes.count {
+        value |= UInt64(bytes[index * 8 + byte]) << (UInt64(byte) * 8)
+      }
+      word(offset + index * 8).storeRelaxed(value)
+    }
   }
 
   private func store(_ record: GapRecord, _ offset: Int) {

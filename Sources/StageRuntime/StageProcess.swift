@@ -15,6 +15,7 @@ public enum ExitCode {
   public static let noInput: Int32 = 66
   public static let unavailable: Int32 = 69
   public static let invariantBroken: Int32 = 70
+  public static let cannotCreate: Int32 = 73
   public static let inputOutput: Int32 = 74
   public static let configuration: Int32 = 78
 }
@@ -88,6 +89,13 @@ public struct StageProcess: ~Copyable {
     do {
       let component = try part(of: started, topology, directory)
       let control = try ControlPage.attach(directory: directory, component: component, access: .readWrite)
+      // Before anything of the set is touched: it would be taken for this incarnation's.
+      guard control.configurationHash == hash else {
+        let made = String(control.configurationHash, radix: 16)
+        fail(
+          "\(component): configuration \(topology.hash) is not \(String(repeating: "0", count: 16 - made.count) + made), which the set \"\(topology.host.instance)\" was made for: stop the whole set, and start it with one configuration",
+          code: ExitCode.configuration)
+      }
       if control.isAlive, control.pid != getpid() {
         fail("\(component): already runs as process \(control.pid)", code: ExitCode.failure)
       }

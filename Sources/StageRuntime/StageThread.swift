@@ -46,12 +46,31 @@ public final class Monitor: @unchecked Sendable {
 public enum StageThread {
   private final class Body {
     let run: @Sendable () -> Void
-    init(_ run: @escaping @Sendable () -> Void) { self.run = run }
+    let cores: [Int32]
+    private let monitor = Monitor()
+    private var hasBegun = false
+
+    init(_ cores: [Int32], _ run: @escaping @Sendable () -> Void) {
+      self.cores = cores
+      self.run = run
+    }
+
+    func begin() {
+      if !cores.isEmpty { _ = bulkhead_pin_to_cores(cores, Int32(cores.count)) }
+      monitor.locked {
+        hasBegun = true
+        monitor.signal()
+      }
+    }
+
+    func waitForBegin() { monitor.locked { while !hasBegun { monitor.wait() } } }
   }
 
-  /// Starts it. Signals go to the threads that were there before.
+  /// Starts it, and returns once it runs: the first calls of a thread are none that a sandbox allows, and one that the sandbox of
+  /// its process overtakes dies of them. Signals go to the threads that were there before.
+  /// - Parameter cores: where it runs; empty: where the caller does.
   /// - Returns: 0, or the error.
-  public static func start(_ run: @escaping @Sendable () -> Void) -> Int32 {
+  public static func start(cores: [Int32] = [], _ run: @escaping @Sendable () -> Void) -> Int32 {
     var everything = sigset_t()
     var before = sigset_t()
     sigfillset(&everything)
@@ -59,15 +78,25 @@ public enum StageThread {
     sigdelset(&everything, SIGSYS)
     pthread_sigmask(SIG_SETMASK, &everything, &before)
     defer { pthread_sigmask(SIG_SETMASK, &before, nil) }
-    let body = Unmanaged.passRetained(Body(run))
+    let begun = Body(cores, run)
+    let body = Unmanaged.passRetained(begun)
     var thread = pthread_t()
     let result = pthread_create(
       &thread, nil,
       { argument in
-        if let argument { Unmanaged<Body>.fromOpaque(argument).takeRetainedValue().run() }
+        if let argument {
+          let body = Unmanaged<Body>.fromOpaque(argument).takeRetainedValue()
+          body.begin()
+          body.run()
+        }
         return nil
       }, body.toOpaque())
-    if result != 0 { body.release() } else { pthread_detach(thread) }
-    return result
+    guard result == 0 else {
+      body.release()
+      return result
+    }
+    pthread_detach(thread)
+    begun.waitForBegin()
+    return 0
   }
 }

@@ -47,9 +47,11 @@ public struct SandboxProfile: Sendable, Equatable {
           // The tape that the stream goes on from.
           "pread64", "getdents64",
         ],
-        // viewd looks for sets, and at the processors.
+        // viewd looks for sets, at the processors, at the room for the tape, and whether the clock is right: without the
+        // capability that can only be read.
         more: program == "viewd"
-          ? ["uname", "sched_getaffinity", "readlink", "readlinkat"] : [])
+          ? ["uname", "sched_getaffinity", "readlink", "readlinkat", "statfs", "adjtimex", "clock_adjtime"]
+          : [])
     case "watchdogd":
       SandboxProfile(
         "watchdogd", first: ["poll", "ppoll", "recvmsg", "sendmsg", "ioctl"],
@@ -72,9 +74,9 @@ public struct SandboxProfile: Sendable, Equatable {
       "ptrace", "process_vm_readv", "process_vm_writev", "kexec_load", "kexec_file_load", "init_module",
       "finit_module", "delete_module", "mount", "umount2", "pivot_root", "chroot", "move_mount", "open_tree",
       "fsopen", "setns", "unshare", "swapon", "swapoff", "reboot", "bpf", "perf_event_open", "userfaultfd",
-      "keyctl", "add_key", "request_key", "acct", "settimeofday", "clock_settime", "adjtimex",
-      "clock_adjtime",
-      "quotactl", "sethostname", "setdomainname", "syslog", "iopl", "ioperm", "personality",
+      // Not adjtimex: viewd, whose successors inherit this, reads by it how the clock is; setting it takes a capability.
+      "keyctl", "add_key", "request_key", "acct", "settimeofday", "clock_settime", "quotactl", "sethostname",
+      "setdomainname", "syslog", "iopl", "ioperm", "personality",
     ])
 
   private static let diskCalls = [

@@ -1,7 +1,7 @@
-/// Bounds how many lines of each kind are written: a pure state machine, told kinds and instants.
+/// Bounds how many lines of each kind are written about each component: a pure state machine, told kinds, names and instants.
 ///
-/// A line opens a window of its kind; so many may follow in it. What is beyond that is counted, and the count goes with the next
-/// line of the kind that is written, or is taken when the window is over.
+/// A line opens a window of its kind and component; so many may follow in it. What is beyond that is counted, and the count goes
+/// with the next line of the same that is written, or is taken when the window is over.
 public struct LogThrottle: Sendable {
   private struct Window: Sendable {
     /// When it was opened (CLOCK_MONOTONIC, ns); 0 before the first line.
@@ -10,12 +10,29 @@ public struct LogThrottle: Sendable {
     var suppressed: UInt64 = 0
   }
 
+  /// The windows of one component, by kind.
+  private struct Source: Sendable {
+    let component: String
+    var windows = [Window](repeating: Window(), count: LogEvent.allCases.count)
+  }
+
+  /// What was passed over of a kind, about a component; an empty name for lines that are about none.
+  public struct Suppressed: Sendable, Equatable {
+    public let event: LogEvent
+    public let component: String
+    public let count: UInt64
+  }
+
+  /// More components than a set can have: names beyond so many share the windows of the first.
+  static let sourceLimit = 64
+
   public let limit: UInt64
   public let windowNanoseconds: UInt64
-  private var windows = [Window](repeating: Window(), count: LogEvent.allCases.count)
+  /// The first is that of lines about no component.
+  private var sources = [Source(component: "")]
 
   /// - Parameters:
-  ///   - limit: lines of one kind in a window, from 1 on.
+  ///   - limit: lines of one kind about one component in a window, from 1 on.
   ///   - windowNanoseconds: how long a window is.
   public init(limit: UInt64 = 50, windowNanoseconds: UInt64 = 10_000_000_000) {
     self.limit = max(1, limit)
@@ -23,34 +40,48 @@ public struct LogThrottle: Sendable {
   }
 
   /// A line is to be written.
-  /// - Parameter now: CLOCK_MONOTONIC, ns.
-  /// - Returns: how many of its kind were passed over before it; nil when it is to be passed over itself.
-  public mutating func admit(_ event: LogEvent, now: UInt64) -> UInt64? {
+  /// - Parameters:
+  ///   - component: what it is about; empty for the process that writes it.
+  ///   - now: CLOCK_MONOTONIC, ns.
+  /// - Returns: how many of the same were passed over before it; nil when it is to be passed over itself.
+  public mutating func admit(_ event: LogEvent, of component: String = "", now: UInt64) -> UInt64? {
     if event.isAudit { return 0 }
+    let source = index(of: component)
     let index = Int(event.rawValue)
-    if isOver(windows[index], now) {
-      let suppressed = windows[index].suppressed
-      windows[index] = Window(since: max(1, now), written: 1)
-      return suppressed
+    let window = sources[source].windows[index]
+    if isOver(window, now) {
+      sources[source].windows[index] = Window(since: max(1, now), written: 1)
+      return window.suppressed
     }
-    guard windows[index].written < limit else {
-      windows[index].suppressed &+= 1
+    guard window.written < limit else {
+      sources[source].windows[index].suppressed &+= 1
       return nil
     }
-    windows[index].written &+= 1
+    sources[source].windows[index].written &+= 1
     return 0
   }
 
-  /// Kinds whose window is over and of which lines were passed over that nothing has told of yet; each is named once.
-  public mutating func takeSuppressed(now: UInt64) -> [(event: LogEvent, count: UInt64)] {
-    var found: [(event: LogEvent, count: UInt64)] = []
-    for event in LogEvent.allCases {
-      let index = Int(event.rawValue)
-      guard windows[index].suppressed > 0, isOver(windows[index], now) else { continue }
-      found.append((event, windows[index].suppressed))
-      windows[index] = Window()
+  /// Of what lines were passed over that nothing has told of yet and whose window is over; each is named once.
+  public mutating func takeSuppressed(now: UInt64) -> [Suppressed] {
+    var found: [Suppressed] = []
+    for source in sources.indices {
+      for event in LogEvent.allCases {
+        let index = Int(event.rawValue)
+        let window = sources[source].windows[index]
+        guard window.suppressed > 0, isOver(window, now) else { continue }
+        found.append(
+          Suppressed(event: event, component: sources[source].component, count: window.suppressed))
+        sources[source].windows[index] = Window()
+      }
     }
     return found
+  }
+
+  private mutating func index(of component: String) -> Int {
+    if let known = sources.firstIndex(where: { $0.component == component }) { return known }
+    guard sources.count < Self.sourceLimit else { return 0 }
+    sources.append(Source(component: component))
+    return sources.count - 1
   }
 
   /// A clock that goes back ends no window.

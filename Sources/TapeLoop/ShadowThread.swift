@@ -15,6 +15,7 @@ struct ShadowStatus {
   var nextSequence: UInt64 = 1
   var compared: UInt64 = 0
   var skipped: UInt64 = 0
+  var differences: UInt64 = 0
   var difference: BookDifference?
   var snapshotsWritten: UInt64 = 0
   var snapshotFailures: UInt64 = 0
@@ -371,6 +372,7 @@ final class ShadowThread: @unchecked Sendable {
       state.isWhole = isWhole
       state.nextSequence = next
       state.compared = comparison.compared
+      state.differences = comparison.differences
       state.skipped = comparison.skipped
       state.difference = comparison.firstDifference
     }

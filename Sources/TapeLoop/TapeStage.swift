@@ -52,6 +52,7 @@ public struct TapeStage: ~Copyable {
   private var inputLaps: UInt64 = 0
   private var lapsSeen: UInt64 = 0
   private var nextReport: UInt64 = 0
+  private var lag: JournalLag
   private var status = TapeWriterStatus()
   /// What was cut off or damaged at the start: then what the ring does not hold any more was lost by that.
   private let startedDamaged: Bool
@@ -72,6 +73,8 @@ public struct TapeStage: ~Copyable {
       fail("\(process.component): \(error)", code: ExitCode.unavailable)
     }
     base = control.counterBase()
+    let durableUntil = control.value(TapeCounter.durableUntil)
+    lag = JournalLag(since: durableUntil == 0 ? nil : durableUntil)
     control.setState(.warming)
     // The pages are made anew with the rings, so this number lives exactly as long as they do.
     if control.value(TapeCounter.run) == 0 {
@@ -157,7 +160,7 @@ public struct TapeStage: ~Copyable {
         control.setState(.ready)
         control.beat()
         if bulkhead_stop_requested() { exit(ExitCode.failure) }
-        usleep(100_000)
+        usleep(25_000)
       }
     }
   }
@@ -364,6 +367,15 @@ public struct TapeStage: ~Copyable {
     if let trouble = status.trouble { control.set(TapeCounter.lastError, UInt64(trouble.code)) }
     control.setTotal(TapeCounter.synchronizations, status.synchronizations, since: base)
     control.set(TapeCounter.longestSynchronization, status.longestSynchronization)
+    control.setTotal(
+      TapeCounter.synchronizationNanoseconds, status.synchronizationNanoseconds, since: base)
+    for (bucket, count) in status.synchronizationCounts.enumerated() {
+      control.setTotal(TapeCounter.firstSynchronizationBucket, plus: bucket, count, since: base)
+    }
+    control.setTotal(TapeCounter.bytesWritten, status.bytesWritten, since: base)
+    let newestMessage = max(newest, written &- 1)
+    control.set(
+      TapeCounter.durableUntil, now &- lag.take(newest: newestMessage, durable: durable &- 1, now: now))
     if let shadow { report(shadow.status) }
   }
 
@@ -372,6 +384,7 @@ public struct TapeStage: ~Copyable {
     control.set(TapeCounter.shadowSequence, shadow.nextSequence &- 1)
     control.setTotal(TapeCounter.probesCompared, shadow.compared, since: base)
     control.setTotal(TapeCounter.probesSkipped, shadow.skipped, since: base)
+    control.setTotal(TapeCounter.probesDiffered, shadow.differences, since: base)
     if let difference = shadow.difference, control.value(TapeCounter.booksDiffer) == 0 {
       control.set(TapeCounter.differenceSequence, difference.ours.sequence)
       control.set(TapeCounter.differenceInstrument, UInt64(difference.ours.instrument))

@@ -23,6 +23,11 @@ public struct TapeWriterStatus: Equatable, Sendable {
   public var synchronizations: UInt64 = 0
   /// ns.
   public var longestSynchronization: UInt64 = 0
+  /// All of them together, ns, and how many lasted 2^(n-1) ..< 2^n ns; what lasted longer is in the last one.
+  public var synchronizationNanoseconds: UInt64 = 0
+  public var synchronizationCounts = [UInt64](repeating: 0, count: 40)
+  /// Bytes of the chunks that were put into files.
+  public var bytesWritten: UInt64 = 0
   /// Operations that failed.
   public var fileErrors: UInt64 = 0
   /// What failed last and has not succeeded since.
@@ -152,6 +157,7 @@ public final class TapeWriter<Files: TapeFiles>: @unchecked Sendable {
           .chunkWritten, count: UInt64(chunk.count), chunk.tail?.nextSequence ?? 0, chunk.ordinal, at: now(),
           lane: .disk)
         monitor.locked {
+          state.bytesWritten &+= UInt64(chunk.count)
           queue.removeFirst()
           free.append(chunk)
         }
@@ -175,6 +181,9 @@ public final class TapeWriter<Files: TapeFiles>: @unchecked Sendable {
           monitor.locked {
             state.synchronizations &+= 1
             state.longestSynchronization = max(state.longestSynchronization, took)
+            state.synchronizationNanoseconds &+= took
+            let last = state.synchronizationCounts.count - 1
+            state.synchronizationCounts[min(last, 64 - took.leadingZeroBitCount)] &+= 1
           }
         }
       }

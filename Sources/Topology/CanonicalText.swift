@@ -35,6 +35,9 @@ struct CanonicalText {
     }
     if let file = publish.tokensFile { add("publish.tokens", file) }
     if let path = publish.socketPath { add("publish.socket", path) }
+    // Sets without these read as they did before there were any.
+    if publish.clientsPerAddress > 0 { add("publish.clients_per_address", publish.clientsPerAddress) }
+    if !publish.origins.isEmpty { add("publish.origins", publish.origins.joined(separator: " ")) }
     add("tape.enabled", tape != nil)
     if let tape { add("tape", tape) }
     // A set without a view reads as it did before there were views.

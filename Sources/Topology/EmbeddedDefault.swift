@@ -55,6 +55,11 @@ extension Topology {
     # death). "off": there is no sandbox. Default "refuse".
     sandbox = "refuse"
 
+    # What this host does about data that cannot be right, in one word: the default of capacity.on_error and of tape.on_trouble.
+    # "alarm": it is said everywhere, and the stream goes on. "quarantine": the instrument's book is given up. "fail-fast": bookd
+    # ends, and the set stops when the stream is not recorded safely. Default "alarm", whatever the profile.
+    on_trouble = "alarm"
+
     # One sequenced stream of a venue. A set runs exactly one; a further channel is a set of its own, with a file of its own,
     # another host.instance, and other cores and ports: one recovers while the other goes on.
     [[channel]]
@@ -333,9 +338,9 @@ extension Topology {
 
     # How long without a beat, or without progress while input waits, until the stage is marked, until the
     # alarm, and until it is killed and replaced. mark < alarm < fence. start: how long a start may show no
-    # progress towards READY before it is killed. Default: as here, for a shared machine, where a stage may
-    # wait for its core. With isolated cores: 10ms, 100ms, 1s.
-    ladder = { mark = "250ms", alarm = "2s", fence = "10s", start = "20s" }
+    # progress towards READY before it is killed. The defaults are those of host.profile: "shared", where a
+    # stage may wait for its core: as here. "isolated": 10ms, 100ms, 1s, and the same start.
+    # ladder = { mark = "250ms", alarm = "2s", fence = "10s", start = "20s" }
 
     # What is done at once, and without the stage, when it reaches the alarm or dies; and what when no
     # successor will come. "mark_stale": every reader learns that the stream may be out of date, until the
@@ -434,8 +439,9 @@ extension Topology {
 
     # What becomes of an instrument about which the venue says something that cannot be (an order that is not there, or is there
     # already; more than it has left; another instrument than the order's): "alarm": its events go on, flagged stale;
-    # "quarantine": its book is given up; "fail-fast": bookd ends. A full table always quarantines. Default "alarm".
-    on_error = "alarm"
+    # "quarantine": its book is given up; "fail-fast": bookd ends. A full table always quarantines. Default: as
+    # host.on_trouble says, and so "alarm".
+    # on_error = "alarm"
 
     # The WebSocket service of pubd.
     [publish]
@@ -447,6 +453,10 @@ extension Topology {
 
     # Connected clients at most. 1...4096. Default 64.
     clients = 64
+
+    # Connections of one address at most, handshakes included: where clients have addresses of their own, one of them cannot take
+    # everybody's place. 1...4096; 0: as many as there are places. Default 0.
+    clients_per_address = 0
 
     # The most that may wait for one client; beyond it the client's own policy decides.
     # "64KiB"..."1GiB". Default "4MiB".
@@ -467,6 +477,11 @@ extension Topology {
     # A local socket beside the port, without TLS and tokens: who may use it is a matter of its folder. An absolute path;
     # "": none. Default "".
     socket = ""
+
+    # Whose web pages may read the stream in a browser, beside the operator's page of this set as it is reached by an address,
+    # "localhost" or this machine's own name: "http://HOST", "https://HOST:PORT"; "*": every page. Clients that are no browsers say no
+    # origin and are not meant. Default [].
+    origins = []
 
     # A second bookd that follows the first one in silence, with the same books, and goes on with the very next event when
     # that dies: within milliseconds instead of a rebuild. It costs bookd's memory and processor time once more.
@@ -504,8 +519,8 @@ extension Topology {
 
     # What follows when the stream is not recorded safely (UNJOURNALED): the disk is full, broken or slow, or
     # the ring overwrote what was not recorded. "flag": it is said everywhere, and the stream goes on. "halt":
-    # the set stops, in order. Default "flag".
-    on_trouble = "flag"
+    # the set stops, in order. Default: as host.on_trouble says, and so "flag".
+    # on_trouble = "flag"
 
     # Keep books of its own, from the tape alone: they are compared with bookd's (a difference makes the set
     # DEGRADED), and snapshots are written of them. Costs another set of books, and processor time at low

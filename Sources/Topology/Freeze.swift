@@ -152,6 +152,8 @@ extension Topology.Publish {
     listen = settings.listen.value
     port = UInt16(clamping: settings.port.value)
     clients = settings.clients.value
+    clientsPerAddress = settings.clientsPerAddress.value
+    origins = settings.origins.value.map(\.value)
     clientQueueBytes = settings.clientQueue.value
     heartbeatNanoseconds = settings.heartbeat.value
     certificate =

@@ -38,7 +38,10 @@ enum KeyHomes {
     ("[[action]]", ["payload", "sender", "target", "fields"]),
     (
       "[publish]",
-      ["client_queue", "heartbeat", "tls_certificate", "tls_key", "tokens", "socket"]
+      [
+        "clients_per_address", "client_queue", "heartbeat", "tls_certificate", "tls_key", "tokens", "socket",
+        "origins",
+      ]
     ),
     (
       "[tape]",

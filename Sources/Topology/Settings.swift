@@ -36,13 +36,14 @@ struct Settings {
     }
     channel = channels.first.map { ChannelSettings($0) }
     rings = root.subtables("ring", title: "[[ring]]").map { RingSettings($0) }
-    stages = root.subtables("stage", title: "[[stage]]").map { StageSettings($0) }
+    let profile = host.profile.value
+    stages = root.subtables("stage", title: "[[stage]]").map { StageSettings($0, profile: profile) }
     actions = root.subtables("action", title: "[[action]]").map { ActionSettings($0) }
     let capacityReader = root.subtable("capacity", title: "[capacity]")
     let instruments = capacityReader.integer("instruments", in: 1...65536, default: 8192)
     let orders = capacityReader.integer("orders", in: 1...(1 << 26), default: 4_194_304)
     let levels = capacityReader.integer("levels", in: 1...(1 << 28), default: 1_048_576)
-    let onError = capacityReader.word("on_error", default: Topology.Capacity.OnError.alarm)
+    let onError = capacityReader.word("on_error", default: host.onTrouble.value.onError)
     capacityReader.finish()
     capacity = Topology.Capacity(
       instruments: instruments.value, orders: orders.value, levels: levels.value,
@@ -50,7 +51,8 @@ struct Settings {
     capacityIsValid = instruments.isValid && orders.isValid && levels.isValid
     publish = PublishSettings(root.subtable("publish", title: "[publish]"))
     standby = StandbySettings(root.subtable("standby", title: "[standby]"))
-    tape = TapeSettings(root.subtable("tape", title: "[tape]"))
+    tape = TapeSettings(
+      root.subtable("tape", title: "[tape]"), onTrouble: host.onTrouble.value.ofTape)
     view = ViewSettings(root.subtable("view", title: "[view]"))
     overload = OverloadSettings(root.subtable("overload", title: "[overload]"))
     root.finish()
@@ -83,6 +85,7 @@ struct HostSettings {
   let numaNode: Setting<Int>
   let preflight: Setting<Topology.Host.Preflight>
   let sandbox: Setting<Topology.Host.Sandbox>
+  let onTrouble: Setting<TroublePolicy>
 
   init(_ table: TableReader) {
     instance = table.string(
@@ -107,8 +110,27 @@ struct HostSettings {
     numaNode = table.integer("numa_node", in: -1...1023, default: -1)
     preflight = table.word("preflight", default: .recommended)
     sandbox = table.word("sandbox", default: .refuse)
+    onTrouble = table.word("on_trouble", default: .alarm)
     table.finish()
   }
+}
+
+/// `host.on_trouble`: one word for what a host does about data that cannot be right. It is not part of the configuration itself, only
+/// the default of the keys that say it one by one.
+enum TroublePolicy: String, CaseIterable {
+  case alarm
+  case quarantine
+  case failFast = "fail-fast"
+
+  var onError: Topology.Capacity.OnError {
+    switch self {
+    case .alarm: .alarm
+    case .quarantine: .quarantine
+    case .failFast: .failFast
+    }
+  }
+
+  var ofTape: Topology.Tape.Trouble { self == .failFast ? .halt : .flag }
 }
 
 /// `[[channel]]`.
@@ -340,7 +362,16 @@ struct StageSettings {
   let onAlarm: Setting<[Setting<String>]>
   let onDown: Setting<[Setting<String>]>
 
-  init(_ table: TableReader) {
+  /// Mark, alarm and fence where the file does not say, ns: on cores of its own a stage waits for nobody.
+  private static func ladder(_ profile: Topology.Host.Profile) -> (mark: UInt64, alarm: UInt64, fence: UInt64)
+  {
+    switch profile {
+    case .shared: (250_000_000, 2_000_000_000, 10_000_000_000)
+    case .isolated: (10_000_000, 100_000_000, 1_000_000_000)
+    }
+  }
+
+  init(_ table: TableReader, profile: Topology.Host.Profile) {
     header = table.header
     name = table.anyString("name", example: "bookd")
     core = table.integer("core", in: 0...65535, default: 0)
@@ -351,9 +382,10 @@ struct StageSettings {
     restartWindow = table.duration("restart_window", default: 60_000_000_000)
     restartBackoff = table.duration("restart_backoff", default: 50_000_000)
     let ladder = table.subtable("ladder", title: table.title + " ladder")
-    mark = ladder.duration("mark", default: 250_000_000)
-    alarm = ladder.duration("alarm", default: 2_000_000_000)
-    fence = ladder.duration("fence", default: 10_000_000_000)
+    let usual = Self.ladder(profile)
+    mark = ladder.duration("mark", default: usual.mark)
+    alarm = ladder.duration("alarm", default: usual.alarm)
+    fence = ladder.duration("fence", default: usual.fence)
     start = ladder.duration("start", default: 20_000_000_000)
     ladder.finish()
     let carriesStream = StagePlan.named(name.value)?.carriesStream ?? false
@@ -368,6 +400,8 @@ struct PublishSettings {
   let listen: Setting<IPv4Address>
   let port: Setting<Int>
   let clients: Setting<Int>
+  let clientsPerAddress: Setting<Int>
+  let origins: Setting<[Setting<String>]>
   let clientQueue: Setting<Int>
   let heartbeat: Setting<UInt64>
   let tlsCertificate: Setting<String>
@@ -385,19 +419,38 @@ struct PublishSettings {
     listen = table.address("listen", default: IPv4Address(value: 0x7F00_0001), example: "127.0.0.1")
     port = table.integer("port", in: 0...65535, default: 9443)
     clients = table.integer("clients", in: 1...4096, default: 64)
+    clientsPerAddress = table.integer("clients_per_address", in: 0...4096, default: 0)
     clientQueue = table.size("client_queue", in: (64 << 10)...(1 << 30), default: 4 << 20)
     heartbeat = table.duration("heartbeat", default: 1_000_000_000)
     tlsCertificate = path("tls_certificate", "/etc/bulkhead/publish.pem")
     tlsKey = path("tls_key", "/etc/bulkhead/publish.key")
     tokens = path("tokens", "/etc/bulkhead/tokens")
     socket = path("socket", "/run/bulkhead/publish.sock")
+    origins = table.names("origins", default: [], example: "https://desk.example:8443")
     table.finish()
+    for origin in origins.value where !Self.isOrigin(origin.value) {
+      table.log.report(
+        .badName, at: origin.span, "[publish]: origins: \(quoted(origin.value)) is not an origin",
+        label: "\"http://HOST\", \"https://HOST:PORT\" without anything behind it, or \"*\" for every page")
+    }
     if tlsCertificate.isValid, tlsKey.isValid, tlsCertificate.value.isEmpty != tlsKey.value.isEmpty {
       let missing = tlsKey.value.isEmpty ? "tls_key" : "tls_certificate"
       let given = tlsKey.value.isEmpty ? tlsCertificate : tlsKey
       table.log.report(
         .badName, at: given.span, "[publish]: `\(missing)` is missing", label: "a certificate needs its key")
     }
+  }
+
+  /// Whether a text is what a browser calls a page's origin, or "*".
+  private static func isOrigin(_ text: String) -> Bool {
+    if text == "*" { return true }
+    guard let scheme = ["http://", "https://"].first(where: { text.hasPrefix($0) }) else { return false }
+    let host = text.utf8.dropFirst(scheme.utf8.count)
+    return !host.isEmpty && text.utf8.count <= 256
+      && host.allSatisfy { byte in
+        (0x30...0x3A).contains(byte) || (0x41...0x5A).contains(byte) || (0x61...0x7A).contains(byte)
+          || [0x2D, 0x2E, 0x5B, 0x5D].contains(byte)
+      }
   }
 }
 
@@ -483,7 +536,8 @@ struct TapeSettings {
   /// Whether the set has a recorder.
   var isOn: Bool { enabled.isValid && enabled.value }
 
-  init(_ table: TableReader) {
+  /// - Parameter onTrouble: what follows where the table does not say.
+  init(_ table: TableReader, onTrouble: Topology.Tape.Trouble) {
     header = table.header
     enabled = table.boolean("enabled", default: false)
     directory = table.string(
@@ -496,7 +550,7 @@ struct TapeSettings {
     syncInterval = table.duration("sync_interval", default: 20_000_000)
     syncBytes = table.size("sync_bytes", in: 1...(1 << 30), default: 8 << 20)
     stall = table.duration("stall", default: 1_000_000_000)
-    onTrouble = table.word("on_trouble", default: .flag)
+    self.onTrouble = table.word("on_trouble", default: onTrouble)
     shadow = table.boolean("shadow", default: true)
     snapshotInterval = table.duration("snapshot_interval", default: 30_000_000_000)
     snapshotsKept = table.integer("snapshots_kept", in: 1...1000, default: 3)

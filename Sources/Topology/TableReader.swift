@@ -115,17 +115,19 @@ final class TableReader {
   }
 
   /// A list of strings that may be empty.
-  func names(_ key: String, default value: [String]) -> Setting<[Setting<String>]> {
+  func names(
+    _ key: String, default value: [String], example other: String = "mark_stale"
+  ) -> Setting<[Setting<String>]> {
     let fallback = value.map { Setting(value: $0, span: header, isGiven: false) }
     return setting(key, default: fallback, fallback: fallback, example: "") { node in
-      let example = quoted(value.first ?? "mark_stale")
+      let example = quoted(value.first ?? other)
       guard node.kind == .array else {
         wrongType(key, "a list of strings", node, label: "for instance \(key) = [\(example)]")
         return nil
       }
       return node.children.compactMap { index in
         let child = document.nodes[index]
-        return text(child, key, example: value.first ?? "mark_stale").map {
+        return text(child, key, example: value.first ?? other).map {
           Setting(value: $0, span: child.span)
         }
       }

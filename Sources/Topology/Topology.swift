@@ -431,6 +431,10 @@ extension Topology {
     public let port: UInt16
     /// Connected clients at most, 1...4096.
     public let clients: Int
+    /// Connections of one address at most, 1...4096; 0: as many as there are places.
+    public let clientsPerAddress: Int
+    /// Whose web pages may connect beside the operator's page: "http://host", "https://host:port", or "*" for all.
+    public let origins: [String]
     /// The most that may wait for one client.
     public let clientQueueBytes: Int
     /// The time between two heartbeats.

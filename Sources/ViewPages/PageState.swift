@@ -13,6 +13,17 @@ public struct PageState {
     public init() {}
   }
 
+  /// How pubd is spoken to; its port is among the counts.
+  public struct Publisher: Sendable {
+    public var isSecure: Bool
+    public var asksForToken: Bool
+
+    public init(isSecure: Bool = false, asksForToken: Bool = false) {
+      self.isSecure = isSecure
+      self.asksForToken = asksForToken
+    }
+  }
+
   private struct Item {
     let number: UInt64
     let json: String
@@ -23,11 +34,14 @@ public struct PageState {
   /// The most of each that goes into one later frame: of what is more than that, the newest.
   static let itemsPerFrame = 40
   private static let slowNanoseconds: UInt64 = 1_000_000_000
+  /// Rows of the heat map: up to 1 µs, then a power of two each, up to 8.6 s and beyond.
+  static let heatPowers = 10...34
   /// Latencies are those of the last ten seconds.
   private static let latencyWindow = 10
 
   private let version: String
   private let host: String
+  private let publisher: Publisher
   private var events: [Item] = []
   private var eventNumber: UInt64 = 0
   private var gaps: [Item] = []
@@ -43,10 +57,14 @@ public struct PageState {
   private var sequenceRates: [String: Double] = [:]
   private var processorShares: [String: Double] = [:]
 
-  public init(version: String, host: String) {
+  public init(version: String, host: String, publisher: Publisher = Publisher()) {
     self.version = version
     self.host = host
+    self.publisher = publisher
   }
+
+  /// What the host says of its clock; nil when it does not.
+  public var clock: SetMetrics.Clock?
 
   /// Frames so far.
   public private(set) var number: UInt64 = 0
@@ -157,7 +175,12 @@ public struct PageState {
       json.field("verdict", sample.status.verdict.rawValue)
       json.field("reason", sample.status.reason)
       json.field("since", verdictSince / 1_000_000)
+      json.field("publishScheme", publisher.isSecure ? "wss" : "ws")
+      json.field("publishToken", publisher.asksForToken)
       json.field("trustworthy", sample.isTrustworthy)
+      if let epoch = sample.streamEpoch { json.field("epoch", UInt64(epoch)) }
+      // How long ago anything came from the venue, on whichever line.
+      if let age = sample.status.lines.compactMap(\.lastPacketAge).min() { json.field("dataAge", age) }
       json.field("trust", sample.status.trust?.record?.state.name ?? "unknown")
       json.array("processes") { json in for process in sample.processes { write(process, to: &json) } }
       json.array("rings") { json in for ring in sample.rings.rings { write(ring, to: &json) } }
@@ -266,6 +289,12 @@ public struct PageState {
       json.field("program", version)
       json.field("host", host)
       json.field("configuration", hexadecimal(sample.configurationHash))
+      if let clock {
+        json.object("clock") { json in
+          json.field("synchronized", clock.isSynchronized)
+          json.field("error", clock.maximumError)
+        }
+      }
       json.array("latency") { json in
         for (stage, counts) in sample.latencies {
           let before = history.first?.latencies.first { $0.stage == stage }?.counts
@@ -285,6 +314,11 @@ public struct PageState {
             json.field("wholeP50", whole[0])
             json.field("wholeP99", whole[1])
             json.field("wholeMax", counts.maximum)
+            // Of the last second, by powers of two: a column of the page's heat map.
+            if let last = history.dropLast().last?.latencies.first(where: { $0.stage == stage })?.counts {
+              let column = counts.since(last).powers(Self.heatPowers).map { String($0) }
+              json.raw("heat", "[" + column.joined(separator: ",") + "]")
+            }
           }
         }
       }

@@ -35,6 +35,14 @@ extension SetMetrics {
         "bulkhead_book_rejects", .counter, "Messages that the books could not be right with.",
         rejects.map { (.count(book($0.1)), [("reason", $0.0)]) }),
       one(
+        "bulkhead_book_crossed", .counter,
+        "Messages that left a book crossed: its best bid above its best ask.",
+        .count(book(.crossed))),
+      one(
+        "bulkhead_book_locked", .counter,
+        "Messages that left a book locked: its best bid equal to its best ask.",
+        .count(book(.locked))),
+      one(
         "bulkhead_book_messages_withheld", .counter, "Messages of instruments in quarantine.",
         .count(book(.messagesWithheld))),
       several(
@@ -105,16 +113,50 @@ extension SetMetrics {
 
   static func clients(_ sample: SetSample) -> [MetricFamily] {
     func publish(_ counter: PublishCounter) -> MetricValue { .count(sample.view.value("pubd", counter)) }
+    /// By reason, and what no reason here accounts for: the sum is always that of `all`.
+    func reasons(_ all: PublishCounter, _ known: [(String, PublishCounter)]) -> [(MetricValue, Labels)] {
+      let counts = known.map { ($0.0, sample.view.value("pubd", $0.1)) }
+      let total = sample.view.value("pubd", all)
+      let told = counts.reduce(0) { $0 &+ $1.1 }
+      return (counts + [("other", total > told ? total - told : 0)]).map {
+        (.count($0.1), [("reason", $0.0)])
+      }
+    }
     return [
-      one(
-        "bulkhead_clients", .gauge, "Clients of pubd that are connected.", publish(.clients),
-        [("state", "connected")]),
+      several(
+        "bulkhead_clients", .gauge,
+        "Clients of pubd by state: connected without a subscription, subscribed, slow, closing.",
+        ClientTable.State.allCases.map { state in
+          (.count(UInt64(sample.clients.count { $0.state == state })), [("state", state.name)])
+        }),
       one("bulkhead_clients_accepted", .counter, "Clients that connected.", publish(.clientsAccepted)),
-      one("bulkhead_clients_refused", .counter, "Handshakes that were refused.", publish(.clientsRefused)),
-      one(
+      several(
+        "bulkhead_clients_refused", .counter,
+        "Connections that were refused: no place, wrong request, no valid token, no socket left.",
+        reasons(
+          .clientsRefused,
+          [
+            ("full", .refusedFull), ("request", .refusedRequest), ("token", .refusedToken),
+            ("sockets", .refusedSockets),
+          ])),
+      several(
         "bulkhead_client_evictions", .counter,
-        "Clients that were closed: too slow, idle or against the protocol.",
-        publish(.clientsEvicted)),
+        "Clients that were closed: too slow, idle, against the protocol, their token withdrawn.",
+        reasons(
+          .clientsEvicted,
+          [
+            ("slow", .evictedSlow), ("idle", .evictedIdle), ("protocol", .evictedProtocol),
+            ("token", .evictedToken),
+          ])),
+      one(
+        "bulkhead_client_events_shed", .counter, "Events that the policies of slow clients left out.",
+        publish(.eventsShed)),
+      one(
+        "bulkhead_client_events_replayed", .counter, "Events that were sent again from the past for cursors.",
+        publish(.eventsReplayed)),
+      one(
+        "bulkhead_client_deepest_queue_bytes", .gauge, "What waits in the fullest queue of a client.",
+        publish(.deepestQueueBytes)),
       one("bulkhead_client_frames", .counter, "Frames sent to clients.", publish(.framesSent)),
       one("bulkhead_client_sent_bytes", .counter, "Bytes of these.", publish(.bytesSent)),
       one("bulkhead_client_snapshots", .counter, "Snapshots of instruments sent.", publish(.snapshotsServed)),
@@ -126,7 +168,18 @@ extension SetMetrics {
     let written = tape(.writtenSequence)
     var families = [
       one("bulkhead_journal_records", .counter, "Records put on the tape.", .count(tape(.recordsWritten))),
-      one("bulkhead_journal_bytes", .gauge, "Bytes of all segments.", .count(tape(.tapeBytes))),
+      one("bulkhead_journal_bytes", .counter, "Bytes put into files.", .count(tape(.bytesWritten))),
+      one(
+        "bulkhead_journal_retained_bytes", .gauge, "Bytes of all segments that are there.",
+        .count(tape(.tapeBytes))),
+      several(
+        "bulkhead_journal_lag_seconds", .gauge,
+        "How long ago the oldest message came that is not on the disk for certain.",
+        journalLag(sample).map { [(.nanoseconds($0), [])] } ?? []),
+      durations(
+        "bulkhead_journal_fsync_seconds", "How long synchronisations took. Bounds are powers of two.",
+        sample.view.values("taped", TapeCounter.firstSynchronizationBucket, count: 40),
+        sum: tape(.synchronizationNanoseconds), []),
       one(
         "bulkhead_journal_durable_lag_messages", .gauge,
         "Messages that are written and not yet on the disk for certain.",
@@ -153,8 +206,9 @@ extension SetMetrics {
         "Digests of bookd's books that were compared with those of the tape.",
         .count(tape(.probesCompared))),
       one(
-        "bulkhead_book_checksum_mismatch", .gauge, "1 when bookd's books differ from those of the tape.",
-        .flag(tape(.booksDiffer) == 1)),
+        "bulkhead_book_checksum_mismatch", .counter,
+        "Of these, those that differed: bookd's books are not those of the tape.",
+        .count(tape(.probesDiffered))),
       one(
         "bulkhead_snapshots_written", .counter, "Verified snapshots of the books.",
         .count(tape(.snapshotsWritten))),
@@ -165,6 +219,15 @@ extension SetMetrics {
         one("bulkhead_disk_free_bytes", .gauge, "Free where the tape is written.", .count(free)))
     }
     return families
+  }
+
+  /// Grows while nobody records, from the last instant on at which the recorder said that it had everything. Nil before it first says.
+  private static func journalLag(_ sample: SetSample) -> UInt64? {
+    let until = sample.view.value("taped", TapeCounter.durableUntil)
+    guard until > 0 else { return nil }
+    let newest = sample.processes.first { $0.name == "merged" }?.appliedSequence ?? 0
+    guard newest > sample.view.value("taped", TapeCounter.durableSequence) else { return 0 }
+    return sample.instant &- min(until, sample.instant)
   }
 
   static func view(_ sample: SetSample, _ server: Server) -> [MetricFamily] {

@@ -22,10 +22,48 @@ public enum SetMetrics {
     public var channel = ""
     /// Bytes free where the tape is written; nil without a tape.
     public var diskFreeBytes: UInt64?
+    /// What the kernel says of the host's clock; nil when it does not tell this process.
+    public var clock: Clock?
+    /// The cards on which lines come, with what they count; none on a host that does not say.
+    public var cards: [Card] = []
     public init(version: String, channel: String) {
       self.version = version
       self.channel = channel
     }
+  }
+
+  public struct Clock: Sendable {
+    public let isSynchronized: Bool
+    /// Its largest possible error, ns.
+    public let maximumError: UInt64
+    public init(isSynchronized: Bool, maximumError: UInt64) {
+      self.isSynchronized = isSynchronized
+      self.maximumError = maximumError
+    }
+  }
+
+  /// A network card and the line that comes on it.
+  public struct Card: Sendable {
+    public let line: String
+    public let interface: String
+    /// Frames that were lost before a socket could have them, by what the kernel calls it.
+    public var drops: [(kind: String, count: UInt64)]
+    public init(line: String, interface: String, drops: [(kind: String, count: UInt64)] = []) {
+      self.line = line
+      self.interface = interface
+      self.drops = drops
+    }
+  }
+
+  /// The compiler's version, as far as it tells.
+  static var swiftVersion: String {
+    #if swift(>=6.5)
+      "6.5 or later"
+    #elseif swift(>=6.4)
+      "6.4"
+    #else
+      "6.3"
+    #endif
   }
 
   /// Every family, in the order in which they are shown.
@@ -60,6 +98,31 @@ public enum SetMetrics {
     return family
   }
 
+  /// A histogram of durations that were counted by powers of two: bucket n is 2^(n-1) ..< 2^n ns, the last one everything beyond. Every
+  /// second bound from a microsecond to some minutes is shown.
+  /// - Parameter sum: of all durations, ns.
+  static func durations(
+    _ name: String, _ help: String, _ counts: [UInt64], sum: UInt64, _ labels: Labels
+  ) -> MetricFamily {
+    var family = MetricFamily(name, .histogram, help)
+    let shown = stride(from: 10, to: counts.count - 1, by: 2)
+    var seen: UInt64 = 0
+    var next = 0
+    for bucket in shown {
+      while next <= bucket {
+        seen &+= counts[next]
+        next += 1
+      }
+      family.add(
+        suffix: "_bucket", .count(seen), labels + [("le", MetricValue.nanoseconds(1 << UInt64(bucket)).text)])
+    }
+    let all = counts.reduce(0, &+)
+    family.add(suffix: "_bucket", .count(all), labels + [("le", "+Inf")])
+    family.add(suffix: "_sum", .nanoseconds(sum), labels)
+    family.add(suffix: "_count", .count(all), labels)
+    return family
+  }
+
   // MARK: The set
 
   private static func general(_ sample: SetSample, _ facts: Facts) -> [MetricFamily] {
@@ -69,7 +132,7 @@ public enum SetMetrics {
       one(
         "bulkhead_build", .info, "What runs here.", .count(1),
         [
-          ("version", facts.version), ("set", sample.instance),
+          ("version", facts.version), ("swift", swiftVersion), ("set", sample.instance),
           ("config_hash", hexadecimal(sample.configurationHash)),
         ]),
       several(
@@ -82,6 +145,17 @@ public enum SetMetrics {
         "bulkhead_stream_trust_changes", .counter,
         "Times that the supervisor took its trust in the stream back, or gave it again.",
         .count(trust?.changes ?? 0)),
+      several(
+        "bulkhead_epoch", .gauge, "The stream's epoch, as clients of pubd are told it.",
+        sample.streamEpoch.map { [(.count(UInt64($0)), [])] } ?? []),
+      several(
+        "bulkhead_clock_synchronized", .gauge,
+        "1 while the kernel says that the host's clock is synchronised.",
+        facts.clock.map { [(.flag($0.isSynchronized), [])] } ?? []),
+      several(
+        "bulkhead_clock_max_error_seconds", .gauge,
+        "The largest error of that clock, as the kernel estimates it.",
+        facts.clock.map { [(.nanoseconds($0.maximumError), [])] } ?? []),
     ] + actions(sample)
   }
 
@@ -134,8 +208,15 @@ public enum SetMetrics {
         "bulkhead_process_heartbeat_age_seconds", .gauge, "How long ago its loop last came round.",
         all.map { (.nanoseconds($0.beatAge), labels($0)) }),
       several(
-        "bulkhead_process_restarts", .counter, "Times that a successor was started.",
-        all.map { (.count($0.restarts), labels($0)) }),
+        "bulkhead_process_restarts", .counter,
+        "Times that a successor was started, by how the predecessor ended.",
+        all.flatMap { process in
+          process.restartReasons.map { (.count($0.count), labels(process) + [("reason", $0.reason)]) }
+        }),
+      several(
+        "bulkhead_loop_duration_max_seconds", .gauge,
+        "The longest that a round of its loop took, of the present incarnation since it was READY.",
+        all.map { (.nanoseconds($0.longestBeatGap), labels($0)) }),
       several(
         "bulkhead_process_state", .gauge, "1 for the state that the process says it is in, 0 for the others.",
         all.flatMap { process in
@@ -228,6 +309,26 @@ public enum SetMetrics {
         received(.kernelDrops)),
       several(
         "bulkhead_line_duplicates", .counter, "Messages that had come already.", each(\.duplicateMessages)),
+      several(
+        "bulkhead_line_late", .counter, "Messages that came when they had been given up already.",
+        lines.map {
+          let counter = $0.name == "a" ? MergeCounter.lateMessagesA : .lateMessagesB
+          return (.count(sample.view.value("merged", counter)), labels($0))
+        }),
+      several(
+        "bulkhead_line_nic_drops", .counter,
+        "Frames that the line's card lost before a socket could have them, as the kernel counts; of all that the card receives.",
+        facts.cards.flatMap { card in
+          card.drops.map {
+            (
+              .count($0.count),
+              [
+                ("channel", facts.channel), ("line", card.line), ("interface", card.interface),
+                ("kind", $0.kind),
+              ]
+            )
+          }
+        }),
       several("bulkhead_line_missing", .counter, "Messages that the line did not bring.", each(\.missed)),
       several(
         "bulkhead_line_missing_alone", .counter, "Messages that this line did not bring and the other did.",
@@ -247,6 +348,7 @@ public enum SetMetrics {
     let channel: Labels = [("channel", facts.channel)]
     let totals = Dictionary(uniqueKeysWithValues: sample.gaps.tallies.map { ($0.tally, $0.value) })
     func total(_ tally: RecoveryTally) -> MetricValue { .count(totals[tally] ?? 0) }
+    func merge(_ counter: MergeCounter) -> MetricValue { .count(sample.view.value("merged", counter)) }
     let oldest = sample.gaps.open.map { sample.gaps.age($0) }.max() ?? 0
     let lost = (1...8).reduce(UInt64(0)) { sum, reason in
       sum &+ (RecoveryTally(rawValue: RecoveryTally.lostFirst.rawValue + reason).flatMap { totals[$0] } ?? 0)
@@ -254,6 +356,17 @@ public enum SetMetrics {
     let open = UInt64(sample.gaps.open.count) &+ sample.gaps.openBeyondTable
     return [
       one("bulkhead_gaps_detected", .counter, "Missing ranges.", total(.rangesDetected), channel),
+      several(
+        "bulkhead_gaps_filled", .counter, "Missing ranges that were filled, by who completed them.",
+        [
+          (merge(.gapsFilledByLine), channel + [("source", "line")]),
+          (merge(.gapsFilledByRetransmission), channel + [("source", "retransmission")]),
+          (total(.imagesUsed), channel + [("source", "snapshot")]),
+        ]),
+      durations(
+        "bulkhead_recovery_duration_seconds",
+        "From the detection of a missing range until it was filled. Bounds are powers of two.",
+        sample.gaps.recoveries, sum: sample.gaps.recoverySum, channel),
       one("bulkhead_gaps_unrecovered", .counter, "Ranges that nobody had any more.", .count(lost), channel),
       one("bulkhead_gap_messages", .counter, "Messages in missing ranges.", total(.messagesMissing), channel),
       several(

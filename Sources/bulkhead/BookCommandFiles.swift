@@ -1,4 +1,5 @@
 import Glibc
+import StageRuntime
 
 /// A whole file in memory: mapped, or read when it cannot be mapped (a pipe, an empty file).
 final class BookInput {
@@ -82,6 +83,7 @@ final class BookOutput {
   deinit { fclose(file) }
 
   private static func unwritable(_ path: String) -> BookFailure {
-    BookFailure(code: 73, text: "cannot write \(path): \(String(cString: strerror(errno)))")
+    BookFailure(
+      code: ExitCode.cannotCreate, text: "cannot write \(path): \(String(cString: strerror(errno)))")
   }
 }

@@ -70,7 +70,8 @@ extension Command {
     exitCodes: [
       .init(ExitCode.success, "done"), .usage,
       .init(ExitCode.malformedInput, "the file is not what it should be or lacks the symbol"),
-      .init(ExitCode.noInput, "the file cannot be read"), .init(73, "an output file cannot be written"),
+      .init(ExitCode.noInput, "the file cannot be read"),
+      .init(ExitCode.cannotCreate, "an output file cannot be written"),
     ],
     examples: [
       .init("book FILE.itch --symbol ARL --depth 10 --csv levels.csv", "one symbol's levels through the day"),

@@ -126,10 +126,7 @@ extension BookRun {
 
   private func json(isDigestOnly: Bool) -> String {
     let counters = builder.counters
-    var json = JSONText()
-    json.object { json in
-      json.field("schema", "bulkhead.book")
-      json.field("version", 1)
+    return JSONReport(schema: "book").text { json in
       json.field("events", digest.eventCount)
       json.field("streamDigest", hexadecimal(digest.value))
       json.field("bookDigest", hexadecimal(builder.books.contentDigest()))
@@ -154,7 +151,6 @@ extension BookRun {
       json.field("nanosecondsPerMessage", Int(nanosecondsPerMessage))
       if let ladder { write(ladder, to: &json) }
     }
-    return json.text
   }
 
   private func write(_ ladder: BookLadder, to json: inout JSONText) {

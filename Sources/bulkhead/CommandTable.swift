@@ -61,7 +61,7 @@ enum CommandTable {
   }
 
   /// Options that mean the same everywhere may stand in front of the command too.
-  private static let shared: [Command.Option] = [
+  static let shared: [Command.Option] = [
     .from, .name, .runDirectory, .json, .color, .raw, .utc, .local,
   ]
 

@@ -52,11 +52,7 @@ struct EventsCommand {
 
   func run() -> Int32 {
     let sets = SetDirectory.discover(runDirectory: options.set.runDirectory, name: options.set.name)
-    guard !sets.isEmpty else {
-      let directory = options.set.runDirectory
-      say(options.set.name.map { "no set \"\($0)\" in \(directory)" } ?? "no set in \(directory)")
-      return ExitCode.notRunning
-    }
+    guard !sets.isEmpty else { return options.set.absenceCode(say) }
     if options.follow, sets.count > 1 {
       say("bulkhead events: several sets: name one with --name")
       return ExitCode.usage
@@ -64,18 +60,18 @@ struct EventsCommand {
     var code = ExitCode.success
     for set in sets { code = max(code, show(set)) }
     output.flush()
-    return code
+    return options.set.withUnreadable(code, say)
   }
 
   private func show(_ set: SetDirectory) -> Int32 {
     do {
       var reader = try StatusReader(directory: set.path)
-      if !reader.reachesBack { loss() }
+      if !reader.reachesBack { loss(set) }
       repeat {
         while let found = reader.next() {
           switch found {
-          case .record(let record): line(record, set.instance)
-          case .lost: loss()
+          case .record(let record): line(record, set)
+          case .lost: loss(set)
           }
         }
         output.flush()
@@ -89,15 +85,20 @@ struct EventsCommand {
     }
   }
 
-  private func loss() {
-    if !options.set.json { output.line("older events are not retained") }
+  /// Some were overwritten before they could be read: nobody is to take what comes for everything.
+  private func loss(_ set: SetDirectory) {
+    output.line(
+      options.set.json
+        ? JSONReport(schema: "events", of: set).text { $0.field("event", Self.lost) }
+        : "older events are not retained")
   }
 
-  private func line(_ record: SupervisionRecord, _ instance: String) {
+  /// What stands for events that are no longer there; no event has this name.
+  static let lost = "events lost"
+
+  private func line(_ record: SupervisionRecord, _ set: SetDirectory) {
     if options.set.json {
-      var json = JSONText()
-      json.object { json in
-        json.field("instance", instance)
+      let text = JSONReport(schema: "events", of: set).text { json in
         json.field("time", StatusReader.timeOfDay(record.instant))
         json.field("monotonic", record.instant)
         json.field("event", record.event.name)
@@ -120,7 +121,7 @@ struct EventsCommand {
         if record.event == .requested { json.field("user", UInt64(UInt32(bitPattern: record.code))) }
         if !record.remark.isEmpty { json.field(record.event == .action ? "action" : "reason", record.remark) }
       }
-      output.line(json.text)
+      output.line(text)
       return
     }
     var text =

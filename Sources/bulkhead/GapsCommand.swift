@@ -9,11 +9,16 @@ import StageRuntime
 struct GapsOptions: Equatable {
   var set = SetOptions()
   var openOnly = false
+  /// Only what was detected in the last so many nanoseconds.
+  var since: UInt64?
+  var follow = false
   var show = Presentation()
 
   init(_ arguments: CommandArguments) {
     set = SetOptions(arguments)
     openOnly = arguments.has("--open")
+    since = arguments.nanoseconds("--since")
+    follow = arguments.has("--follow")
     show = arguments.presentation
   }
 
@@ -32,7 +37,11 @@ extension Command {
         + "ended it; SINCE is how long it is open, TOOK how long it was. A range that is filled in pieces has a line "
         + "for each.",
     ],
-    options: Option.ofSets + [Option("--open", "only what is open")] + Option.ofTimes,
+    options: Option.ofSets + [
+      Option("--open", "only what is open"),
+      Option("--since", .seconds("SECONDS", 0...1_000_000_000), "only what was detected so long ago at most"),
+      Option("--follow", "go on with what comes, until the set is stopped or this command is interrupted"),
+    ] + Option.ofTimes,
     exitCodes: [
       .init(ExitCode.success, "nothing is open or lost"), .init(ExitCode.failure, "something is"),
       .notRunning,
@@ -41,6 +50,7 @@ extension Command {
     examples: [
       .init("gaps", "everything that was missing"),
       .init("gaps --open --json", "what is missing now, for a program"),
+      .init("gaps --since 600 --follow", "the last ten minutes, and what comes"),
     ]
   ) { arguments in GapsCommand(options: GapsOptions(arguments), output: .standard()).run() }
 }
@@ -53,28 +63,63 @@ struct GapsCommand {
 
   func run() -> Int32 {
     let sets = SetDirectory.discover(runDirectory: options.set.runDirectory, name: options.set.name)
-    let reports = sets.map { GapsReport($0, openOnly: options.openOnly) }
+    if options.follow, sets.count > 1 {
+      say("bulkhead gaps: several sets: name one with --name")
+      return ExitCode.usage
+    }
+    let looks = sets.map { GapsReport($0, openOnly: options.openOnly) }
+    let reports = looks.map(recent)
+    show(reports)
+    output.flush()
+    if options.follow, let set = sets.first { follow(set, after: looks[0]) }
+    guard !reports.isEmpty else { return options.set.absenceCode(say) }
+    return options.set.withUnreadable(reports.map(\.exitCode).max() ?? ExitCode.success, say)
+  }
+}
+
+extension GapsCommand {
+  private static let followInterval: UInt64 = 50_000_000
+
+  /// What of it is young enough.
+  private func recent(_ look: GapsReport) -> GapsReport {
+    var report = look
+    // A set that is dead has its past as far back from its end.
+    if let since = options.since { report.leaveOut(before: report.now > since ? report.now - since : 0) }
+    return report
+  }
+
+  private func show(_ reports: [GapsReport]) {
     if options.set.json {
-      var json = JSONText()
-      json.object { json in
-        json.field("schema", "bulkhead.gaps")
-        json.field("version", 1)
-        json.array("sets") { json in for report in reports { report.write(to: &json) } }
-      }
-      output.line(json.text)
+      output.line(
+        JSONReport(schema: "gaps").text { json in
+          json.array("sets") { json in for report in reports { report.write(to: &json) } }
+        })
     } else {
       for (index, report) in reports.enumerated() {
         if index > 0 { output.line("") }
         for line in report.lines(options.show) { output.line(line) }
       }
     }
-    output.flush()
-    guard !reports.isEmpty else {
-      let directory = options.set.runDirectory
-      say(options.set.name.map { "no set \"\($0)\" in \(directory)" } ?? "no set in \(directory)")
-      return ExitCode.notRunning
+  }
+
+  /// Shows what was not there before, until the set goes.
+  private func follow(_ set: SetDirectory, after first: GapsReport) {
+    var earlier = first
+    bulkhead_install_stop_handler()
+    while output.isOpen, !bulkhead_stop_requested() {
+      pause(nanoseconds: Self.followInterval)
+      guard let again = SetDirectory(instance: set.instance, path: set.path) else { return }
+      let now = GapsReport(again, openOnly: options.openOnly)
+      // A look in vain is followed by another one.
+      if now.problem != nil { continue }
+      var news = now
+      news.leaveOut(shownBy: earlier)
+      earlier = now
+      if news.isEmpty { continue }
+      if !options.set.json { output.line("") }
+      show([news])
+      output.flush()
     }
-    return reports.map(\.exitCode).max() ?? ExitCode.success
   }
 }
 

@@ -11,40 +11,70 @@ extension Command {
       "Needs no configuration: a set is found by the control pages in its directory. LIVE: every stage is READY and every "
         + "book is trusted. DEGRADED: something wants a look. STALE: books may be wrong. DOWN: nothing runs."
     ],
-    options: Option.ofSets + Option.ofNumbers,
+    options: Option.ofSets + [
+      Option(
+        "--watch", .seconds("SECONDS", 0.1...86_400),
+        "show again and again, until nothing runs; with --json one object a line")
+    ] + Option.ofNumbers,
     exitCodes: [
       .init(ExitCode.success, "every stage is READY and trusted"),
       .init(ExitCode.failure, "something is not"),
-      .init(ExitCode.notRunning, "no such set runs"), .usage,
+      .init(ExitCode.notRunning, "no such set runs"), .unreadable, .usage,
     ],
     examples: [.init("status", "how is it?"), .init("status --json --name demo", "the same for a program")]
-  ) { arguments in statusCommand(SetOptions(arguments), arguments.presentation) }
+  ) { arguments in
+    let (options, show) = (SetOptions(arguments), arguments.presentation)
+    guard let interval = arguments.nanoseconds("--watch") else { return statusCommand(options, show).code }
+    return watchStatus(options, show, every: interval)
+  }
 }
 
-private func statusCommand(_ options: SetOptions, _ show: Presentation) -> Int32 {
+/// Looks again and again, until nothing runs that can be looked at; the code is that of the last look.
+private func watchStatus(_ options: SetOptions, _ show: Presentation, every interval: UInt64) -> Int32 {
+  bulkhead_install_stop_handler()
+  while true {
+    let (code, runs) = statusCommand(options, show)
+    if !options.json { print("") }
+    fflush(nil)
+    if !runs || bulkhead_stop_requested() { return code }
+    pause(nanoseconds: interval)
+    if bulkhead_stop_requested() { return code }
+  }
+}
+
+/// One look.
+/// - Returns: what it comes to, and whether any set runs; one that cannot be read is not known to.
+private func statusCommand(_ options: SetOptions, _ show: Presentation) -> (code: Int32, runs: Bool) {
   let (name, runDirectory, json) = (options.name, options.runDirectory, options.json)
   let sets = SetStatus.discover(runDirectory: runDirectory, name: name)
   guard !sets.isEmpty else {
-    if json { print("{\"schema\":\"bulkhead.status\",\"version\":1,\"sets\":[]}") }
+    if json { print(JSONReport(schema: "status").text { $0.array("sets") { _ in } }) }
+    let unreadable = SetStatus.unreadable(runDirectory: runDirectory, name: name)
+    for set in unreadable { narrate("cannot be read: \(set.text)") }
+    if !unreadable.isEmpty { return (ExitCode.cannotTell, false) }
     narrate(
       name.map { "no set \"\($0)\" in \(runDirectory)" } ?? "no set runs here (looked in \(runDirectory))")
-    return ExitCode.notRunning
+    return (ExitCode.notRunning, false)
   }
   if json {
-    var text = JSONText()
-    text.object { text in
-      text.field("schema", "bulkhead.status")
-      text.field("version", 1)
-      text.array("sets") { text in for set in sets { set.write(to: &text) } }
-    }
-    print(text.text)
+    print(
+      JSONReport(schema: "status").text { text in
+        text.array("sets") { text in for set in sets { set.write(to: &text) } }
+      })
   } else {
     for set in sets { for line in set.text(show) { print(line) } }
   }
   // A directory that a dead set left behind says nothing about those that run.
   let running = sets.filter { $0.verdict != .down }
-  if running.isEmpty { return ExitCode.notRunning }
-  return running.allSatisfy { $0.verdict == .live } ? ExitCode.success : ExitCode.failure
+  // What is bad is bad whatever cannot be read; what seems good may not be.
+  let isKnownBad = running.contains(where: \.isKnownBad)
+  // The answer as a whole, in front of what is said beside it.
+  fflush(nil)
+  let unreadable = SetStatus.unreadable(runDirectory: runDirectory, name: name)
+  for set in unreadable { narrate("cannot be read: \(set.text)") }
+  if !unreadable.isEmpty, !isKnownBad { return (ExitCode.cannotTell, !running.isEmpty) }
+  if running.isEmpty { return (ExitCode.notRunning, false) }
+  return (isKnownBad ? ExitCode.failure : ExitCode.success, true)
 }
 
 extension SetStatus {

@@ -8,6 +8,8 @@ struct WatchOptions: Equatable {
   var symbol = ""
   var address = PublisherAddress("ws://127.0.0.1:9443")
   var url = "ws://127.0.0.1:9443\(PublishSchema.path)"
+  var tokenFile: String?
+  var certificates: String?
   var depth = 10
   /// Print one ladder and end.
   var once = false
@@ -21,11 +23,14 @@ struct WatchOptions: Equatable {
     }
     if let text = arguments.value("--url") {
       guard let address = PublisherAddress(text) else {
-        throw ToolUsageError(line: "--url needs ws://HOST[:PORT][/PATH], not '\(text)'")
+        throw ToolUsageError(
+          line: "--url needs ws://HOST[:PORT][/PATH], wss:// likewise or unix:/PATH, not '\(text)'")
       }
       self.address = address
       url = text
     }
+    tokenFile = arguments.value("--token-file")
+    certificates = arguments.value("--certificates")
     depth = arguments.number("--depth").map(Int.init(clamping:)) ?? depth
     once = arguments.has("--once")
     plain = arguments.has("--plain")
@@ -43,7 +48,15 @@ extension Command {
     operands: [Operand(.text("SYMBOL"), "1 to 8 printable ASCII characters")],
     options: [
       Option(
-        "--url", .text("URL"), "where pubd is: ws://HOST:PORT/v1/stream (ws://127.0.0.1:9443/v1/stream)"),
+        "--url", .text("URL"),
+        "where pubd is: ws://HOST:PORT/v1/stream (ws://127.0.0.1:9443/v1/stream), wss://, or unix:PATH of its local socket"
+      ),
+      Option(
+        "--token-file", .file("FILE"),
+        "the token that pubd asks for: the file's first line (else the variable BULKHEAD_TOKEN)"),
+      Option(
+        "--certificates", .file("FILE"),
+        "with wss://, the certificates (PEM) by which pubd's is verified (the system's)"),
       Option("--depth", .number("N", 1...1_000), "levels a side (10)"),
       Option("--once", "print one ladder and end"),
       Option("--plain", "no terminal control even on a terminal"),
@@ -53,12 +66,35 @@ extension Command {
       .init(ExitCode.notRunning, "nothing answers"), .usage,
       .init(ExitCode.unavailable, "the WebSocket library does not start"),
     ],
-    examples: [.init("watch AAPL", "the ladder, as it moves"), .init("watch AAPL --once", "the ladder now")]
+    examples: [
+      .init("watch AAPL", "the ladder, as it moves"), .init("watch AAPL --once", "the ladder now"),
+      .init(
+        "watch AAPL --url wss://md01:9443 --token-file ~/.bulkhead-token",
+        "of another machine, over TLS with a token"),
+    ]
   ) { arguments throws(ToolUsageError) in watchCommand(try WatchOptions(arguments)) }
 }
 
 private func watchCommand(_ options: WatchOptions) -> Int32 {
-  guard let address = options.address, let connection = WatchConnection(address) else {
+  var access = PublisherAccess(certificates: options.certificates)
+  if let file = options.tokenFile {
+    guard let token = PublisherAccess.token(file: file) else {
+      narrate("bulkhead watch: \(file): no token of visible ASCII characters can be read in its first line")
+      return ExitCode.usage
+    }
+    access.token = token
+  } else if let value = getenv("BULKHEAD_TOKEN") {
+    access.token = String(cString: value)
+    guard access.token.isEmpty || PublisherAccess.isToken(access.token) else {
+      narrate("bulkhead watch: BULKHEAD_TOKEN is not of visible ASCII characters")
+      return ExitCode.usage
+    }
+  }
+  if let file = options.certificates, Glibc.access(file, R_OK) != 0 {
+    narrate("bulkhead watch: \(file): \(String(cString: strerror(errno)))")
+    return ExitCode.usage
+  }
+  guard let address = options.address, let connection = WatchConnection(address, access) else {
     narrate("bulkhead watch: the WebSocket library does not start")
     return ExitCode.unavailable
   }
@@ -80,6 +116,7 @@ private final class WatchSession {
   private var nextPicture: UInt64 = 0
   private var waitingFor: String? = "connecting"
   private var refusal: String?
+  private var lastEnd: String?
   /// The connection is of no use; it is ended outside its own callbacks.
   private var mustDrop = false
   private static let second: UInt64 = 1_000_000_000
@@ -119,7 +156,7 @@ private final class WatchSession {
         refusal =
           wasConnected
           ? "no snapshot of \(options.symbol): \(waitingFor ?? "no answer")"
-          : "nothing answers at \(options.url)"
+          : "nothing answers at \(options.url)\(lastEnd.map { ": \($0)" } ?? "")"
         return ExitCode.notRunning
       }
       abandonUselessConnection()
@@ -161,7 +198,9 @@ private final class WatchSession {
     case .reply(let reply): take(reply)
     case .ended(let reason):
       hasSnapshot = false
+      lastEnd = reason
       waitingFor = "\(reason); connecting again"
+    case .refused(let reason): refusal = "refused: \(reason)"
     }
   }
 

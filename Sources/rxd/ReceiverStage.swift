@@ -95,8 +95,9 @@ struct ReceiverStage: ~Copyable {
       }
       if bulkhead_stop_requested() { break }
       patrolRing()
+      // However it waits: a line that says nothing is no reason to take this process for dead.
+      control.beat()
       if wait.idle() == .park {
-        control.beat()
         control.flight.doing(.asleep)
         var descriptor = pollfd(fd: socket, events: Int16(POLLIN), revents: 0)
         poll(&descriptor, 1, Self.idleMilliseconds)

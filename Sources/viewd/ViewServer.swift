@@ -37,6 +37,8 @@ final class ViewServer {
   private(set) var port = 0
   private(set) var counters = SetMetrics.Server()
   private let maximumConnections: Int
+  /// pubd's; 0: whichever it gets.
+  private let publishPort: UInt16
   private unowned let content: any ViewContent
   private var context: OpaquePointer?
   private var sessions: [OpaquePointer: Session] = [:]
@@ -54,8 +56,9 @@ final class ViewServer {
   private static let maximumReceivedBytes = 65_536
 
   /// Listens at once. Nil when the address is not to be had.
-  init?(address: String, port: Int, connections: Int, content: any ViewContent) {
+  init?(address: String, port: Int, connections: Int, publishPort: UInt16, content: any ViewContent) {
     maximumConnections = connections
+    self.publishPort = publishPort
     self.content = content
     protocols = .allocate(capacity: 3)
     protocols.initialize(repeating: lws_protocols(), count: 3)
@@ -183,7 +186,11 @@ final class ViewServer {
   private func writeHeaders(_ connection: OpaquePointer, _ answer: ViewAnswer) -> Bool {
     let fields = [
       ("cache-control:", "no-store"), ("x-content-type-options:", "nosniff"),
-      ("referrer-policy:", "no-referrer"), ("content-security-policy:", PageFile.securityPolicy),
+      ("referrer-policy:", "no-referrer"),
+      (
+        "content-security-policy:",
+        PageFile.securityPolicy(host: viewHeader(connection, WSI_TOKEN_HOST), publishPort: publishPort)
+      ),
     ]
     return withUnsafeTemporaryAllocation(byteCount: 2_048, alignment: 16) { buffer -> Bool in
       guard let base = buffer.baseAddress?.assumingMemoryBound(to: UInt8.self) else { return false }

@@ -27,6 +27,7 @@ final class ViewStage: ViewContent {
   private var state: PageState
   private var facts: SetMetrics.Facts
   private let tapeDirectory: String?
+  private let host: HostView
   private var server: ViewServer?
   private var newest: SetSample
   private var nextFrame: UInt64 = 0
@@ -53,28 +54,29 @@ final class ViewStage: ViewContent {
     self.watch = watch
     instructions = InstructionTable.Reader(topology: topology, component: process.component)
     events = try? StatusReader(directory: process.directory)
-    state = PageState(version: bulkheadVersion, host: Self.hostName())
+    // Asked for here: the sandbox lets nobody ask later.
+    state = PageState(
+      version: bulkheadVersion, host: LocalHost.name,
+      publisher: .init(
+        isSecure: topology.publish.certificate != nil, asksForToken: topology.publish.tokensFile != nil))
     facts = SetMetrics.Facts(version: bulkheadVersion, channel: topology.channel.name)
     tapeDirectory = topology.tape?.directory
+    host = HostView(topology: topology)
     newest = watch.sample()
     _ = bulkhead_lower_thread_priority(Self.niceness)
     let address = view.listen.description
     let port = Int(view.port)
     guard
-      let server = ViewServer(address: address, port: port, connections: view.clients, content: self)
+      let server = ViewServer(
+        address: address, port: port, connections: view.clients, publishPort: topology.publish.port,
+        content: self)
     else {
       fail(
         "\(component): cannot listen on \(address):\(port): is the port taken?", code: ExitCode.unavailable)
     }
     self.server = server
     control.set(ViewCounter.port, UInt64(server.port))
-    narrate("\(component): http://\(address == "0.0.0.0" ? Self.hostName() : address):\(server.port)/")
-  }
-
-  private static func hostName() -> String {
-    var name = [CChar](repeating: 0, count: 256)
-    gethostname(&name, name.count - 1)
-    return String(decoding: name.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)
+    narrate("\(component): http://\(address == "0.0.0.0" ? LocalHost.name : address):\(server.port)/")
   }
 
   /// Runs until asked to stop.
@@ -123,6 +125,7 @@ final class ViewStage: ViewContent {
       }
     }
     newest = watch.sample()
+    state.clock = host.clock()
     state.take(newest)
   }
 
@@ -149,21 +152,30 @@ final class ViewStage: ViewContent {
       let line = "\(sample.status.verdict.rawValue)  \(sample.instance): \(sample.status.reason)\n"
       return ViewAnswer(status: sample.isTrustworthy ? 200 : 503, body: Array(line.utf8))
     case .status:
-      var json = JSONText()
       let sample = recentSample()
-      json.object { json in
-        json.field("schema", "bulkhead.status")
-        json.field("version", 1)
+      let text = JSONReport(schema: "status").text { json in
         json.array("sets") { json in sample.status.write(to: &json) }
       }
-      return ViewAnswer(contentType: "application/json", body: Array((json.text + "\n").utf8))
-    case .notFound: return ViewAnswer(status: 404, body: Array("there is nothing here\n".utf8))
+      return ViewAnswer(contentType: "application/json", body: Array((text + "\n").utf8))
+    case .latency(let stage):
+      guard let found = recentSample().latencies.first(where: { $0.stage == stage }) else {
+        return Self.nothingHere
+      }
+      return ViewAnswer(body: Array(found.counts.percentileText.utf8))
+    case .runbook(let name):
+      guard let text = RunbookPage.text(name) else { return Self.nothingHere }
+      return ViewAnswer(contentType: "text/html; charset=utf-8", body: Array(text.utf8))
+    case .notFound: return Self.nothingHere
     // The connection ends with the headers: what follows them is not read.
     case .methodNotAllowed: return ViewAnswer(status: 405)
     }
   }
 
+  private static let nothingHere = ViewAnswer(status: 404, body: Array("there is nothing here\n".utf8))
+
   private func metrics(_ format: MetricsText.Format) -> ViewAnswer {
+    facts.clock = host.clock()
+    facts.cards = host.cardsNow()
     if let tapeDirectory { facts.diskFreeBytes = Self.freeBytes(tapeDirectory) }
     let families = SetMetrics.families(
       recentSample(), facts, server?.counters ?? SetMetrics.Server())

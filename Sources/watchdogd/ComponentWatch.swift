@@ -10,6 +10,8 @@ final class ComponentWatch {
   /// Cells of the merged ring after which the book stage must have published something. A message takes a cell or two and
   /// makes at least one event.
   private static let cellsThatOweEvents: UInt64 = 4_096
+  /// What a stage that parks sleeps at most, and some for waking up.
+  private static let longestSleepNanoseconds: UInt64 = 60_000_000
   /// Fences that are put off because the host, not the process, was the cause.
   private static let postponementLimit = 2
 
@@ -46,9 +48,15 @@ final class ComponentWatch {
     canary = try CanaryWatch(stage: stage, of: topology)
     isReceiver = stage.line != nil
     isRecorder = stage.name == topology.tapeStage
+    // One that parks sleeps for so long when nothing comes, and is late only behind that.
+    let mark =
+      stage.idle == .park
+      ? max(
+        stage.ladder.markNanoseconds, min(Self.longestSleepNanoseconds, stage.ladder.alarmNanoseconds &- 1))
+      : stage.ladder.markNanoseconds
     ladder = LivenessLadder(
       thresholds: LivenessThresholds(
-        mark: stage.ladder.markNanoseconds, alarm: stage.ladder.alarmNanoseconds,
+        mark: mark, alarm: stage.ladder.alarmNanoseconds,
         fence: stage.ladder.fenceNanoseconds),
       startThresholds: .starting(limit: stage.ladder.startNanoseconds),
       progressThatOwesOutput: stage.name == Topology.bookStage ? Self.cellsThatOweEvents : nil)

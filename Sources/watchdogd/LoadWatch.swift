@@ -12,7 +12,7 @@ import Topology
 final class LoadWatch {
   static let lookNanoseconds: UInt64 = 1_000_000_000
 
-  let components: [ComponentLoad]
+  var components: [ComponentLoad] = []
   /// CLOCK_MONOTONIC, ns.
   var nextLook: UInt64 = 0
   private var cores = CoreLoads()
@@ -23,22 +23,20 @@ final class LoadWatch {
   private(set) var shedding: LoadShedding
 
   /// - Parameter control: the supervisor's page, where an earlier one has written what it found.
-  init(topology: Topology, control: borrowing ControlPage) throws(RingError) {
-    var components: [ComponentLoad] = []
-    for (index, stage) in topology.stages.enumerated() {
-      let core = control.counter(SupervisorCounter.firstNeighbour.rawValue + index).loadRelaxed()
+  init(topology: Topology, control: borrowing ControlPage) {
+    for index in topology.stages.indices {
+      func found(_ first: SupervisorCounter) -> UInt64 {
+        control.counter(first.rawValue + index).loadRelaxed()
+      }
+      let core = found(.firstNeighbour)
       components.append(
-        try ComponentLoad(
-          directory: topology.host.directory, component: stage.name,
+        ComponentLoad(
           neighbour: NeighbourWatch(core: core > 0 ? Int(clamping: core - 1) : nil),
           latency: LatencyWatch(
             factor: UInt64(topology.overload.latencyFactor),
-            least: topology.overload.latencyLeastNanoseconds,
-            baseline: control.counter(SupervisorCounter.firstBaseline.rawValue + index).loadRelaxed(),
-            isDegraded: control.counter(SupervisorCounter.firstDegraded.rawValue + index).loadRelaxed() == 1))
-      )
+            least: topology.overload.latencyLeastNanoseconds, baseline: found(.firstBaseline),
+            isDegraded: found(.firstDegraded) == 1)))
     }
-    self.components = components
     controlCore = topology.overload.controlCore
     busyLimit = UInt64(topology.overload.busyPercent) * 10
     order = topology.overload.shed
@@ -87,25 +85,23 @@ extension Topology.Overload.Work {
 }
 
 /// The same of one component.
-final class ComponentLoad {
+struct ComponentLoad {
   /// After READY a component has something to make up for.
   private static let settlingNanoseconds: UInt64 = 2_000_000_000
 
   var neighbour: NeighbourWatch
   var latency: LatencyWatch
-  private let control: ControlPage
   private var earlier: HistogramSample?
   private var pid: pid_t = 0
 
-  init(
-    directory: String, component: String, neighbour: NeighbourWatch, latency: LatencyWatch
-  ) throws(RingError) {
+  init(neighbour: NeighbourWatch, latency: LatencyWatch) {
     self.neighbour = neighbour
     self.latency = latency
-    control = try ControlPage.attach(directory: directory, component: component, access: .readOnly)
   }
 
-  func look(_ sample: ProcessSample, of pid: pid_t, _ windows: [CoreWindow]) -> NeighbourWatch.Change? {
+  mutating func look(_ sample: ProcessSample, of pid: pid_t, _ windows: [CoreWindow]) -> NeighbourWatch
+    .Change?
+  {
     if self.pid != pid { neighbour.begin() }
     self.pid = pid
     return neighbour.take(sample, windows)
@@ -113,13 +109,12 @@ final class ComponentLoad {
 
   /// Takes what its histogram has counted since the look before: nothing, of one that is down or not READY. So it is not slow for
   /// ever, and what is given up for it comes back.
-  func lookAtLatency(_ now: UInt64, isRunning: Bool) -> LatencyWatch.Change? {
-    let histogram = control.latency.sample()
+  mutating func lookAtLatency(of component: SupervisedComponent, _ now: UInt64) -> LatencyWatch.Change? {
+    let histogram = component.latencySample()
     defer { earlier = histogram }
-    let ready = control.readyTime
-    guard let earlier, isRunning, control.state == .ready, ready > 0, now > ready,
-      now - ready >= Self.settlingNanoseconds
-    else { return latency.take(percentile: 0, count: 0) }
+    guard let earlier, component.pid > 0, component.hasBeenReady(for: Self.settlingNanoseconds, now) else {
+      return latency.take(percentile: 0, count: 0)
+    }
     let window = histogram.since(earlier)
     return latency.take(percentile: window.value(at: 0.99), count: window.count)
   }

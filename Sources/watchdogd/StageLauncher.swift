@@ -61,7 +61,8 @@ final class ChildLauncher: StageLauncher {
     variables.append(strdup("\(SupervisorTie.variable)=\(getpid())"))
     variables.append(nil)
     defer { for text in strings + variables { free(text) } }
-    let result = bulkhead_spawn(arguments[0], &strings, &variables, sockets, Int32(sockets.count), -1)
+    // This thread has real-time priority and its child has not: who waits for it looks at nobody meanwhile.
+    let result = bulkhead_spawn_at_once(arguments[0], &strings, &variables, sockets, Int32(sockets.count))
     return result > 0 ? .running(result) : .failed(-result)
   }
 

@@ -1,6 +1,7 @@
 import CLinux
 import Failpoints
 import Glibc
+import LatencyHistogram
 import ShmRing
 import StageRuntime
 import Supervision
@@ -26,6 +27,8 @@ final class SupervisedComponent {
   var wasReminded = false
   /// When its successor is to be started (CLOCK_MONOTONIC, ns); nil when none is due.
   var restartAt: UInt64?
+  /// How its process ended, until a successor is started.
+  var endedBy: ExitCause?
   /// A start was asked for, and its process has not been seen yet.
   private(set) var isStarting = false
   /// It is dead, and how it ended is not known yet.
@@ -109,6 +112,15 @@ final class SupervisedComponent {
       return nil
     }
     return exit.reason.isEmpty ? nil : exit.reason
+  }
+
+  /// The latencies that its page has counted so far.
+  func latencySample() -> HistogramSample { control.latency.sample() }
+
+  /// Whether the process that wrote the page last is READY, and has been for so many nanoseconds.
+  func hasBeenReady(for nanoseconds: UInt64, _ now: UInt64) -> Bool {
+    let ready = control.readyTime
+    return control.state == .ready && ready > 0 && now > ready && now - ready >= nanoseconds
   }
 
   /// A counter of the current process's page.

@@ -61,7 +61,9 @@ extension Supervisor {
       quarantine(atHand, of: component, causes)
     }
     failpoint(105)  // a death is told, no successor started
-    respond(to: cause, of: component)
+    // What could not be executed a moment ago may be in a moment: memory or descriptors were short, or the file was being replaced.
+    let isNotExecuted = cause == .failed(code: 127)
+    respond(to: cause, of: component, atLeastAfter: isNotExecuted ? Self.failedStartNanoseconds : 0)
   }
 
   /// One of the stages that systemd stops one after the other, this process last: nothing has failed. Asked only about
@@ -89,7 +91,7 @@ extension Supervisor {
   /// Looks for the process of a start that was asked for, or of one that somebody else asked for.
   func look(for component: SupervisedComponent) {
     if component.lookForStranger() {
-      if let index = components.firstIndex(where: { $0 === component }) { requests.appeared(index) }
+      if let index = self.index(of: component) { requests.appeared(index) }
       journal.note(.adopted, component.name, pid: component.pid, epoch: component.epoch)
       watchMemory(of: component)
       return narrate(
@@ -123,6 +125,7 @@ extension Supervisor {
   /// - Parameter atLeastAfter: nanoseconds that a restart waits whatever the policy says.
   func respond(to cause: ExitCause, of component: SupervisedComponent, atLeastAfter wait: UInt64 = 0) {
     control.add(SupervisorCounter.deaths)
+    component.endedBy = cause
     if cause == .failed(code: ExitCode.inputOutput), topology.tape?.onTrouble == .halt,
       component.name == topology.tapeStage
     {
@@ -168,9 +171,23 @@ extension Supervisor {
   }
 
   private func restart(_ component: SupervisedComponent) {
+    let cause = component.endedBy
+    component.endedBy = nil
     start(component)
+    // Put off, or failed: counted when it comes to it.
+    guard component.restartAt == nil else {
+      if component.endedBy == nil { component.endedBy = cause }
+      return
+    }
+    countRestart(at: place(of: component), after: cause)
+  }
+
+  /// - Parameter cause: how the predecessor ended; nil when the successor was asked for.
+  func countRestart(at index: Int, after cause: ExitCause?) {
     control.add(SupervisorCounter.restarts)
-    control.counter(SupervisorCounter.firstRestart.rawValue + place(of: component)).addAsOnlyWriter(1)
+    control.counter(SupervisorCounter.firstRestart.rawValue + index).addAsOnlyWriter(1)
+    let counter = cause.flatMap { SupervisorCounter.restartCause(stage: index, cause: Int($0.code)) }
+    if let counter { control.counter(counter).addAsOnlyWriter(1) }
   }
 
   /// A component's place in the topology, from 0.

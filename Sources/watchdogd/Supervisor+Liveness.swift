@@ -9,24 +9,40 @@ extension Supervisor {
   /// SIGKILL is never refused, but a process in an uninterruptible system call obeys it only behind that.
   private static let confirmationNanoseconds: UInt64 = 1_000_000_000
 
+  /// One look. What stages of the same scan come to is fired at once, and told behind all of them (``tellChanges(_:)``): no action
+  /// waits until another stage's alarm is put into words.
   func scan(_ component: SupervisedComponent, at index: Int, step: UInt64, now: UInt64) {
     if component.fencedAt > 0 { return remindOfFence(component, now) }
     guard component.pid > 0, let change = component.watch.scan(socket: component.sockets.first, step: step)
     else { return }
     switch change.tier {
     case .clear: clear(component, change, now)
-    case .mark:
-      let cause = component.watch.cause(of: change, pid: component.pid)
-      note(change, component, cause, now)
-      if ProcessLog.takesDetails {
-        narrate(
-          "watchdogd: \(component.name) (process \(component.pid)) \(Self.words(change)): \(cause.name); marked",
-          as: .detail, component.logFields + [(.cause, cause.name)])
-      }
+    case .mark: changes.append((component, change))
     case .alarm:
-      distrust(index, .alarm, now: now)
-      alarm(component, change, now)
+      fireAlarm(index, now)
+      changes.append((component, change))
     case .fence: fence(component, change, now)
+    }
+  }
+
+  /// Writes down what was fired, and the marks and alarms of this scan.
+  func tellChanges(_ now: UInt64) {
+    guard !changes.isEmpty else { return }
+    noteFirings(since: faultsBeforeFirings)
+    faultsBeforeFirings = nil
+    for (component, change) in changes {
+      if change.tier == .alarm { alarm(component, change, now) } else { mark(component, change, now) }
+    }
+    changes.removeAll(keepingCapacity: true)
+  }
+
+  private func mark(_ component: SupervisedComponent, _ change: LadderChange, _ now: UInt64) {
+    let cause = component.watch.cause(of: change, pid: component.pid)
+    note(change, component, cause, now)
+    if ProcessLog.takesDetails {
+      narrate(
+        "watchdogd: \(component.name) (process \(component.pid)) \(Self.words(change)): \(cause.name); marked",
+        as: .detail, component.logFields + [(.cause, cause.name)])
     }
   }
 

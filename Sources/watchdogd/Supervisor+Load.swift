@@ -20,8 +20,7 @@ extension Supervisor {
       }
     }
     for index in components.indices {
-      let isRunning = components[index].pid > 0
-      if let change = load.components[index].lookAtLatency(now, isRunning: isRunning) {
+      if let change = load.components[index].lookAtLatency(of: components[index], now) {
         tell(change, index, now)
       }
     }

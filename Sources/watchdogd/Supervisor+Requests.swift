@@ -82,6 +82,7 @@ extension Supervisor {
       }
     }
     guard !component.isStarting else { return }
+    component.endedBy = nil
     start(component)
     if component.pid > 0 {
       narrate(

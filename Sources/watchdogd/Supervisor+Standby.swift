@@ -35,7 +35,7 @@ extension Supervisor {
       !standby.isStarting
     else { return }
     standbyIsDue = false
-    guard let index = components.firstIndex(where: { $0 === standby }), !requests.held.contains(index),
+    guard let index = self.index(of: standby), !requests.held.contains(index),
       !requests.isInMaintenance
     else { return }
     start(standby)
@@ -45,7 +45,7 @@ extension Supervisor {
   /// The standby, when it could take bookd's place now. One that has been asked to end would end there.
   var standIn: SupervisedComponent? {
     guard let standby, standby.standsBy, upgrade.mayTakePlace(standby.pid),
-      let index = components.firstIndex(where: { $0 === standby }), !requests.isEnding(index)
+      let index = self.index(of: standby), !requests.isEnding(index)
     else { return nil }
     return standby
   }
@@ -78,8 +78,7 @@ extension Supervisor {
     component.depart()
     component.watch.end()
     start(component)
-    control.add(SupervisorCounter.restarts)
-    control.counter(SupervisorCounter.firstRestart.rawValue + index).addAsOnlyWriter(1)
+    countRestart(at: index, after: .killed)
     narrate("watchdogd: \(component.name) was killed; the standby takes its place, process \(component.pid)")
   }
 

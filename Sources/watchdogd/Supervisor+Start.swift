@@ -34,7 +34,7 @@ extension Supervisor {
 
   /// A stage that is not there when its set is taken over: it died while nobody looked, or was left down.
   private func replaceMissing(_ component: SupervisedComponent) {
-    if let index = components.firstIndex(where: { $0 === component }), requests.held.contains(index) {
+    if let index = self.index(of: component), requests.held.contains(index) {
       return narrate(
         "watchdogd: \(component.name) was stopped by an operator, and stays down", as: .held,
         component.logFields)
@@ -45,7 +45,7 @@ extension Supervisor {
         component.logFields)
     }
     distrust(place(of: component), .death, now: bulkhead_monotonic_nanoseconds())
-    journal.noteDeath(of: component.name, .unknown, pid: 0, epoch: component.epoch)
+    // Its death was written down when the set was taken over.
     respond(to: .unknown, of: component)
   }
 

@@ -27,6 +27,17 @@ extension Supervisor {
   /// A stage reached the alarm or died: `now` is when that was decided. Before anything else is read or written about it.
   func distrust(_ index: Int, _ cause: ActionCause, now: UInt64) {
     fire(index, .alarm, cause, now)
+    holdBack(index)
+  }
+
+  /// The same for an alarm of the scan under way: what was fired is written down behind it.
+  func fireAlarm(_ index: Int, _ now: UInt64) {
+    if faultsBeforeFirings == nil { faultsBeforeFirings = bulkhead_thread_page_faults() }
+    fireActions(index, .alarm, .alarm, now)
+    holdBack(index)
+  }
+
+  private func holdBack(_ index: Int) {
     failpoint(107)  // readers are told, nothing is written down
     control.flight.note(.distrusted, UInt64(index))
     if actions.marksStale(index) { _ = holds.fail(index) }
@@ -34,16 +45,24 @@ extension Supervisor {
 
   /// A stage is left down.
   func giveUpOn(_ component: SupervisedComponent) {
-    guard let index = components.firstIndex(where: { $0 === component }) else { return }
+    guard let index = self.index(of: component) else { return }
     fire(index, .down, .leftDown, bulkhead_monotonic_nanoseconds())
   }
 
   func fire(_ index: Int, _ trigger: ArmedAction.Trigger, _ cause: ActionCause, _ now: UInt64) {
-    let before = bulkhead_thread_page_faults()
+    // What alarms of this scan have fired already is written down here as well.
+    let before = faultsBeforeFirings ?? bulkhead_thread_page_faults()
+    faultsBeforeFirings = nil
+    fireActions(index, trigger, cause, now)
+    noteFirings(since: before)
+  }
+
+  private func fireActions(
+    _ index: Int, _ trigger: ArmedAction.Trigger, _ cause: ActionCause, _ now: UInt64
+  ) {
     actions.fire(
       stage: index, trigger: trigger.rawValue, cause: cause.rawValue, decision: now, socket: socket(of: index)
     )
-    noteFirings(since: before)
   }
 
   /// The line's socket of a stage that has one.
@@ -82,7 +101,7 @@ extension Supervisor {
 
   /// A stage works: what was done about its failure is over.
   func settle(_ component: SupervisedComponent) {
-    guard let index = components.firstIndex(where: { $0 === component }) else { return }
+    guard let index = self.index(of: component) else { return }
     actions.settle(stage: index, socket: component.sockets.first ?? -1)
   }
 

@@ -27,8 +27,7 @@ extension Supervisor {
       answer.text = text
       return (answer, .nothing)
     }
-    guard let book, let bookIndex = components.firstIndex(where: { $0 === book }), let standby,
-      let index = components.firstIndex(where: { $0 === standby })
+    guard let book, let bookIndex = index(of: book), let standby, let index = self.index(of: standby)
     else { return refused("the set has no standby") }
     guard !launcher.isShared else {
       return refused(
@@ -77,7 +76,7 @@ extension Supervisor {
   func follow(_ order: ProgramUpgrade.Order, _ now: UInt64) {
     guard order != .nothing else { return }
     if order.isNews { tellOfUpgrade(now) }
-    if order.replacesStandby, let standby, let index = components.firstIndex(where: { $0 === standby }) {
+    if order.replacesStandby, let standby, let index = self.index(of: standby) {
       if standby.pid > 0 {
         requests.replace(index, by: now &+ OperatorRequests.endingNanoseconds)
         standby.requestStop()
@@ -87,7 +86,7 @@ extension Supervisor {
         standby.supervision.returnToService()
       }
     }
-    if order.endsComponent, let book, let index = components.firstIndex(where: { $0 === book }) {
+    if order.endsComponent, let book, let index = self.index(of: book) {
       if book.pid > 0 {
         let patience =
           upgrade.phase == .returning ? ProgramUpgrade.returnNanoseconds : OperatorRequests.endingNanoseconds
@@ -101,8 +100,8 @@ extension Supervisor {
 
   /// Looks how far the new build is.
   func watchUpgrade(_ now: UInt64) {
-    guard upgrade.phase != .settled, let book, let bookIndex = components.firstIndex(where: { $0 === book }),
-      let standby, let index = components.firstIndex(where: { $0 === standby })
+    guard upgrade.phase != .settled, let book, let bookIndex = index(of: book), let standby,
+      let index = self.index(of: standby)
     else { return }
     // Who is being ended for another reason moves nothing.
     let isEnding = requests.isEnding(index) || requests.isEnding(bookIndex)

@@ -61,6 +61,10 @@ final class Supervisor {
   let channel: RequestChannel
   private var clock = WatchClock(longestStep: longestStepNanoseconds)
   var wallClock = WallClockWatch()
+  /// Marks and alarms of the scan under way, whose words come when every action of it is fired, and the thread's page faults in
+  /// front of the first of those.
+  var changes: [(component: SupervisedComponent, change: LadderChange)] = []
+  var faultsBeforeFirings: UInt64?
   /// Who takes the cores, and how long the components take.
   let load: LoadWatch
   /// When memory is looked at again (CLOCK_MONOTONIC, ns).
@@ -74,6 +78,8 @@ final class Supervisor {
     signals = bulkhead_open_signal_descriptor()
     let hash = UInt64(topology.hash, radix: 16) ?? 0
     lockDescriptor = Self.lock(topology.host)
+    // Which incarnation it is is known once its page is there; what keeps it from that is in the journal, too.
+    ProcessLog.begin(component: InstanceFiles.supervisor, epoch: 0, topology: topology)
     isAdopting = Self.isInherited(topology: topology, directory: directory, hash: hash)
     // What runs already is not ended because of its host.
     if !isAdopting { Self.checkHost(topology) }
@@ -88,7 +94,7 @@ final class Supervisor {
       }
       control = try ControlPage.attach(
         directory: directory, component: InstanceFiles.supervisor, access: .readWrite)
-      load = try LoadWatch(topology: topology, control: control)
+      load = LoadWatch(topology: topology, control: control)
       journal = try StatusJournal(directory: directory, configurationHash: hash)
       actions = try SafetyActions(
         topology: topology, configurationHash: hash, supervisorEpoch: control.epoch &+ 1)
@@ -109,6 +115,7 @@ final class Supervisor {
     } catch {
       fail("watchdogd: \(error)", code: ExitCode.unavailable)
     }
+    changes.reserveCapacity(components.count)
     if let name = topology.standbyStage {
       standby = components.first { $0.name == name }
       book = components.first { $0.name == Topology.bookStage }
@@ -117,6 +124,7 @@ final class Supervisor {
     if isAdopting { writeDownPredecessor() }
     speakToServiceManager(startNanoseconds: topology.stages.map(\.ladder.startNanoseconds).max())
     control.beginIncarnation()
+    if isAdopting { control.setState(.catchingUp) }
     ProcessLog.begin(component: InstanceFiles.supervisor, epoch: control.epoch, topology: topology)
     control.recordSignals()
     Sandbox.prepare(
@@ -129,6 +137,11 @@ final class Supervisor {
       inheritTrust()
       inheritUpgrade()
     }
+  }
+
+  /// The place of one of the ``components``.
+  func index(of component: SupervisedComponent) -> Int? {
+    components.firstIndex { $0 === component }
   }
 
   private func adopt() {
@@ -151,7 +164,10 @@ final class Supervisor {
       }
     }
     let adopted = components.filter { $0.pid > 0 }.map { "\($0.name) (\($0.pid))" }
-    narrate("watchdogd: took over \(adopted.joined(separator: ", "))", as: .tookOver)
+    narrate(
+      adopted.isEmpty
+        ? "watchdogd: took over a set of which nobody was alive"
+        : "watchdogd: took over \(adopted.joined(separator: ", "))", as: .tookOver)
   }
 
   /// How the supervisor ended that had the set before: it is dead, for its lock is free.
@@ -232,6 +248,7 @@ final class Supervisor {
         noteReady(component)
         reconsider(index, now: now)
       }
+      tellChanges(now)
       watchLines(now)
       watchWallClock()
       watchMemoryGrowth(now)

@@ -6,7 +6,7 @@ import StageRuntime
 import Supervision
 
 /// Stages as units of systemd, which is asked through its bus: it starts, stops and kills them, and knows how they ended.
-/// Requests are not waited for; a bus that is gone is connected to again at the next request.
+/// Neither requests nor questions are waited for; a bus that is gone is connected to again at the next request.
 final class UnitLauncher: StageLauncher {
   /// Between two questions about one start or death.
   private static let questionNanoseconds: UInt64 = 3_000_000
@@ -61,6 +61,7 @@ final class UnitLauncher: StageLauncher {
     refused.remove(component)
     accepted.remove(component)
     askedAt[component] = bulkhead_monotonic_nanoseconds()
+    forget(component)
     let result = request { bulkhead_bus_start_unit($0, unit, tag) }
     return result < 0 ? .failed(-result) : .requested
   }
@@ -86,8 +87,13 @@ final class UnitLauncher: StageLauncher {
   }
 
   func ending(_ component: String, pid: pid_t) -> ProcessEnding? {
+    turn()
     let now = bulkhead_monotonic_nanoseconds()
     let since = deadSince[component] ?? now
+    if deadSince[component] == nil {
+      forget(component)
+      askedAt[component] = 0
+    }
     deadSince[component] = since
     var ending: ProcessEnding?
     if let state = ask(component) {
@@ -102,19 +108,27 @@ final class UnitLauncher: StageLauncher {
     return ending
   }
 
-  /// The state of a component's unit, not more often than is of use.
+  /// The state of a component's unit, once systemd has told it; asks for it, not more often than is of use.
   private func ask(_ component: String) -> bulkhead_unit_state? {
-    let now = bulkhead_monotonic_nanoseconds()
-    guard now - (askedAt[component] ?? 0) >= Self.questionNanoseconds, connect(), let bus else { return nil }
+    guard connect(), let bus, let place = components.firstIndex(of: component) else { return nil }
+    let tag = Int32(truncatingIfNeeded: place)
     var state = bulkhead_unit_state()
-    let result = bulkhead_bus_unit_state(bus, names.service(component), &state)
-    askedAt[component] = bulkhead_monotonic_nanoseconds()
-    if result == -ETIMEDOUT { return nil }
-    if result < 0 {
-      drop(result)
-      return nil
+    var result = bulkhead_bus_unit_state(bus, tag, &state)
+    if result > 0 { return state }
+    let now = bulkhead_monotonic_nanoseconds()
+    if result == 0, now &- (askedAt[component] ?? 0) >= Self.questionNanoseconds {
+      askedAt[component] = now
+      result = bulkhead_bus_ask_unit(bus, names.service(component), tag)
     }
-    return state
+    if result < 0, result != -ETIMEDOUT { drop(result) }
+    return nil
+  }
+
+  /// What was asked about a component until now says nothing about what comes.
+  private func forget(_ component: String) {
+    if let bus, let place = components.firstIndex(of: component) {
+      bulkhead_bus_forget(bus, Int32(truncatingIfNeeded: place))
+    }
   }
 
   private static func ending(_ state: bulkhead_unit_state) -> ProcessEnding {
@@ -140,7 +154,10 @@ final class UnitLauncher: StageLauncher {
       if result == 0 { return }
       let name = components.indices.contains(Int(tag)) ? components[Int(tag)] : nil
       if error == 0 {
-        if let name { accepted.insert(name) }
+        if let name {
+          accepted.insert(name)
+          forget(name)
+        }
         continue
       }
       narrate("watchdogd: systemd refuses\(name.map { " to start \($0)" } ?? ""): \(String(cString: reason))")

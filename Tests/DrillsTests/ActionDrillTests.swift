@@ -43,22 +43,30 @@ final class ActionDrillTests: XCTestCase {
   }
 
   private func firing(
-    _ expected: String, _ change: (String) -> (result: String, duration: UInt64, faults: UInt64, whole: Bool)
+    _ expected: String, allocations: (String) -> UInt64?,
+    _ change: (String) -> (result: String, duration: UInt64, faults: UInt64, whole: Bool)
   ) -> ActionMeasurement {
     let parts = expected.split(separator: " ").map(String.init)
     let made = change(parts[1])
     return ActionMeasurement(
       name: parts[1], component: parts[0], cause: parts[2], result: made.result, duration: made.duration,
-      faults: made.faults, isComplete: made.whole)
+      faults: made.faults, allocations: allocations(parts[1]), isComplete: made.whole)
   }
 
   private func repetition(
     _ change: (String) -> (result: String, duration: UInt64, faults: UInt64, whole: Bool) = { _ in
       ("done", 20_000, 0, true)
     }
+  ) -> ActionRepetition { repetition(allocations: { _ in nil }, change) }
+
+  private func repetition(
+    allocations: (String) -> UInt64?,
+    _ change: (String) -> (result: String, duration: UInt64, faults: UInt64, whole: Bool) = { _ in
+      ("done", 20_000, 0, true)
+    }
   ) -> ActionRepetition {
     var repetition = ActionRepetition()
-    repetition.firings = ActionRepetition.expected.map { firing($0, change) }
+    repetition.firings = ActionRepetition.expected.map { firing($0, allocations: allocations, change) }
     (repetition.datagrams, repetition.massCancels) = (1, 1)
     return repetition
   }
@@ -86,5 +94,31 @@ final class ActionDrillTests: XCTestCase {
     var once = repetition()
     once.firings.removeLast()
     XCTAssertEqual(judge([once]), ["actions"])
+  }
+
+  /// Where calls of the allocator were counted there may be none in any firing, and what was planted has to be found.
+  func testAFiringAllocatesNothing() {
+    var planted = repetition(allocations: { ["tell", "cancel-all"].contains($0) ? 2 : 0 })
+    planted.isPlanted = true
+    let good = repetition(allocations: { _ in 0 })
+    XCTAssertEqual(judge([planted, good]), [])
+    XCTAssertEqual(judge([planted]), ["stops", "allocator"], "the planted stop is none of those wanted")
+    XCTAssertEqual(judge([good]), ["planted"], "nothing shows that anything would be found")
+    XCTAssertEqual(judge([planted, repetition(allocations: { $0 == "mark_stale" ? 1 : 0 })]), ["allocator"])
+    XCTAssertEqual(judge([planted, repetition(allocations: { $0 == "tell" ? nil : 0 })]), ["allocator"])
+    var missed = repetition(allocations: { $0 == "tell" ? 2 : 0 })
+    missed.isPlanted = true
+    XCTAssertEqual(judge([missed, good]), ["planted"], "one that was not found")
+    let uncounted = DrillJudgement.judgeActions(
+      [repetition()], expected: ActionRepetition.expected, wanted: 1, judgesTimes: true)
+    XCTAssertEqual(uncounted.first { $0.code == "allocator" }?.verdict, .notJudged)
+  }
+
+  func testCallsAreCountedFromTheDecisionToTheEnd() {
+    let calls: [UInt64] = [99, 100, 150, 160, 161, 1 << 63]
+    XCTAssertEqual(ActionMeasurement.count(calls, from: 100, for: 60), 3)
+    XCTAssertEqual(ActionMeasurement.count(calls, from: 162, for: 60), 0)
+    XCTAssertEqual(ActionMeasurement.count(calls, from: .max, for: .max), 0)
+    XCTAssertEqual(ActionMeasurement.count([], from: 0, for: .max), 0)
   }
 }

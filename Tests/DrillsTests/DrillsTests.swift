@@ -117,6 +117,59 @@ final class DrillsTests: XCTestCase {
     XCTAssertEqual(Set(plans[0]).count, 40)
   }
 
+  /// Whoever ends, is fenced or left down without the drill's doing fails it, also where anybody may be hit; on a short ladder only
+  /// where times are judged.
+  func testWhatTheDrillHasNoPartInIsSeen() {
+    func verdict(_ id: String, times: Bool = true) -> DrillCriterion.Verdict? {
+      judge(Drill.named(id)!, wanted: 0, times: times) {
+        $0.kills = []
+        $0.outcome.surprises = ["bookd trap (SIGILL)"]
+      }.criteria.first { $0.code == "deaths" }?.verdict
+    }
+    for id in ["D-00", "D-03", "D-44", "D-45", "D-46"] {
+      XCTAssertEqual(verdict(id), .fail, id)
+      XCTAssertEqual(verdict(id, times: false), .fail, id)
+    }
+    XCTAssertEqual(verdict("D-08"), .fail)
+    XCTAssertEqual(verdict("D-08", times: false), .notJudged)
+    XCTAssertEqual(judge().criteria.first { $0.code == "deaths" }?.verdict, .pass)
+  }
+
+  /// A cause that nobody could read is none that was read, and "unknown" is only believed beside a supervisor's death.
+  func testCausesThatNobodyCouldRead() {
+    let drill = Drill.named("D-45")!
+    func causes(_ kills: [(String, UInt64, String?)]) -> DrillCriterion.Verdict? {
+      judge(drill, wanted: 0) {
+        $0.kills = kills.map { name, at, cause in
+          var kill = KillMeasurement(component: name, round: 0, killedAt: at, pid: 7)
+          kill.isCauseJudged = cause != nil
+          kill.cause = cause ?? ""
+          return kill
+        }
+      }.criteria.first { $0.code == "C11" }?.verdict
+    }
+    let second: UInt64 = 1_000_000_000
+    XCTAssertEqual(causes([("watchdogd", second, nil)]), .notJudged)
+    XCTAssertEqual(causes([("bookd", second, "killed (SIGKILL)")]), .pass)
+    XCTAssertEqual(causes([("bookd", second, "")]), .fail)
+    XCTAssertEqual(causes([("bookd", second, "ended, cause unknown")]), .fail)
+    XCTAssertEqual(
+      causes([("bookd", second, "ended, cause unknown"), ("watchdogd", 3 * second, nil)]), .pass)
+    XCTAssertEqual(
+      causes([("bookd", second, "ended, cause unknown"), ("watchdogd", 30 * second, nil)]), .fail)
+    XCTAssertEqual(causes([("bookd", second, ""), ("watchdogd", second, nil)]), .fail)
+  }
+
+  /// A drill of which nothing was looked at has not passed.
+  func testADrillThatWasNotRunHasNotPassed() {
+    let skipped = DrillJudgement(
+      Drill.named("D-11")!, [], killsWanted: 0, judgesTimes: true,
+      findings: [.skipped("restarts", "as many as the budget allows", because: "no stand-in")])
+    XCTAssertFalse(skipped.wasRun)
+    XCTAssertFalse(skipped.passed)
+    XCTAssertTrue(judge().wasRun)
+  }
+
   /// A drill with a tape judges it, and one without does not.
   func testTheTapeIsJudged() {
     let loss = Drill.named("D-07")!
@@ -127,6 +180,13 @@ final class DrillsTests: XCTestCase {
     XCTAssertEqual(tape(false), ["tape"])
     XCTAssertEqual(tape(nil), ["tape"])
     XCTAssertFalse(judge().criteria.contains { $0.code == "tape" })
+    // One that was made along the way counts as well.
+    XCTAssertEqual(
+      failed(
+        judge(Drill.named("D-37")!, wanted: 0) {
+          $0.kills = []
+          $0.outcome.tapeIsExact = false
+        }), ["tape"])
   }
 
   /// A finding of one round fails its line, one of times only where times count, one that was skipped never.
@@ -150,6 +210,8 @@ final class DrillsTests: XCTestCase {
     XCTAssertEqual(verdicts([finding(false, times: true)], times: false)["x"], .notJudged)
     XCTAssertEqual(verdicts([.skipped("x", "holds", because: "no such thing here")])["x"], .notJudged)
     XCTAssertEqual(verdicts([.skipped("x", "holds", because: "no"), finding(false)])["x"], .fail)
+    // What fails wherever it is measured does not hide behind what is a matter of times.
+    XCTAssertEqual(verdicts([finding(false, times: true), finding(false)], times: false)["x"], .fail)
     // A day that a drill ends before its end says nothing of the stream, but what was found in it counts.
     let cut = judge(drill, wanted: 0) {
       $0.hasWholeDay = false
@@ -158,6 +220,29 @@ final class DrillsTests: XCTestCase {
     }
     XCTAssertEqual(failed(cut), ["x"])
     XCTAssertFalse(cut.criteria.contains { $0.code == "C1" })
+  }
+
+  /// watchdogd's share of a core is that of all windows together; one that was not looked at fails.
+  func testTheSupervisorsBudgetIsJudged() {
+    func finding(_ windows: [(before: UInt64?, after: UInt64?, elapsed: UInt64)]) -> DrillFinding {
+      var budget = SupervisorBudget()
+      for window in windows { budget.add(from: window.before, to: window.after, in: window.elapsed) }
+      return budget.finding
+    }
+    let second: UInt64 = 1_000_000_000
+    let exact = finding([(5, 5 + 30_000_000, second), (7, 7 + 10_000_000, second)])
+    XCTAssertTrue(exact.holds, exact.found)
+    XCTAssertEqual(exact.found, "40 ms in 2 s, 2.00 %")
+    XCTAssertEqual(exact.text, "watchdogd takes at most 2.00 % of a core")
+    XCTAssertTrue(exact.isOfTimes)
+    let beyond = finding([(0, 20_000_001, second)])
+    XCTAssertFalse(beyond.holds)
+    XCTAssertEqual(beyond.found, "20 ms in 1 s, 2.01 %", "what is beyond does not look as if it were not")
+    XCTAssertFalse(finding([]).holds)
+    XCTAssertFalse(finding([(nil, 1, second)]).holds)
+    XCTAssertFalse(finding([(0, 1, second), (0, nil, second)]).holds)
+    XCTAssertFalse(finding([(0, 1, second), (2, 1, second)]).holds, "another process")
+    XCTAssertFalse(finding([(0, 0, 0)]).holds)
   }
 
   // MARK: Each failure fails its criterion
@@ -252,8 +337,66 @@ final class DrillsTests: XCTestCase {
       round.after = self.footprints { ["bookd", "watchdogd"].contains($0) ? (99, 2) : (10, 1) }
       round.outcome.restarts = ["bookd": 1]
       round.kills.append(self.kill())
+      // Each time somebody told the clients; nobody tells them of the supervisor.
+      for index in 0..<2 { round.kills[index].set(.stale, from: 1_000, to: 60_000_000) }
+      var supervisor = KillMeasurement(component: "watchdogd", round: 0, killedAt: 1_000)
+      supervisor.set(.recover, from: 1_000, to: 20_000_000)
+      supervisor.isCauseJudged = false
+      round.kills.append(supervisor)
     }
     XCTAssertEqual(failed(judgement), [])
+    let untold = judge(both) { round in
+      round.kills[0].set(.stale, from: 1_000, to: 60_000_000)
+      round.after = self.footprints { ["bookd", "watchdogd"].contains($0) ? (99, 2) : (10, 1) }
+    }
+    XCTAssertTrue(failed(untold).contains("stale"), "one of two was never told")
+    XCTAssertTrue(both.leavesMarkToPublisher)
+    XCTAssertEqual(Drill.catalogue.filter(\.leavesMarkToPublisher).map(\.id), ["D-06"])
+  }
+
+  /// What a client was told, from the moment of a blow on.
+  func testInputStates() {
+    var states = InputStates()
+    XCTAssertNil(states.stale(since: 0))
+    states.take(0, at: 10)
+    states.take(1, at: 20)
+    states.take(2, at: 30)
+    states.take(0, at: 40)
+    states.take(0, at: 50)
+    states.take(3, at: 60)
+    XCTAssertEqual(states.stale(since: 12), 20)
+    XCTAssertEqual(states.stale(since: 35), 35, "it was stale already")
+    XCTAssertEqual(states.stale(since: 45), 60)
+    var live = InputStates()
+    live.take(0, at: 10)
+    XCTAssertNil(live.stale(since: 12))
+  }
+
+  /// C10: the hop that does not balance is named, whichever way it is wrong.
+  func testHopsThatDoNotBalance() {
+    let good = [
+      FlowHop("venue to rxd@a", "datagrams", put: 1_000, taken: 990, dropped: 10),
+      FlowHop("rxd@a to merged", "cells", put: 1_024, taken: 1_024),
+    ]
+    func found(_ hops: [FlowHop]) -> DrillCriterion? {
+      judge { $0.outcome.hops = hops }.criteria.first { $0.code == "C10 hops" }
+    }
+    XCTAssertEqual(found(good)?.verdict, .pass)
+    XCTAssertEqual(found(good)?.found, "2 hops balance")
+    XCTAssertNil(found([]))
+    let missing = found(
+      good + [FlowHop("merged to bookd", "cells", put: 64, taken: 60, dropped: 3)])
+    XCTAssertEqual(missing?.verdict, .fail)
+    XCTAssertEqual(missing?.found, "merged to bookd: 64 cells in, 60 out, 3 counted as dropped")
+    let invented = [FlowHop("bookd to pubd", "events", put: 7, taken: 8)]
+    XCTAssertEqual(
+      found(invented + [FlowHop("x to y", "cells", put: 1, taken: 1, dropped: 1)])?.found,
+      "bookd to pubd: 7 events in, 8 out, 0 counted as dropped, and 1 more")
+    // It is no matter of times.
+    XCTAssertEqual(
+      judge(times: false) { $0.outcome.hops = invented }.criteria.first { $0.code == "C10 hops" }?
+        .verdict,
+      .fail)
   }
 
   func testTimesAreReportedWhereTheyAreNotJudged() {

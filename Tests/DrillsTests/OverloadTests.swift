@@ -57,6 +57,7 @@ final class OverloadTests: XCTestCase {
     XCTAssertFalse(ladder.isComplete)
     ladder.add(step(3_000) { $0.kernelDrops = 9 })
     XCTAssertTrue(ladder.isComplete)
+    XCTAssertTrue(ladder.hasFoundLimit)
     XCTAssertEqual(ladder.first?.wanted, 1_500)
     XCTAssertEqual(OverloadLadder.shares, OverloadLadder.shares.sorted())
   }

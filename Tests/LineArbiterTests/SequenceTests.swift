@@ -123,6 +123,8 @@ final class SequenceTests: XCTestCase {
     stage.receive(.lineB, 4, 8, now: 310)
     stage.assertOutput(1, 15, gaps: [6...10])
     XCTAssertEqual(stage.arbiter.counters.late, 10)
+    XCTAssertEqual(stage.arbiter.statistics(of: .lineA).messagesLate, 0)
+    XCTAssertEqual(stage.arbiter.statistics(of: .lineB).messagesLate, 10)
     XCTAssertEqual(stage.arbiter.counters.duplicates, 3)
   }
 

@@ -13,12 +13,15 @@ import XCTest
 final class CommandOutputTests: XCTestCase {
   /// The reports that a command prints as JSON, where they are not one of the command's own name. The names of their schemas.
   static let schemas: [String: [String]] = [
-    "drill": ["drill.list", "drill.result", "drills"], "explain": ["runbooks"], "host": ["host", "jitter"],
-    "loglevel": ["asked"], "arm": ["action"], "disarm": ["action"], "fire": ["action"],
+    "drill": ["drill.list", "drill.result", "drills"], "explain": ["runbooks"],
+    "host": ["host", "jitter", "host.changes"], "ps": ["ps", "clean"],
+    "loglevel": ["asked"], "start": ["asked"], "stop": ["asked"], "restart": ["asked"], "drain": ["asked"],
+    "maint": ["asked"], "arm": ["action"], "disarm": ["action"], "fire": ["action"],
+    "is-live": ["answer"], "is-ready": ["answer"], "wait": ["answer"],
     "tape": ["tape.ls", "tape.verify", "tape.cat"],
   ]
 
-  private static var schemaFolder: URL {
+  static var schemaFolder: URL {
     URL(fileURLWithPath: #filePath).deletingLastPathComponent().appendingPathComponent("../../docs/schemas")
       .standardized
   }
@@ -26,7 +29,7 @@ final class CommandOutputTests: XCTestCase {
   /// A command with JSON has a schema for it. For a new one: docs/schemas/bulkhead.NAME.schema.json, or a line above.
   func testEveryCommandWithJSONHasASchema() throws {
     let files = Set(try FileManager.default.contentsOfDirectory(atPath: Self.schemaFolder.path))
-    var wanted: Set<String> = ["bulkhead.bundle.schema.json"]
+    var wanted: Set<String> = []
     for command in CommandTable.commands where !command.isHidden {
       let hasJSON =
         command.option("--json") != nil
@@ -45,13 +48,57 @@ final class CommandOutputTests: XCTestCase {
     XCTAssertEqual(files.subtracting(wanted), [], "schemas of nothing")
   }
 
+  /// Every schema begins with the same head, and admits no field of which it says nothing.
+  func testSchemasAreClosedAndBeginAlike() throws {
+    // What another program says, as it says it.
+    let open = ["run/venue"]
+    func look(_ value: Any, _ place: String) {
+      if let list = value as? [Any] { return list.forEach { look($0, place) } }
+      guard let object = value as? [String: Any] else { return }
+      let types = object["type"] as? [String] ?? [object["type"] as? String ?? ""]
+      if types.contains("object"), !open.contains(place) {
+        let others = object["additionalProperties"]
+        XCTAssertTrue(
+          others as? Bool == false || (others as? [String: Any])?.isEmpty == false,
+          "\(place): an object that admits anything")
+        if let required = object["required"] as? [String] {
+          let known = Set((object["properties"] as? [String: Any] ?? [:]).keys)
+          XCTAssertEqual(Set(required).subtracting(known), [], "\(place): required and not described")
+        }
+      }
+      for (key, child) in object where !["if", "then", "else"].contains(key) {
+        let isName = ["properties", "items", "additionalProperties"].contains(key)
+        look(child, isName ? place : "\(place)/\(key)")
+      }
+    }
+    for file in try FileManager.default.contentsOfDirectory(atPath: Self.schemaFolder.path).sorted() {
+      let name = file.dropFirst("bulkhead.".count).dropLast(".schema.json".count)
+      let data = try Data(contentsOf: Self.schemaFolder.appendingPathComponent(file))
+      let schema = try XCTUnwrap(try JSONSerialization.jsonObject(with: data) as? [String: Any], file)
+      let required = try XCTUnwrap(schema["required"] as? [String], file)
+      XCTAssertEqual(required.prefix(4), ["schema", "version", "timeNanoseconds", "host"], file)
+      let properties = try XCTUnwrap(schema["properties"] as? [String: Any], file)
+      XCTAssertEqual((properties["schema"] as? [String: Any])?["const"] as? String, "bulkhead.\(name)")
+      // Of which set: of all in it, of the one, or of none.
+      let sets = (properties["sets"] as? [String: Any])?["items"] as? [String: Any]
+      let fields = sets?["properties"] as? [String: Any] ?? properties
+      if fields["instance"] != nil {
+        XCTAssertNotNil(fields["configurationHash"], "\(file): an instance without its configuration")
+      }
+      if let sets { XCTAssertTrue((sets["required"] as? [String])?.contains("instance") ?? false, file) }
+      look(schema, String(name))
+    }
+  }
+
   // MARK: Processes
 
-  private func run(_ arguments: [String]) throws -> (code: Int32, output: String, errors: String) {
+  func run(
+    _ arguments: [String], program: String = "bulkhead"
+  ) throws -> (code: Int32, output: String, errors: String) {
     let process = Process()
     // Beside these tests.
     process.executableURL = URL(fileURLWithPath: "/proc/self/exe").resolvingSymlinksInPath()
-      .deletingLastPathComponent().appendingPathComponent("bulkhead")
+      .deletingLastPathComponent().appendingPathComponent(program)
     process.arguments = arguments
     process.environment = ["PATH": "/usr/bin:/bin", "LC_ALL": "C.UTF-8", "HOME": "/"]
     process.currentDirectoryURL = FileManager.default.temporaryDirectory
@@ -68,7 +115,7 @@ final class CommandOutputTests: XCTestCase {
 
   /// What differs from run to run made equal: the set's place, process numbers, times, ages. Columns as wide as they happen to be
   /// become two spaces.
-  private func normalized(_ text: String, _ set: SyntheticSet) -> String {
+  func normalized(_ text: String, _ set: SyntheticSet) -> String {
     var text = text.replacingOccurrences(of: set.runDirectory, with: "RUN")
     text = text.replacingOccurrences(of: String(getpid()), with: "PID")
     for (pattern, word) in [
@@ -81,7 +128,7 @@ final class CommandOutputTests: XCTestCase {
     return text
   }
 
-  private func filledSet() throws -> SyntheticSet {
+  func filledSet() throws -> SyntheticSet {
     let set = try SyntheticSet()
     set.fill()
     var alarm = SupervisionRecord(.alarm, component: "merged", instant: 7_000_000_000)
@@ -125,9 +172,7 @@ final class CommandOutputTests: XCTestCase {
       guard json else { continue }
       let machine = try run(arguments + place + ["--json"])
       XCTAssertEqual(machine.code, code, "\(arguments): \(machine)")
-      for line in machine.output.split(separator: "\n") {
-        documents.append(line.contains("\"schema\"") ? String(line) : "bulkhead.\(arguments[0]) \(line)")
-      }
+      documents += machine.output.split(separator: "\n").map(String.init)
     }
     for format in ["json"] {
       let check = try run(["check", "--format", format, "--run-directory", set.runDirectory])
@@ -156,23 +201,27 @@ final class CommandOutputTests: XCTestCase {
     for arguments in [
       ["ps", "--fields", "pdi"], ["ps", "--yes"], ["ps", "--sort", "x"], ["loglevel", "bookd", "loud"],
       ["loglevel"],
-      ["explain"], ["host"], ["units"], ["drill"], ["tap"], ["maint"], ["units", "install", "--json"],
+      ["explain"], ["host"], ["units"], ["drill"], ["tap"], ["maint"],
     ] {
       XCTAssertEqual(try run(arguments).code, 64, arguments.joined(separator: " "))
     }
     XCTAssertEqual(try run(["reliability", "--topology", "/nonexistent"]).code, 78)
     XCTAssertEqual(try run(["explain", "no such thing"]).code, 1)
+    XCTAssertEqual(try run(["man", "--out", "/nonexistent"]).code, 73)
+    // A stage of a set that is not there.
+    let stage = ["--component", "bookd", "--set", "host.instance=none-\(getpid())"]
+    XCTAssertEqual(try run(stage, program: "bookd").code, 69)
   }
 
   /// Commands whose answer is the same on every host.
   func testCommandsThatNeedNoSet() throws {
     let set = try SyntheticSet()
     var documents: [String] = []
-    for (arguments, schema) in [
-      (["drill", "list"], "bulkhead.drill.list"), (["reliability"], nil), (["explain", "died"], nil),
-      (["explain", "2f6d0c3a8b5e4d2f9a417c60d3be8151"], nil), (["version"], nil),
-      (["units", "diff", "--root", "/nonexistent"], nil),
-    ] as [([String], String?)] {
+    for arguments in [
+      ["drill", "list"], ["reliability"], ["explain", "died"],
+      ["explain", "2f6d0c3a8b5e4d2f9a417c60d3be8151"], ["version"],
+      ["units", "diff", "--root", "/nonexistent"],
+    ] {
       let text = try run(arguments)
       let code: Int32 = arguments[0] == "units" ? 1 : 0
       XCTAssertEqual(text.code, code, "\(arguments): \(text)")
@@ -190,9 +239,7 @@ final class CommandOutputTests: XCTestCase {
       }
       let machine = try run(arguments + ["--json"])
       XCTAssertEqual(machine.code, code, "\(arguments): \(machine)")
-      for line in machine.output.split(separator: "\n") {
-        documents.append((schema.map { $0 + " " } ?? "") + line)
-      }
+      documents += machine.output.split(separator: "\n").map(String.init)
     }
     for arguments in [
       ["explain", "--list", "--json"], ["units", "render", "--json"], ["host", "check", "--json"],
@@ -202,6 +249,13 @@ final class CommandOutputTests: XCTestCase {
       XCTAssertTrue([0, 1].contains(machine.code), "\(arguments): \(machine)")
       documents.append(machine.output.trimmingCharacters(in: .newlines))
     }
+    // A second on the first core that this process may use.
+    let allowed = try String(contentsOfFile: "/proc/self/status", encoding: .utf8)
+      .firstMatch(of: /Cpus_allowed_list:\s*([0-9]+)/)
+    let core = String(try XCTUnwrap(allowed).1)
+    let jitter = try run(["host", "jitter", "--cpu", core, "--json"])
+    XCTAssertEqual(jitter.code, 0, jitter.errors)
+    documents.append(jitter.output.trimmingCharacters(in: .newlines))
     // A host's text: a line a check under its headings, and the same verdict as the exit code.
     let host = try run(["host", "check"])
     let lines = host.output.split(separator: "\n")
@@ -277,7 +331,7 @@ final class CommandOutputTests: XCTestCase {
   }
 }
 
-/// - Parameter documents: each of a line; those without a field `schema` behind the schema's name.
+/// - Parameter documents: each of a line; its field `schema` says by what it is judged.
 func validateReports(_ documents: [String], file: StaticString = #filePath, line: UInt = #line) throws {
   let python = ProcessInfo.processInfo.environment["BULKHEAD_PYTHON"] ?? "/usr/bin/python3"
   let here = URL(fileURLWithPath: #filePath).deletingLastPathComponent()

@@ -101,6 +101,19 @@ final class RenderedTests: XCTestCase {
     XCTAssertEqual(
       try complete("status", "--run-directory", "compl"), [], "no files where directories are wanted")
     XCTAssertEqual(try complete("no-such-command", ""), [])
+    // Behind options that stand in front of the command, and at places behind the first.
+    XCTAssertEqual(try complete("--name", ""), ["demo-instances"])
+    XCTAssertEqual(try complete("--na"), ["--name"])
+    XCTAssertEqual(try complete("--name", "demo", "ta"), ["tap", "tape"])
+    XCTAssertEqual(
+      try complete("--json", "--name", "=", "demo", "tape", ""), ["cat", "export", "ls", "verify"])
+    XCTAssertEqual(try complete("--color", "never", "status", "--na"), ["--name"])
+    XCTAssertEqual(try complete("loglevel", "bookd", "de"), ["debug"])
+    XCTAssertEqual(try complete("loglevel", "--name", "x", "bookd", "de"), ["debug"])
+    XCTAssertEqual(try complete("loglevel", "--name", "x", "d"), ["demo-processes"])
+    XCTAssertEqual(try complete("loglevel", "bookd", "debug", ""), [], "there are two")
+    XCTAssertEqual(try complete("drill", "run", "D-01", "de"), ["demo-drills"], "more of them")
+    XCTAssertEqual(try complete("run", "--retransmission", "=", "o"), ["off", "on"])
   }
 
   func testFishCompletes() throws {
@@ -124,6 +137,13 @@ final class RenderedTests: XCTestCase {
     XCTAssertEqual(try complete("run --retransmission "), ["off", "on"])
     XCTAssertEqual(try complete("status --name "), ["demo-instances"])
     XCTAssertEqual(try complete("tap demo"), ["demo-rings"])
+    XCTAssertEqual(try complete("--name demo ta"), ["tap", "tape"])
+    XCTAssertEqual(try complete("--name "), ["demo-instances"])
+    XCTAssertEqual(try complete("--json --name=demo tape ls --dig"), ["--digest"])
+    XCTAssertEqual(try complete("loglevel bookd de"), ["debug"])
+    XCTAssertEqual(try complete("loglevel --name x demo"), ["demo-processes"])
+    XCTAssertEqual(try complete("loglevel bookd debug de"), [], "there are two")
+    XCTAssertEqual(try complete("drill run D-01 demo"), ["demo-drills"], "more of them")
   }
 
   /// zsh completes only at its own prompt; that it takes the script for what it is, is as far as this goes.

@@ -13,11 +13,8 @@ folder, reports = map(pathlib.Path, sys.argv[1:])
 count = 0
 failed = False
 for line in reports.read_text().splitlines():
-    name, document = None, line
-    if not line.startswith("{"):
-        name, document = line.split(" ", 1)
-    document = json.loads(document)
-    name = name or document["schema"]
+    document = json.loads(line)
+    name = document["schema"]
     schema = json.loads((folder / f"{name}.schema.json").read_text())
     Draft202012Validator.check_schema(schema)
     for error in Draft202012Validator(schema).iter_errors(document):

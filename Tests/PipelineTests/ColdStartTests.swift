@@ -33,12 +33,22 @@ final class ColdStartTests: XCTestCase {
     }
     var tape: String { "\(path)/\(place.instance)" }
 
+    /// The snapshots that are written to their end.
+    var snapshots: [String] {
+      (try? FileManager.default.contentsOfDirectory(atPath: tape))?.filter {
+        $0.hasPrefix("book-") && $0.hasSuffix(".image")
+      } ?? []
+    }
+
     /// Runs the day until so many messages are on the tape, kills everybody at once, and removes the memory.
-    func die(at messages: UInt64, _ arguments: [String] = ColdStartTests.day) throws {
+    /// - Parameter withSnapshot: not before there is a snapshot.
+    func die(
+      at messages: UInt64, _ arguments: [String] = ColdStartTests.day, withSnapshot: Bool = false
+    ) throws {
       let run = try SetRun(arguments, settings: settings, at: place)
       runs.append(run)
       _ = try run.waitForStatus("\(messages) messages on the tape") {
-        ($0.tapeWrittenSequence ?? 0) >= messages
+        ($0.tapeWrittenSequence ?? 0) >= messages && (!withSnapshot || !self.snapshots.isEmpty)
       }
       kill(run.process.pid, SIGSTOP)
       var victims = ProcessTable.processes(naming: place.instance)
@@ -114,9 +124,9 @@ final class ColdStartTests: XCTestCase {
   /// Without a snapshot that is right, the tape is played from its beginning.
   func testDamagedSnapshots() throws {
     let set = DeadSet()
-    try set.die(at: 40_000)
+    try set.die(at: 40_000, withSnapshot: true)
     var spoilt = 0
-    for name in try FileManager.default.contentsOfDirectory(atPath: set.tape) where name.hasSuffix(".image") {
+    for name in set.snapshots {
       var bytes = try Data(contentsOf: URL(fileURLWithPath: "\(set.tape)/\(name)"))
       bytes[bytes.count / 2] ^= 1
       try bytes.write(to: URL(fileURLWithPath: "\(set.tape)/\(name)"))

@@ -60,6 +60,21 @@ final class CrashTests: XCTestCase {
     try run.finish().expectCorrect()
   }
 
+  /// Nobody is left, and the rings are: a watchdogd that comes soon goes on with them, and what the receivers' sockets held is asked for
+  /// again. No tape.
+  func testEverybodyAtOnce() throws {
+    let (run, before) = try start()
+    for pid in [before.watchdogd.pid] + before.stages.map(\.pid) {
+      XCTAssertEqual(kill(pid, SIGKILL), 0)
+    }
+    let finished = try run.finish()
+    finished.expectCorrect()
+    let restarts = ["rxd@a": 1, "rxd@b": 1, "merged": 1, "bookd": 1, "pubd": 1] as [String: UInt64]
+    finished.expect(finished.report.restarts, counts(restarts), "restarts")
+    // Of nobody, or of some whose death the system had yet to carry out.
+    finished.expect(finished.errors.contains("watchdogd: took over "), "that the set is taken over is told")
+  }
+
   /// The supervisor is expendable: `bulkhead run` starts another, which takes the running stages over.
   func testSupervisor() throws {
     let (run, before) = try start()

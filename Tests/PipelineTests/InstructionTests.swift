@@ -40,6 +40,7 @@ final class InstructionTests: XCTestCase {
       let done = try ask(run, "snapshot", "--json", "--reason", "before the upgrade")
       XCTAssertEqual(done.ending, .exit(0), done.transcript)
       told.append(try JSONDecoder().decode(Snapshot.self, from: Data(done.output.utf8)))
+      try ReportSchemaTests.validate([done.output.trimmingCharacters(in: .newlines)])
     }
     let text = try ask(run, "snapshot")
     XCTAssertEqual(text.ending, .exit(0), text.transcript)

@@ -125,6 +125,25 @@ final class LivenessTests: XCTestCase {
     finished.expect(finished.report.restarts["merged"], 1, "restarts of merged")
   }
 
+  /// A process that the dead supervisor was about to start has its lock until it runs its own program: the successor waits for that, and
+  /// does not take the set for another's.
+  func testALockThatOutlivesItsSupervisorIsWaitedFor() throws {
+    let (run, before) = try start([])
+    // Nobody may take the lock before the test does.
+    run.process.signal(SIGSTOP)
+    try run.crash("watchdogd", of: before)
+    let lock = open("\(run.place.directory).lock", O_RDWR | O_CLOEXEC)
+    XCTAssertGreaterThanOrEqual(lock, 0)
+    XCTAssertEqual(flock(lock, LOCK_EX), 0)
+    run.process.signal(SIGCONT)
+    usleep(300_000)
+    close(lock)
+    try run.waitForEvents("another watchdogd") { $0.filter { $0.event == "supervisor started" }.count == 2 }
+    // Each stage was found as it was: no death is told of.
+    XCTAssertEqual(try run.events().filter { $0.event == "died" }.count, 0)
+    try run.finish().expectCorrect()
+  }
+
   // MARK: Livelock (D-10)
 
   /// It beats and takes none of its input: its beats do not save it.

@@ -48,6 +48,30 @@ final class OneDigestTests: XCTestCase {
     XCTAssertNotEqual(one.report.bookDigest, other.report.bookDigest, other.transcript)
   }
 
+  /// What was kept of a day is taken for that day, and for no other.
+  func testAKeptDayIsTakenForThatDayAlone() throws {
+    let path = NSTemporaryDirectory() + "bulkhead-kept-\(getpid())"
+    defer { for file in [path, path + ".messages"] { try? FileManager.default.removeItem(atPath: file) } }
+    let day = ["--generate", "20000", "--expected", path]
+    let first = try run("computed", day)
+    let kept = try String(contentsOfFile: path, encoding: .utf8)
+    XCTAssertTrue(FileManager.default.fileExists(atPath: path + ".messages"))
+    _ = try run("kept", day, like: first)
+    // A digest that is another in the file is what the run is compared with.
+    let lines = kept.split(separator: "\n").map(String.init)
+    var numbers = try XCTUnwrap(lines.last).split(separator: " ").map(String.init)
+    numbers[0] = "1" + numbers[0].dropFirst(2)
+    try "\(lines[0])\n\(numbers.joined(separator: " "))\n".write(
+      toFile: path, atomically: true, encoding: .utf8)
+    let misled = try SetRun(Self.day + day).finish()
+    misled.expect(misled.report.verdict, "wrong", "verdict with another digest")
+    // Another day's file, and a damaged one, are not believed.
+    let other = try run("another day", day + ["--seed", "8"])
+    XCTAssertNotEqual(other.report.streamDigest, first.report.streamDigest, other.transcript)
+    try String(kept.dropLast(3)).write(toFile: path, atomically: true, encoding: .utf8)
+    _ = try run("damaged", day, like: first)
+  }
+
   /// A later option replaces one of the day's.
   private func run(_ name: String, _ options: [String], like reference: FinishedRun? = nil) throws
     -> FinishedRun

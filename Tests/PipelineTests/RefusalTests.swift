@@ -15,11 +15,18 @@ final class RefusalTests: XCTestCase {
     let words: [String]
     /// Changes the embedded default's text.
     var edit: ((String) -> String)?
+    /// Arguments behind all others.
+    var arguments: [String] = []
 
     init(_ settings: [String], _ words: [String], host: [String: String]? = nil) {
       self.settings = settings
       self.words = words
       self.host = host
+    }
+
+    init(arguments: [String], _ words: [String]) {
+      self.arguments = arguments
+      self.words = words
     }
 
     init(_ words: [String], edit: @escaping (String) -> String) {
@@ -47,6 +54,17 @@ final class RefusalTests: XCTestCase {
       Broken(["E040", "pubd"]) { $0.replacingOccurrences(of: "name = \"pubd\"", with: "name = \"webd\"") },
       Broken(["E021", "a set runs exactly one channel, the file has 2", "another host.instance"]) {
         $0 + "\n[[channel]]\nname = \"two\"\nnumber = 2\n"
+      },
+      // Another configuration than was meant: no file, and units of an earlier one.
+      Broken(
+        arguments: ["--topology", "/nonexistent/topology.toml"], ["E006", "/nonexistent/topology.toml"]),
+      Broken(
+        arguments: ["--expect-configuration", "0123456789abcdef"],
+        ["is not 0123456789abcdef", "bulkhead units install"]),
+      // Ways to receive that are not in this version.
+      Broken(["channel.line.a.backend=af_xdp"], ["backend"]),
+      Broken(["E002", "backend"]) {
+        $0.replacingOccurrences(of: "number = 1\n", with: "number = 1\nbackend = [\"kernel\", \"af_xdp\"]\n")
       },
       // Capacities.
       Broken(["ring.merged.cells=65535"], ["E017", "65536"]),
@@ -139,9 +157,15 @@ final class RefusalTests: XCTestCase {
     defer { try? FileManager.default.removeItem(at: folder) }
     let shipped = try String(
       contentsOf: Binaries.packageRoot.appendingPathComponent("topology.toml"), encoding: .utf8)
+    var walls: [Double] = []
     for (number, set) in broken.enumerated() {
-      try refuse(set, number, shipped: shipped, in: folder.appendingPathComponent("\(number)"))
+      walls.append(try refuse(set, number, shipped: shipped, in: folder.appendingPathComponent("\(number)")))
     }
+    // By the clock on the wall, too: of most of them, since the machine may be busy with something else during one.
+    walls.sort()
+    XCTAssertLessThan(
+      walls[walls.count / 2], 1, "seconds of half of the refusals; the longest: \(walls.suffix(3))")
+    try refuseAStageOfAnotherConfiguration(running)
     // The set beside them: the same processes, no restart, and all of its messages.
     let after = try XCTUnwrap(running.status())
     XCTAssertEqual(after.pids, before.pids)
@@ -151,7 +175,21 @@ final class RefusalTests: XCTestCase {
     finished.expect(finished.report.restarts.values.reduce(0, +), 0, "restarts")
   }
 
-  private func refuse(_ set: Broken, _ number: Int, shipped: String, in folder: URL) throws {
+  /// A stage that comes to a set with another configuration than the set was made for touches nothing of it.
+  private func refuseAStageOfAnotherConfiguration(_ running: SetRun) throws {
+    var command = [Binaries.path("bookd"), "--component", "bookd"]
+    for setting in running.place.overrides + SetRun.smallRings + ["capacity.orders=131072"] {
+      command += ["--set", setting]
+    }
+    let process = try ProcessHandle(command)
+    XCTAssertEqual(try process.waitForEnd(seconds: 60), .exit(78), process.transcript)
+    for word in ["bookd: configuration", "which the set \"\(running.instance)\" was made for"] {
+      XCTAssertTrue(process.errors.contains(word), process.transcript)
+    }
+  }
+
+  /// - Returns: how long it took, s.
+  private func refuse(_ set: Broken, _ number: Int, shipped: String, in folder: URL) throws -> Double {
     try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
     let place = SetRun.Place.next()
     let file = folder.appendingPathComponent("topology.toml")
@@ -168,9 +206,12 @@ final class RefusalTests: XCTestCase {
       }
       command = ["/usr/bin/env", "BULKHEAD_HOST_ROOT=\(folder.path)/host"] + command
     }
+    command += set.arguments
     let start = Self.childrenSeconds()
+    let begun = ProcessInfo.processInfo.systemUptime
     let process = try ProcessHandle(command)
     let ending = try process.waitForEnd(seconds: 60)
+    let wall = ProcessInfo.processInfo.systemUptime - begun
     let context = "broken set-up \(number)\(process.transcript)"
     XCTAssertEqual(ending, .exit(78), context)
     for word in set.words { XCTAssertTrue(process.errors.contains(word), "no \"\(word)\": \(context)") }
@@ -178,6 +219,7 @@ final class RefusalTests: XCTestCase {
     XCTAssertLessThan(Self.childrenSeconds() - start, 1, context)
     XCTAssertFalse(FileManager.default.fileExists(atPath: place.directory), "files left: \(context)")
     unlink(place.directory + ".lock")
+    return wall
   }
 
   /// Processor time of children that have ended. Those of the running set are not this process's to wait for until it ends.

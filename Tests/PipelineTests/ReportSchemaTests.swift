@@ -18,29 +18,31 @@ final class ReportSchemaTests: XCTestCase {
       $0.hasPrefix("{\"schema\":\"bulkhead.run\"")
     }
     var documents = [String(try XCTUnwrap(reported, finished.transcript))]
-    func add(_ arguments: [String], code: Int32 = 0, named name: String? = nil) throws {
+    func add(_ arguments: [String], code: Int32 = 0) throws {
       let printed = try ProcessHandle.run("bulkhead", arguments)
       XCTAssertEqual(printed.ending, .exit(code), printed.transcript)
       let lines = printed.output.split(separator: "\n").filter { $0.hasPrefix("{") }
       XCTAssertFalse(lines.isEmpty, printed.transcript)
-      documents += lines.map { (name.map { "bulkhead.\($0) " } ?? "") + $0 }
+      documents += lines.map(String.init)
     }
     let tape = "\(folder)/\(run.instance)"
     try add(["tape", "ls", tape, "--json"])
+    try add(["tape", "cat", tape, "--json", "--count", "500"])
+    try add(["bundle", "--json", "--name", run.instance, "\(folder)/bundle.tar"])
     try add(["tape", "verify", tape, "--json", "--digest"])
     for ring in ["rx_a", "merged", "book", "status"] {
       try add(["tap", ring, "--name", run.instance, "--json", "--count", "200"])
     }
-    try add(["postmortem", "--name", run.instance, "--json"], named: "postmortem")
-    try add(["events", "--name", run.instance, "--json"], named: "events")
+    try add(["postmortem", "--name", run.instance, "--json"])
+    try add(["events", "--name", run.instance, "--json"])
     for (verb, code) in [("status", 3), ("rings", 0), ("gaps", 0), ("ps", 0), ("lat", 0)] as [(String, Int32)]
     {
       try add([verb, "--name", run.instance, "--json"], code: code)
     }
-    try validate(documents)
+    try Self.validate(documents)
   }
 
-  private func validate(_ documents: [String]) throws {
+  static func validate(_ documents: [String]) throws {
     let tests = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
     let input = FileManager.default.temporaryDirectory.appendingPathComponent(
       "documents-\(UUID().uuidString)")

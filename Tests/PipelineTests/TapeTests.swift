@@ -124,6 +124,57 @@ final class TapeTests: XCTestCase {
     finished.expect(finished.errors.contains("could not be rebuilt"), false, "state that was lost")
   }
 
+  /// A publisher whose ring no longer reaches back to the first event has its books from the tape, joined to the ring behind the very
+  /// event that they end with: its replica is whole again, equal to bookd's at the day's end.
+  func testAPublisherBeyondItsRingHasItsBooksFromTheTape() throws {
+    let folder = try TapeFolder()
+    let run = try SetRun(
+      Self.day + Self.noise + ["--window", "2048", "--wait-for", "taped"],
+      settings: folder.settings + ["ring.book.cells=65536", "tape.snapshot_interval=500ms"])
+    for messages in [80_000, 160_000] as [UInt64] {
+      let before = try run.waitForMessages(messages)
+      try run.crash("pubd", of: before)
+      let old = before.stage("pubd")?.epoch ?? 0
+      _ = try run.waitForStatus("a successor of pubd") { status in
+        status.stage("pubd").map { $0.epoch > old && $0.alive && $0.state == "READY" } ?? false
+      }
+    }
+    let finished = try run.finish()
+    finished.expectCorrect()
+    finished.expect(finished.report.restarts["pubd"], 2, "restarts")
+    expectBooksFromTheTape(finished, 2)
+  }
+
+  /// So has one that the ring has passed by while it stood still: whoever reads what it publishes is told, and it does not have to die.
+  func testAPublisherThatTheRingPassedByHasItsBooksFromTheTape() throws {
+    let folder = try TapeFolder()
+    let run = try SetRun(
+      Self.day + ["--window", "2048", "--wait-for", "taped"],
+      settings: folder.settings + ["ring.book.cells=131072"])
+    let before = try run.waitForMessages(80_000)
+    try whileStopped(try XCTUnwrap(before.stage("pubd")?.pid)) {
+      _ = try run.waitForMessages(before.messagesApplied + 120_000)
+    }
+    let finished = try run.finish()
+    finished.expect(finished.report.reasons, ["1 ring laps"], "reasons")
+    finished.expect(finished.report.replicaMismatches, 0, "events that pubd's replica refused")
+    finished.expect(finished.report.publishBookDigest, finished.report.bookDigest, "pubd's digest")
+    finished.expect(finished.report.restarts["pubd"], 0, "restarts")
+    expectBooksFromTheTape(finished, 1)
+  }
+
+  private func expectBooksFromTheTape(
+    _ finished: FinishedRun, _ times: Int, file: StaticString = #filePath, line: UInt = #line
+  ) {
+    let words = finished.errors.split(separator: "\n").filter {
+      $0.hasPrefix("pubd: the books are those behind sequence ") && $0.hasSuffix(", from the tape")
+    }
+    finished.expect(words.count, times, "times that books were had from the tape", file: file, line: line)
+    finished.expect(
+      finished.errors.contains("snapshots are refused"), false, "a replica that was given up", file: file,
+      line: line)
+  }
+
   private func whileStopped(_ process: pid_t, _ body: () throws -> Void) throws {
     XCTAssertEqual(kill(process, SIGSTOP), 0)
     defer { kill(process, SIGCONT) }
@@ -167,16 +218,20 @@ final class TapeTests: XCTestCase {
       settings: folder.settings + [
         "ring.merged.cells=16384", "tape.snapshot_interval=200ms", "tape.snapshots_kept=1000",
       ] + settings)
-    let before = try run.waitForMessages(100_000)
     let directory = "\(folder.path)/\(run.instance)"
+    func snapshots() -> [String] {
+      let files = (try? FileManager.default.contentsOfDirectory(atPath: directory)) ?? []
+      // Beside them lies what the recorder is about to write.
+      return files.filter { $0.hasPrefix("book-") && $0.hasSuffix(".image") }
+    }
+    // The thread that makes them has the lowest priority.
+    let before = try run.waitForStatus("a snapshot") { $0.messagesApplied > 100_000 && !snapshots().isEmpty }
     // No more of them: the recorder stands still meanwhile.
     let recorder = try XCTUnwrap(before.stage("taped")?.pid)
     kill(recorder, SIGSTOP)
     defer { kill(recorder, SIGCONT) }
     // A successor looks at none of what bookd has not come to, so bookd comes to all of it first.
-    let images = try FileManager.default.contentsOfDirectory(atPath: directory).filter {
-      $0.hasSuffix(".image")
-    }
+    let images = snapshots()
     let newest = try XCTUnwrap(images.compactMap { $0.split(separator: "-").last?.prefix(20) }.max())
     _ = try run.waitForMessages(try XCTUnwrap(UInt64(newest)))
     var damaged = 0

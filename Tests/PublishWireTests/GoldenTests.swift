@@ -179,6 +179,130 @@ final class GoldenTests: XCTestCase {
   }
 }
 
+/// The schema's control messages against what is written and parsed.
+extension GoldenTests {
+  private typealias Field = PublishSchema.ControlField
+
+  private func faults(
+    _ object: [String: Any], _ fields: [Field], _ path: String, _ seen: inout Set<String>
+  ) -> [String] {
+    var found: [String] = []
+    for name in object.keys where !fields.contains(where: { $0.name == name }) {
+      found.append("\(path).\(name) is not in the schema")
+    }
+    for field in fields {
+      let place = "\(path).\(field.name)"
+      guard let value = object[field.name] else {
+        if !field.isOptional { found.append("\(place) is missing") }
+        continue
+      }
+      seen.insert(place)
+      let fits = field.types.contains { type in
+        switch type {
+        case "string": (value as? String).map { field.values.isEmpty || field.values.contains($0) } ?? false
+        case "integer":
+          (value as? NSNumber).map { (field.least...(field.most ?? .max)).contains($0.int64Value) } ?? false
+        case "[string]": value is [String]
+        case "{integer}": (value as? [String: Any])?.values.allSatisfy { $0 is NSNumber } ?? false
+        default: value is [String: Any]
+        }
+      }
+      if !fits { found.append("\(place) is not \(field.types): \(value)") }
+      if let layout = PublishSchema.controlObjects.first(where: { field.types.contains($0.name) }),
+        let inner = value as? [String: Any]
+      {
+        found += faults(inner, layout.fields, place, &seen)
+      }
+    }
+    return found
+  }
+
+  /// Every message that is written is as the schema says, and every field of the schema is written in some message.
+  func testTheSchemaTellsTheServersMessages() throws {
+    var seen: Set<String> = []
+    var texts = Self.messages().filter { $0.kind == .text }.map { String(decoding: $0.bytes, as: UTF8.self) }
+    for bound in [ControlError.Bound.oldest(epoch: 1, sequence: 2), .newest(epoch: 1, sequence: 2)] {
+      texts.append(
+        ControlMessage.error(
+          ControlError(.badCursor, "m", id: 3, field: "f", nearest: "n", bound: bound), subscription: 4
+        ).json)
+    }
+    for text in texts {
+      let object = try XCTUnwrap(try JSONSerialization.jsonObject(with: Data(text.utf8)) as? [String: Any])
+      let type = try XCTUnwrap(object["type"] as? String)
+      let layout = try XCTUnwrap(PublishSchema.messages.first { $0.name == type }, type)
+      let wrong = faults(object.filter { $0.key != "type" }, layout.fields, type, &seen)
+      XCTAssertEqual(wrong, [], text)
+    }
+    for layout in PublishSchema.messages {
+      for field in layout.fields {
+        XCTAssertTrue(
+          seen.contains("\(layout.name).\(field.name)"), "\(layout.name).\(field.name) never comes")
+      }
+    }
+  }
+
+  /// Requests with and without each field, with other types in it, and at its bounds: what is taken is what the schema says.
+  func testTheSchemaTellsTheRequests() throws {
+    let samples: [String: [String: Any]] = [
+      "subscribe": [
+        "op": "subscribe", "id": 1, "symbols": ["A"], "channels": ["bbo"], "start": "live", "on_slow": "skip",
+        "checksum": "off",
+      ],
+      "unsubscribe": ["op": "unsubscribe", "id": 1, "sub": 2],
+      "cursor": ["epoch": "4", "seq": 9, "index": 3, "session": "S"],
+    ]
+    func isTaken(_ layout: String, _ object: [String: Any]) throws -> Bool {
+      var request = object
+      if layout == "cursor" {
+        request = samples["subscribe"] ?? [:]
+        request["start"] = object
+      }
+      return try JSONSerialization.data(withJSONObject: request).withUnsafeBytes { bytes -> Bool in
+        do throws(ControlError) {
+          _ = try ControlRequest(parsing: bytes)
+          return true
+        } catch {
+          return false
+        }
+      }
+    }
+    let cursor = try XCTUnwrap(PublishSchema.controlObjects.first { $0.name == "cursor" })
+    for layout in PublishSchema.requests + [cursor] {
+      let sample = try XCTUnwrap(samples[layout.name])
+      XCTAssertEqual(Set(sample.keys), Set(layout.fields.map(\.name)), layout.name)
+      XCTAssertTrue(try isTaken(layout.name, sample), layout.name)
+      for field in layout.fields {
+        let place = "\(layout.name).\(field.name)"
+        func with(_ value: Any?) -> [String: Any] {
+          var changed = sample
+          changed[field.name] = value
+          return changed
+        }
+        XCTAssertEqual(try isTaken(layout.name, with(nil)), field.isOptional, "\(place) left out")
+        for (type, value) in [("{}", [:]), ("true", true), ("null", NSNull()), ("1.5", 1.5)]
+          as [(String, Any)]
+        {
+          XCTAssertFalse(try isTaken(layout.name, with(value)), "\(place) as \(type)")
+        }
+        XCTAssertEqual(try isTaken(layout.name, with(field.least)), field.types.contains("integer"), place)
+        guard field.types.contains("integer") else {
+          // "*" for symbols; the epoch's text is tried above.
+          for value in field.values where field.types.contains("string") && field.name != "on_slow" {
+            guard value != "heartbeat" else { continue }
+            XCTAssertTrue(try isTaken(layout.name, with(value)), "\(place) as \(value)")
+          }
+          continue
+        }
+        let most = field.most ?? .max
+        XCTAssertTrue(try isTaken(layout.name, with(most)), "\(place) at \(most)")
+        if most < .max { XCTAssertFalse(try isTaken(layout.name, with(most + 1)), "\(place) at \(most + 1)") }
+        XCTAssertFalse(try isTaken(layout.name, with(-1)), "\(place) at -1")
+      }
+    }
+  }
+}
+
 /// Reads by the rules and the table of the first version of docs/PUBLISH_PROTOCOL.md; shares no code with the product.
 private struct OldClient {
   struct Wrong: Error { var text: String }

@@ -195,4 +195,243 @@ final class PublishServerTests: XCTestCase {
       XCTAssertEqual($0 as? PublishServerError, .badPort(70_000))
     }
   }
+
+  // MARK: Who may connect
+
+  /// A TCP connection that says nothing but what it is given.
+  private final class RawSocket {
+    let file = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
+
+    init(port: Int, from source: UInt32 = 0x7F00_0001, _ text: String = "") {
+      func address(_ host: UInt32, _ port: Int) -> sockaddr_in {
+        var address = sockaddr_in()
+        address.sin_family = sa_family_t(AF_INET)
+        address.sin_addr.s_addr = host.bigEndian
+        address.sin_port = UInt16(port).bigEndian
+        return address
+      }
+      func with(_ address: sockaddr_in, _ body: (UnsafePointer<sockaddr>, socklen_t) -> Int32) -> Int32 {
+        withUnsafePointer(to: address) {
+          $0.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+            body($0, socklen_t(MemoryLayout<sockaddr_in>.size))
+          }
+        }
+      }
+      XCTAssertEqual(with(address(source, 0)) { bind(file, $0, $1) }, 0)
+      XCTAssertEqual(with(address(0x7F00_0001, port)) { connect(file, $0, $1) }, 0)
+      if !text.isEmpty { _ = text.withCString { send(file, $0, strlen($0), 0) } }
+    }
+
+    deinit { close(file) }
+
+    /// What has come, without waiting; nil once the other end has closed.
+    func read() -> String? {
+      var bytes = [UInt8](repeating: 0, count: 4096)
+      let count = recv(file, &bytes, bytes.count, Int32(MSG_DONTWAIT))
+      return count > 0 ? String(decoding: bytes.prefix(count), as: UTF8.self) : count == 0 ? nil : ""
+    }
+
+    /// The first thing that comes.
+    func answer(_ server: PublishServer) -> String? {
+      var text: String? = ""
+      let deadline = Date().addingTimeInterval(60)
+      while text == "", Date() < deadline {
+        server.service(timeoutMilliseconds: 1)
+        text = read()
+      }
+      return text
+    }
+  }
+
+  private func handshake(_ more: String = "", host: String = "127.0.0.1:9443") -> String {
+    "GET /v1/stream HTTP/1.1\r\nHost: \(host)\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+      + "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\(more)\r\n"
+  }
+
+  /// More connections than there are places, which never say a word: who comes behind them gets in, and stays.
+  func testSilentConnectionsLockNobodyOut() throws {
+    let server = try server(FakeMarket(seed: 16)) {
+      $0.maximumClients = 4
+      $0.handshakeGraceNanoseconds = 0
+    }
+    var silent: [RawSocket] = []
+    for _ in 0..<60 {
+      silent.append(RawSocket(port: server.port))
+      server.service(timeoutMilliseconds: 1)
+    }
+    serve(server, "all places are taken") { server.statistics.sockets == 20 }
+    var clients: [RawSocket] = []
+    for number in 1...4 {
+      clients.append(RawSocket(port: server.port, handshake()))
+      XCTAssertTrue(clients.last?.answer(server)?.hasPrefix("HTTP/1.1 101") ?? false, "client \(number)")
+    }
+    for _ in 0..<60 {
+      silent.append(RawSocket(port: server.port))
+      server.service(timeoutMilliseconds: 1)
+    }
+    serve(server, "all places are taken again") { server.statistics.sockets == 20 }
+    XCTAssertEqual(server.statistics.clients, 4, "whose handshake has come keeps its place")
+    let late = RawSocket(port: server.port, handshake())
+    XCTAssertTrue(
+      late.answer(server)?.hasPrefix("HTTP/1.1 503") ?? false, "but there are no more than configured")
+  }
+
+  /// While a handshake may still come, it is not cut for others.
+  func testAHandshakeHasItsTime() throws {
+    let server = try server(FakeMarket(seed: 17)) {
+      $0.maximumClients = 4
+      $0.handshakeGraceNanoseconds = 3_600_000_000_000
+    }
+    let first = RawSocket(port: server.port)
+    var others: [RawSocket] = []
+    for _ in 0..<40 {
+      others.append(RawSocket(port: server.port))
+      server.service(timeoutMilliseconds: 1)
+    }
+    serve(server, "refusals") { server.statistics.refusedSockets == 21 }
+    XCTAssertTrue(others.last?.answer(server)?.hasPrefix("HTTP/1.1 503") ?? false)
+    _ = handshake().withCString { send(first.file, $0, strlen($0), 0) }
+    XCTAssertTrue(first.answer(server)?.hasPrefix("HTTP/1.1 101") ?? false)
+  }
+
+  func testAnAddressHasNoMoreConnectionsThanItMay() throws {
+    let server = try server(FakeMarket(seed: 18)) { $0.clientsPerAddress = 2 }
+    var mine = (1...2).map { _ in RawSocket(port: server.port, handshake()) }
+    for client in mine { XCTAssertTrue(client.answer(server)?.hasPrefix("HTTP/1.1 101") ?? false) }
+    let third = RawSocket(port: server.port, handshake())
+    XCTAssertTrue(third.answer(server)?.hasPrefix("HTTP/1.1 503") ?? false)
+    let other = RawSocket(port: server.port, from: 0x7F00_0002, handshake())
+    XCTAssertTrue(other.answer(server)?.hasPrefix("HTTP/1.1 101") ?? false)
+    mine.removeLast()
+    serve(server, "the departure") { server.statistics.clients == 2 }
+    XCTAssertTrue(
+      RawSocket(port: server.port, handshake()).answer(server)?.hasPrefix("HTTP/1.1 101") ?? false)
+  }
+
+  /// A page of anywhere can open a WebSocket to this machine in its reader's browser; it gets nothing.
+  func testOnlyKnownPagesReadTheStream() throws {
+    let server = try server(FakeMarket(seed: 19)) {
+      $0.viewPort = 9464
+      $0.origins = ["https://Desk.example"]
+    }
+    for (origin, host, status) in [
+      (nil, "127.0.0.1:9443", 101), ("http://127.0.0.1:9464", "127.0.0.1:9443", 101),
+      ("http://localhost:9464", "localhost:9443", 101), ("https://desk.example", "10.0.0.1", 101),
+      ("http://test:9464", "TEST:9443", 101),
+      ("http://evil.example", "127.0.0.1:9443", 403), ("null", "127.0.0.1:9443", 403),
+      ("http://127.0.0.1:9465", "127.0.0.1:9443", 403), ("http://127.0.0.2:9464", "127.0.0.1:9443", 403),
+      // A name of theirs that has this machine's address.
+      ("http://evil.example:9464", "evil.example:9443", 403),
+      ("https://desk.example.evil.example", "127.0.0.1", 403),
+      ("http://" + String(repeating: "a", count: 1500), "127.0.0.1", 403),
+    ] as [(String?, String, Int)] {
+      let socket = RawSocket(
+        port: server.port, handshake(origin.map { "Origin: \($0)\r\n" } ?? "", host: host))
+      let answer = socket.answer(server) ?? "closed"
+      XCTAssertTrue(
+        answer.hasPrefix("HTTP/1.1 \(status)"), "\(origin ?? "no origin") at \(host): \(answer.prefix(40))")
+    }
+    XCTAssertEqual(server.statistics.refusedRequest, 7)
+    for (listed, origin) in [(["*"], "https://anywhere"), (["http://a:1", "null"], "null")] {
+      XCTAssertTrue(AllowedOrigins(listed: listed).allow(origin, host: nil))
+    }
+    XCTAssertFalse(AllowedOrigins(listed: ["http://a:1"]).allow("http://a", host: "a"))
+    XCTAssertTrue(AllowedOrigins(viewPort: 80).allow("http://10.0.0.1", host: "10.0.0.1:9443"))
+  }
+
+  // MARK: What is counted
+
+  /// Takes a session's bytes apart: frames that the publisher makes, and their payload.
+  private struct FrameCount {
+    private var bytes: [UInt8] = []
+    private var isOpen = false
+    private(set) var frames: UInt64 = 0
+    private(set) var payload: UInt64 = 0
+
+    mutating func take(_ socket: RawSocket, atMost most: Int) -> Bool {
+      var buffer = [UInt8](repeating: 0, count: most)
+      let count = recv(socket.file, &buffer, most, Int32(MSG_DONTWAIT))
+      guard count > 0 else { return false }
+      bytes += buffer[..<count]
+      parse()
+      return true
+    }
+
+    private mutating func parse() {
+      var at = 0
+      defer { bytes.removeFirst(at) }
+      if !isOpen {
+        guard
+          let end = (3..<max(3, bytes.count)).first(where: {
+            bytes[$0 - 3...$0].elementsEqual([13, 10, 13, 10])
+          })
+        else { return }
+        isOpen = true
+        at = end + 1
+      }
+      while bytes.count - at >= 2 {
+        var length = Int(bytes[at + 1])
+        var header = 2
+        if length == 126 {
+          guard bytes.count - at >= 4 else { return }
+          length = Int(bytes[at + 2]) << 8 | Int(bytes[at + 3])
+          header = 4
+        }
+        guard bytes.count - at >= header + length else { return }
+        if bytes[at] & 0x0F <= 2 {
+          frames += 1
+          payload += UInt64(length)
+        }
+        at += header + length
+      }
+    }
+  }
+
+  /// FM-514: whichever way a frame goes to its socket (shared, from a queue, in pieces, by the library), it is counted once, and
+  /// with what the client gets.
+  func testFramesAndBytesCountedAreThoseThatClientsGet() throws {
+    let market = FakeMarket(seed: 20)
+    let server = try server(market) {
+      $0.sendBufferBytes = 16_384
+      $0.limits = SubscriberLimits(queueBytes: 16 << 20)
+    }
+    for instrument in UInt32(1)...6 { publish(market.define(instrument), server) }
+    var sockets: [RawSocket] = []
+    var counts: [FrameCount] = []
+    // Takes all at once; lets its socket fill; asks for one instrument with snapshot; for the books of all.
+    for request in [
+      #"{"op":"subscribe","id":1,"symbols":"*","channels":["orders","levels","bbo","trades","status","defs"],"start":"live"}"#,
+      #"{"op":"subscribe","id":1,"symbols":"*","channels":["orders","levels","bbo","trades","status","defs"],"start":"live"}"#,
+      #"{"op":"subscribe","id":1,"symbols":["SYM3"],"channels":["orders","bbo"],"start":"snapshot"}"#,
+      #"{"op":"subscribe","id":1,"symbols":"*","channels":["orders"],"start":"snapshot","checksum":"heartbeat"}"#,
+    ] {
+      // A masked text frame; the mask is zero.
+      let frame: [UInt8] =
+        [0x81, 0xFE, UInt8(request.utf8.count >> 8), UInt8(request.utf8.count & 0xFF), 0, 0, 0, 0]
+        + request.utf8
+      let socket = RawSocket(port: server.port, handshake())
+      serve(server, "a session") { server.statistics.clients == sockets.count + 1 }
+      _ = frame.withUnsafeBytes { send(socket.file, $0.baseAddress, $0.count, 0) }
+      sockets.append(socket)
+      counts.append(FrameCount())
+      serve(server, "a subscription") { server.statistics.subscribers == sockets.count }
+    }
+    for step in 0..<20_000 {
+      publish(market.step([1, 2, 3, 4, 5, 6]), server)
+      if step % 16 == 0 { server.service(timeoutMilliseconds: 0) }
+      for client in sockets.indices where client != 1 || step % 40 == 0 {
+        _ = counts[client].take(sockets[client], atMost: client == 1 ? 3000 : 65_536)
+      }
+    }
+    XCTAssertGreaterThan(server.queuedBytes.max() ?? 0, 65_536, "somebody has to be slow")
+    serve(server, "everything to be sent") {
+      for client in sockets.indices { while counts[client].take(sockets[client], atMost: 65_536) {} }
+      return server.queuedBytes.allSatisfy { $0 == 0 } && server.statistics.clients == 4
+        && counts.reduce(0) { $0 + $1.frames } == server.statistics.framesSent
+    }
+    XCTAssertEqual(counts.reduce(0) { $0 + $1.frames }, server.statistics.framesSent)
+    XCTAssertEqual(counts.reduce(0) { $0 + $1.payload }, server.statistics.bytesSent)
+    XCTAssertGreaterThan(server.statistics.bytesSent, 4 << 20)
+    XCTAssertEqual(server.statistics.evictedSlow, 0)
+  }
 }

@@ -12,6 +12,9 @@ final class FakeHistory: HistorySource {
   var isFull = false
   /// Every so many readings there is nothing for the moment; 0: never.
   var pauseEvery = 0
+  /// While it is not, readers wait; what they are told when they have waited for long.
+  var isReachKnown = true
+  var hasWaitedForLong = false
 
   func append(_ message: [FakeEvent]) { events += message }
 
@@ -33,6 +36,7 @@ final class FakeHistory: HistorySource {
 
     func read(bytes: Int, _ body: (UInt8, UnsafeRawBufferPointer) -> Void) -> HistoryStep {
       readings += 1
+      if !history.isReachKnown { return history.hasWaitedForLong ? .unknown : .waiting }
       if history.pauseEvery > 0, readings % history.pauseEvery == 0 { return .waiting }
       var left = bytes
       while left > 0 {
@@ -90,7 +94,10 @@ final class ReplayTests: XCTestCase {
     history.drop(through: 8)
     for (epoch, sequence, isTaken) in [
       (40, 9, true), (40, 10, true), (40, 11, false), (40, 30, false), (41, 10, true), (41, 11, true),
-    ] {
+      // Counted the old way, or by another host: whatever the number, it is another life.
+      (3_700_000_000, 9, true), (3_700_000_000, 10, true), (3_700_000_000, 11, false), (44, 10, true),
+      (44, 11, false),
+    ] as [(UInt32, UInt64, Bool)] {
       let stream = SubscriberStream(limits: limits, epoch: 43)
       var reader = StreamReader()
       request(
@@ -104,6 +111,21 @@ final class ReplayTests: XCTestCase {
       ] {
         XCTAssertTrue(answer.contains(part), "\(part) in \(answer)")
       }
+    }
+  }
+
+  /// The count of epochs begins anew at 2^32: a life that spans that place is one life.
+  func testALifeOverTheEndOfTheCount() {
+    let market = FakeMarket(seed: 5)
+    let history = FakeHistory()
+    for instrument in UInt32(1)...30 { history.append(market.define(instrument)) }
+    for (epoch, isTaken) in [
+      (.max - 1, true), (.max, true), (0, true), (1, true), (2, false), (.max - 2, false), (800_000, false),
+    ] as [(UInt32, Bool)] {
+      let stream = SubscriberStream(limits: limits, epoch: 1)
+      request(
+        stream, market, history, #"{"epoch":"\#(epoch)","seq":20}"#, beginning: (.max - 1, 11))
+      XCTAssertEqual(stream.subscriptionCount, isTaken ? 1 : 0, "epoch \(epoch)")
     }
   }
 
@@ -278,6 +300,45 @@ final class ReplayTests: XCTestCase {
       answer(#"{"epoch":40,"seq":10}"#, history).hasPrefix(
         #"{"type":"subscribed","id":1,"sub":1,"first_seq":11,"retained_from":10,"#))
     XCTAssertEqual(stream.subscriptionCount, 1)
+  }
+
+  /// Whether the past reaches back to a cursor may not be known yet. It is neither refused for good nor served in part: it waits, and
+  /// goes on, ends as outdated, or is told to try again.
+  func testACursorWhoseAnswerIsNotKnownYetWaits() {
+    for (cursor, isKnownLater, ending) in [
+      (20, true, "\"type\":\"caught_up\""), (9, true, "\"code\":\"outdated_cursor\""),
+      (9, false, "\"code\":\"replay_unavailable\""),
+    ] as [(UInt64, Bool, String)] {
+      let market = FakeMarket(seed: 5)
+      let history = FakeHistory()
+      for instrument in UInt32(1)...30 { history.append(market.define(instrument)) }
+      history.drop(through: 10)
+      history.isReachKnown = false
+      let stream = SubscriberStream(limits: limits, epoch: 41)
+      var reader = StreamReader()
+      request(stream, market, history, "{\"epoch\":41,\"seq\":\(cursor)}")
+      reader.read(stream)
+      XCTAssertTrue(reader.texts.last?.contains("\"type\":\"subscribed\"") == true, "\(reader.texts)")
+      for _ in 0..<10 {
+        _ = stream.takeReplays(sequence: market.sequence, history: history, budget: 100_000)
+        reader.read(stream)
+      }
+      XCTAssertEqual(reader.texts.count, 1, "\(reader.texts)")
+      XCTAssertTrue(stream.isReplaying)
+      history.isReachKnown = isKnownLater
+      history.hasWaitedForLong = true
+      for _ in 0..<10 {
+        _ = stream.takeReplays(sequence: market.sequence, history: history, budget: 100_000)
+        reader.read(stream)
+      }
+      let last = reader.texts.last ?? ""
+      XCTAssertTrue(last.contains(ending) && last.contains("\"sub\":1"), last)
+      XCTAssertEqual(
+        last.contains("\"oldest\":{\"epoch\":\"41\",\"seq\":10}"), cursor == 9 && isKnownLater, last)
+      XCTAssertEqual(reader.replayed[1]?.count ?? 0, cursor == 20 ? 10 : 0)
+      XCTAssertEqual(stream.subscriptionCount, cursor == 20 ? 1 : 0)
+      XCTAssertEqual(reader.violations, [])
+    }
   }
 
   /// The last word on a snapshot lets a client check what it got.

@@ -68,7 +68,7 @@ final class WatchTests: XCTestCase {
           connection.send(
             #"{"op":"subscribe","id":1,"symbols":["SYM2"],"channels":["orders"],"start":"snapshot"}"#)
         }
-      case .ended(let reason): XCTFail(reason)
+      case .ended(let reason), .refused(let reason): XCTFail(reason)
       }
     }
     connection.open()
@@ -126,7 +126,7 @@ final class WatchTests: XCTestCase {
       case .reply(.hello):
         connection.send(#"{"op":"subscribe","id":1,"symbols":"*","channels":["orders"],"start":"live"}"#)
       case .reply: break
-      case .ended(let reason): ends.append(reason)
+      case .ended(let reason), .refused(let reason): ends.append(reason)
       }
     }
     connection.open()

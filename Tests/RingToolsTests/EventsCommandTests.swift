@@ -106,6 +106,13 @@ final class EventsCommandTests: XCTestCase {
     XCTAssertEqual(lines.first, "older events are not retained")
     XCTAssertLessThan(lines.count, 10)
     XCTAssertFalse(lines.contains { $0.contains("process 1,") })
+    // A program is told too, in a line of its own that no event is taken for.
+    let json = try events(fixture, "--json").lines
+    XCTAssertEqual(json.count, lines.count)
+    XCTAssertTrue(json[0].hasPrefix("{\"schema\":\"bulkhead.events\""), json[0])
+    XCTAssertTrue(json[0].hasSuffix("\"event\":\"events lost\"}"), json[0])
+    XCTAssertFalse(json.dropFirst().contains { $0.contains("events lost") }, "\(json)")
+    XCTAssertFalse(SupervisionEvent.allCases.map(\.name).contains(EventsCommand.lost))
   }
 
   func testRecordsThatAreNoneArePassedOver() throws {

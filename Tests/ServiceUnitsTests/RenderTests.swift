@@ -89,6 +89,56 @@ final class RenderTests: XCTestCase {
     }
   }
 
+  private static func service(_ name: String, _ overrides: [(String, String)]) throws -> [Substring] {
+    try XCTUnwrap(try render(overrides).first { $0.name == "bulkhead-demo-\(name).service" }).text
+      .split(separator: "\n")
+  }
+
+  /// A process for each client, and what it has besides: its limit of descriptors, and that of watchdogd, which judges pubd's
+  /// number by its own.
+  func testDescriptorsSufficeForTheClients() throws {
+    for (clients, viewers, limits) in [
+      (64, 32, ["pubd": 320, "viewd": 288, "watchdogd": 512]),
+      (385, 1024, ["pubd": 641, "viewd": 1280, "watchdogd": 641]),
+      (4096, 1024, ["pubd": 4352, "viewd": 1280, "watchdogd": 4352]),
+    ] {
+      let overrides = [
+        ("publish.clients", "\(clients)"), ("view.enabled", "true"), ("view.clients", "\(viewers)"),
+        ("host.memory_limit", "32GiB"),
+      ]
+      for (name, limit) in limits {
+        XCTAssertTrue(
+          try Self.service(name, overrides).contains("LimitNOFILE=\(limit)"),
+          "\(name) of \(clients) clients and \(viewers) viewers")
+      }
+    }
+  }
+
+  /// A stage that is to run with a real-time priority may, and no other; watchdogd's limit is what its preflight judges by.
+  func testRealTimePrioritiesAreGranted() throws {
+    let overrides = [("stage.merged.realtime_priority", "20"), ("stage.bookd.realtime_priority", "60")]
+    for (name, limit) in [("merged", 20), ("bookd", 60), ("watchdogd", 60)] {
+      let lines = try Self.service(name, overrides)
+      XCTAssertTrue(lines.contains("LimitRTPRIO=\(limit)"), name)
+      XCTAssertTrue(lines.contains("RestrictRealtime=no"), name)
+    }
+    for name in ["rxd-a", "pubd"] {
+      let lines = try Self.service(name, overrides)
+      XCTAssertFalse(lines.contains { $0.hasPrefix("LimitRTPRIO=") }, name)
+      XCTAssertTrue(lines.contains("RestrictRealtime=yes"), name)
+    }
+    XCTAssertTrue(
+      try Self.service("watchdogd", [("stage.merged.realtime_priority", "20")]).contains("LimitRTPRIO=40"))
+    // Whichever of the two a process of either unit becomes.
+    let standby =
+      overrides + [
+        ("standby.enabled", "true"), ("stage.standby.realtime_priority", "70"),
+      ]
+    for name in ["bookd", "standby"] {
+      XCTAssertTrue(try Self.service(name, standby).contains("LimitRTPRIO=70"), name)
+    }
+  }
+
   /// Names that the account tools take, whatever the instance is called; and no two instances share one.
   func testUserNamesAreShortAndTheirOwn() throws {
     let long = String(repeating: "a", count: 32)

@@ -15,6 +15,21 @@ final class ThrottleTests: XCTestCase {
     XCTAssertEqual(throttle.admit(.died, now: 101 + 10 * Self.second), 0, "told once")
   }
 
+  /// A flood about one component does not hide the first line about another.
+  func testEachComponentHasItsOwn() {
+    var throttle = LogThrottle(limit: 50, windowNanoseconds: 10 * Self.second)
+    for _ in 0..<60 { _ = throttle.admit(.alarm, of: "merged", now: 1) }
+    XCTAssertEqual(throttle.admit(.alarm, of: "bookd", now: 2), 0)
+    XCTAssertEqual(throttle.admit(.alarm, now: 2), 0, "about nobody in particular")
+    XCTAssertEqual(
+      throttle.takeSuppressed(now: 11 * Self.second),
+      [LogThrottle.Suppressed(event: .alarm, component: "merged", count: 10)])
+    // However many names come, what is kept of them is bounded.
+    for name in 0..<1_000 { _ = throttle.admit(.died, of: "component \(name)", now: 12 * Self.second) }
+    XCTAssertEqual(throttle.admit(.died, of: "component 3", now: 12 * Self.second), 0, "known by then")
+    XCTAssertNil(throttle.admit(.died, of: "component 999", now: 12 * Self.second), "one of many")
+  }
+
   func testWhatNothingFollowsIsTakenWhenItsWindowIsOver() {
     var throttle = LogThrottle(limit: 1, windowNanoseconds: Self.second)
     XCTAssertEqual(throttle.admit(.alarm, now: 1), 0)
@@ -50,7 +65,10 @@ final class ThrottleTests: XCTestCase {
         now += random(30)
         let event = LogEvent.allCases[Int(random(UInt64(LogEvent.allCases.count)))]
         asked += 1
-        if let before = throttle.admit(event, now: now) { (written, told) = (written + 1, told + before) }
+        let name = ["", "merged", "bookd"][Int(random(3))]
+        if let before = throttle.admit(event, of: name, now: now) {
+          (written, told) = (written + 1, told + before)
+        }
         if random(10) == 0 { told += throttle.takeSuppressed(now: now).reduce(0) { $0 + $1.count } }
       }
       told += throttle.takeSuppressed(now: now + 1_000).reduce(0) { $0 + $1.count }

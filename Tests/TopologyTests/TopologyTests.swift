@@ -102,7 +102,8 @@ final class TopologyTests: XCTestCase {
     XCTAssertEqual(
       plan.publish,
       Topology.Publish(
-        listen: loopback, port: 9443, clients: 64, clientQueueBytes: 4 << 20,
+        listen: loopback, port: 9443, clients: 64, clientsPerAddress: 0, origins: [],
+        clientQueueBytes: 4 << 20,
         heartbeatNanoseconds: 1_000_000_000, certificate: nil, tokensFile: nil, socketPath: nil))
     XCTAssertEqual(plan.warnings, [])
     XCTAssertEqual(plan.stage(named: "rxd@b")?.program, "rxd")
@@ -132,10 +133,10 @@ final class TopologyTests: XCTestCase {
       "far_ahead_messages", "compare_lines", "history_messages", "unrecoverable", "enabled", "timeout",
       "budget", "budget_period", "breaker_percent", "breaker_window", "breaker_open", "breaker_probes",
       "attempts", "backoff", "minimum_interval", "maximum_messages", "kind", "policy", "cells", "huge_pages",
-      "idle", "realtime_priority", "restart", "restart_limit", "restart_window", "ladder", "on_alarm",
+      "idle", "realtime_priority", "restart", "restart_limit", "restart_window", "on_alarm",
       "on_down", "instruments",
       "orders", "levels",
-      "on_error", "listen", "clients", "client_queue", "heartbeat", "tls_certificate", "tls_key", "tokens",
+      "listen", "clients", "client_queue", "heartbeat", "tls_certificate", "tls_key", "tokens",
       "socket", "username", "password", "end",
       "directory", "segment", "retention", "retention_segments", "sync_interval", "sync_bytes", "stall",
       "on_trouble", "shadow", "snapshot_interval", "snapshots_kept",
@@ -149,6 +150,57 @@ final class TopologyTests: XCTestCase {
       }.joined(separator: "\n")
     XCTAssertEqual(removed, optional)
     XCTAssertEqual(try parse(short).canonicalText, try parse().canonicalText)
+  }
+
+  /// On cores of their own stages wait for nobody: what stands still for a second does not work. What the file says counts
+  /// more than the profile, key by key.
+  func testTheLadderIsThatOfTheProfile() throws {
+    let isolated: [(keyPath: String, value: String)] = [
+      ("host.profile", "isolated"), ("host.cores", "[0, 1, 2, 3, 4]"), ("stage.rxd@a.core", "0"),
+      ("stage.rxd@b.core", "1"), ("stage.merged.core", "2"), ("stage.bookd.core", "3"),
+      ("stage.pubd.core", "4"), ("stage.bookd.ladder.alarm", "200ms"),
+    ]
+    func ladders(_ text: String?, _ overrides: [(keyPath: String, value: String)]) throws -> [String:
+      [UInt64]]
+    {
+      let plan = try Topology.parse(
+        text: text ?? Topology.embeddedDefaultText, fileName: "topology.toml", onlineCores: [0, 1, 2, 3, 4],
+        overrides: overrides)
+      return Dictionary(
+        uniqueKeysWithValues: plan.stages.map { stage in
+          let ladder = stage.ladder
+          let times = [ladder.markNanoseconds, ladder.alarmNanoseconds, ladder.fenceNanoseconds]
+          return (stage.name, (times + [ladder.startNanoseconds]).map { $0 / 1_000_000 })
+        })
+    }
+    // The shipped file, too: whoever changes its profile changes the ladder.
+    for text in [nil, try minimal()] {
+      let found = try ladders(text, isolated)
+      XCTAssertEqual(found["merged"], [10, 100, 1_000, 20_000])
+      XCTAssertEqual(found["rxd@a"], [10, 100, 1_000, 20_000])
+      XCTAssertEqual(found["bookd"], [10, 200, 1_000, 20_000])
+      XCTAssertEqual(try ladders(text, [])["merged"], [250, 2_000, 10_000, 20_000])
+    }
+  }
+
+  /// One word for what is done about data that cannot be right; each of the keys that it stands for can be said by itself.
+  func testOneSwitchSaysWhatTroubleCosts() throws {
+    func found(_ overrides: [(keyPath: String, value: String)]) throws -> [String] {
+      let plan = try parse(Topology.embeddedDefaultText, overrides + [("tape.enabled", "true")])
+      return [plan.capacity.onError.rawValue, plan.tape?.onTrouble.rawValue ?? "none"]
+    }
+    XCTAssertEqual(try found([]), ["alarm", "flag"])
+    XCTAssertEqual(try found([("host.on_trouble", "alarm")]), ["alarm", "flag"])
+    XCTAssertEqual(try found([("host.on_trouble", "quarantine")]), ["quarantine", "flag"])
+    XCTAssertEqual(try found([("host.on_trouble", "fail-fast")]), ["fail-fast", "halt"])
+    XCTAssertEqual(
+      try found([("host.on_trouble", "fail-fast"), ("tape.on_trouble", "flag")]), ["fail-fast", "flag"])
+    XCTAssertEqual(
+      try found([("host.on_trouble", "fail-fast"), ("capacity.on_error", "alarm")]), ["alarm", "halt"])
+    // The hash is of what is done, however it was said.
+    XCTAssertEqual(
+      try parse(Topology.embeddedDefaultText, [("host.on_trouble", "quarantine")]).hash,
+      try parse(Topology.embeddedDefaultText, [("capacity.on_error", "quarantine")]).hash)
   }
 
   // MARK: Hash
@@ -226,6 +278,7 @@ final class TopologyTests: XCTestCase {
       ("capacity.on_error", "quarantine"),
       ("publish.listen", "0.0.0.0"), ("publish.port", "0"), ("publish.clients", "1"),
       ("publish.client_queue", "64KiB"), ("publish.heartbeat", "2s"),
+      ("publish.clients_per_address", "9"), ("publish.origins", "[\"http://desk:8\"]"),
       ("publish.tokens", "/etc/tokens"), ("publish.socket", "/run/publish.sock"),
     ]
     var hashes = [try parse().hash: "nothing"]

@@ -92,4 +92,27 @@ final class FiguresTests: XCTestCase {
       XCTAssertEqual(LatencyCounts(histogram).sum, 0)
     }
   }
+
+  /// The percentile output of HdrHistogram, line for line: widths and decimals are those of its own programs.
+  func testTheDistributionAsOthersReadIt() {
+    histogram { histogram in
+      for value in [1, 1, 2, 5, 5, 5, 5, 20] as [UInt64] { histogram.record(value) }
+      XCTAssertEqual(
+        LatencyCounts(histogram).percentileText,
+        """
+               Value     Percentile TotalCount 1/(1-Percentile)
+
+               1.000 0.250000000000          2           1.33
+               2.000 0.375000000000          3           1.60
+               5.000 0.875000000000          7           8.00
+              20.000 1.000000000000          8
+        #[Mean    =        5.500, StdDeviation   =        5.745]
+        #[Max     =       20.000, Total count    =            8]
+        #[Buckets =           59, SubBuckets     =           32]
+
+        """)
+      XCTAssertEqual(LatencyCounts(histogram).powers(2...4), [3, 4, 1], "1 and 2, 5, 20")
+    }
+    histogram { XCTAssertTrue(LatencyCounts($0).percentileText.contains("Total count    =            0]")) }
+  }
 }

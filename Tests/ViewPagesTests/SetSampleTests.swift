@@ -57,9 +57,10 @@ final class SetSampleTests: XCTestCase {
     }
   }
 
-  private func metrics(_ sample: SetSample) -> [String: String] {
-    let families = SetMetrics.families(
-      sample, SetMetrics.Facts(version: "1", channel: "itch"), SetMetrics.Server())
+  private func metrics(
+    _ sample: SetSample, _ facts: SetMetrics.Facts = SetMetrics.Facts(version: "1", channel: "itch")
+  ) -> [String: String] {
+    let families = SetMetrics.families(sample, facts, SetMetrics.Server())
     let text = String(decoding: MetricsText.render(families, as: .prometheus), as: UTF8.self)
     var values: [String: String] = [:]
     for line in text.split(separator: "\n") where !line.hasPrefix("#") {
@@ -89,6 +90,21 @@ final class SetSampleTests: XCTestCase {
     supervisor.counter(SupervisorCounter.firstDegraded.rawValue + 2).storeRelaxed(1)
     supervisor.counter(SupervisorCounter.firstNeighbour.rawValue + 2).storeRelaxed(1)
     supervisor.set(SupervisorCounter.shedWork, 2)
+    // Three of its four restarts followed a death, one was asked for.
+    for (cause, count) in [(6, 2), (4, 1)] {
+      let counter = try XCTUnwrap(SupervisorCounter.restartCause(stage: 2, cause: cause))
+      supervisor.counter(counter).storeRelaxed(UInt64(count))
+    }
+    try fixture.page("bookd").set(BookCounter.crossed, 12)
+    try fixture.page("merged").set(MergeCounter.lateMessagesB, 8)
+    try fixture.page("merged").set(MergeCounter.gapsFilledByLine, 21)
+    publisher.set(PublishCounter.clientsRefused, 10)
+    publisher.set(PublishCounter.refusedToken, 4)
+    publisher.set(PublishCounter.clientsEvicted, 6)
+    publisher.set(PublishCounter.evictedSlow, 6)
+    publisher.set(PublishCounter.eventsShed, 77)
+    let recovery = try RecoveryPage.attach(directory: fixture.path, access: .readWrite)
+    for duration in [900, 70_000, 80_000] as [UInt64] { recovery.addRecovery(nanoseconds: duration) }
     XCTAssertEqual(publisher.pid, supervisor.pid)
     let values = metrics(try fixture.sample())
     let expected = [
@@ -101,21 +117,108 @@ final class SetSampleTests: XCTestCase {
       "bulkhead_stage_latency_seconds_bucket{stage=\"pubd\",le=\"0.000001\"}": "0",
       "bulkhead_stage_latency_seconds_bucket{stage=\"pubd\",le=\"0.0000025\"}": "1",
       "bulkhead_stage_latency_seconds_count{stage=\"pubd\"}": "1",
-      "bulkhead_process_restarts_total{process=\"merged\"}": "4",
+      "bulkhead_process_restarts_total{process=\"merged\",reason=\"killed\"}": "2",
+      "bulkhead_process_restarts_total{process=\"merged\",reason=\"trap\"}": "1",
+      "bulkhead_process_restarts_total{process=\"merged\",reason=\"operator\"}": "1",
+      "bulkhead_process_restarts_total{process=\"merged\",reason=\"fenced\"}": "0",
+      "bulkhead_process_restarts_total{process=\"watchdogd\",reason=\"unknown\"}": "0",
+      "bulkhead_book_crossed_total": "12",
+      "bulkhead_line_late_total{channel=\"itch\",line=\"a\"}": "0",
+      "bulkhead_line_late_total{channel=\"itch\",line=\"b\"}": "8",
+      "bulkhead_gaps_filled_total{channel=\"itch\",source=\"line\"}": "21",
+      "bulkhead_clients_refused_total{reason=\"token\"}": "4",
+      "bulkhead_clients_refused_total{reason=\"other\"}": "6",
+      "bulkhead_client_evictions_total{reason=\"slow\"}": "6",
+      "bulkhead_client_evictions_total{reason=\"other\"}": "0",
+      "bulkhead_client_events_shed_total": "77",
+      // 900 ns are below 2^10 ns, 70 and 80 us below 2^18 and not below 2^16.
+      "bulkhead_recovery_duration_seconds_bucket{channel=\"itch\",le=\"0.000001024\"}": "1",
+      "bulkhead_recovery_duration_seconds_bucket{channel=\"itch\",le=\"0.000065536\"}": "1",
+      "bulkhead_recovery_duration_seconds_bucket{channel=\"itch\",le=\"0.000262144\"}": "3",
+      "bulkhead_recovery_duration_seconds_bucket{channel=\"itch\",le=\"+Inf\"}": "3",
+      "bulkhead_recovery_duration_seconds_sum{channel=\"itch\"}": "0.0001509",
+      "bulkhead_clients{state=\"slow\"}": "0",
       "bulkhead_process_degraded{process=\"merged\"}": "1",
       "bulkhead_process_degraded{process=\"bookd\"}": "0",
       "bulkhead_process_usual_latency_seconds{process=\"merged\"}": "0.0015",
       "bulkhead_process_neighbour{process=\"merged\",core=\"0\"}": "1",
       "bulkhead_process_neighbour{process=\"bookd\",core=\"\"}": "0",
       "bulkhead_work_shed{work=\"view\"}": "0", "bulkhead_work_shed{work=\"snapshots\"}": "1",
-      "bulkhead_process_restarts_total{process=\"bookd\"}": "0",
+      "bulkhead_process_restarts_total{process=\"bookd\",reason=\"killed\"}": "0",
       "bulkhead_process_state{process=\"pubd\",state=\"READY\"}": "1",
       "bulkhead_process_state{process=\"pubd\",state=\"HALTED\"}": "0",
       "bulkhead_ring_capacity_slots{ring=\"merged\"}": "64", "bulkhead_verdict{verdict=\"down\"}": "0",
     ]
     for (series, value) in expected { XCTAssertEqual(values[series], value, series) }
-    XCTAssertNil(values["bulkhead_journal_bytes"], "there is no tape")
+    XCTAssertNil(values["bulkhead_journal_bytes_total"], "there is no tape")
+    XCTAssertNil(values["bulkhead_clock_synchronized"], "nobody has asked the kernel")
+    XCTAssertNil(values["bulkhead_epoch"], "there is no stream of books yet")
     XCTAssertNotNil(values["bulkhead_process_page_faults_total{process=\"merged\",kind=\"minor\"}"])
+  }
+
+  /// What viewd asks the host, and what a recorder counts.
+  func testTheHostAndTheTapeBecomeMetrics() throws {
+    let fixture = try Fixture()
+    try ControlPage.create(directory: fixture.path, component: "taped", configurationHash: Fixture.hash)
+    let tape = try fixture.page("taped")
+    tape.set(TapeCounter.bytesWritten, 5_000)
+    tape.set(TapeCounter.tapeBytes, 3_000)
+    tape.set(TapeCounter.probesDiffered, 2)
+    tape.set(TapeCounter.synchronizationNanoseconds, 3_000_000)
+    // Two of 1 to 2 ms: below 2^21 ns.
+    tape.counter(TapeCounter.firstSynchronizationBucket.rawValue + 21).storeRelaxed(2)
+    try RingProducer.create(
+      path: "\(fixture.path)/book.ring", name: "book",
+      geometry: RingGeometry(cellCount: 64, maximumRecordBytes: 56), readers: ["pubd"],
+      configurationHash: Fixture.hash)
+    let producer = try RingProducer.attach(
+      path: "\(fixture.path)/book.ring", readers: ["pubd"], configurationHash: Fixture.hash)
+    let life: UInt64 = 1_750_000_000_123_456_789
+    producer.setInputPosition(StreamOrigin.lifeWord, life)
+    var facts = SetMetrics.Facts(version: "1", channel: "itch")
+    facts.clock = SetMetrics.Clock(isSynchronized: false, maximumError: 16_000_000_000)
+    facts.cards = [.init(line: "a", interface: "eth1", drops: [("missed_errors", 9)])]
+    let values = metrics(try fixture.sample(), facts)
+    let epoch = StreamOrigin.epoch(life: life, producerEpoch: producer.epoch)
+    let expected = [
+      "bulkhead_journal_bytes_total": "5000", "bulkhead_journal_retained_bytes": "3000",
+      "bulkhead_book_checksum_mismatch_total": "2",
+      "bulkhead_journal_fsync_seconds_bucket{le=\"0.001048576\"}": "0",
+      "bulkhead_journal_fsync_seconds_bucket{le=\"0.004194304\"}": "2",
+      "bulkhead_journal_fsync_seconds_sum": "0.003", "bulkhead_journal_fsync_seconds_count": "2",
+      "bulkhead_epoch": String(epoch),
+      "bulkhead_clock_synchronized": "0", "bulkhead_clock_max_error_seconds": "16",
+      "bulkhead_line_nic_drops_total{channel=\"itch\",line=\"a\",interface=\"eth1\",kind=\"missed_errors\"}":
+        "9",
+    ]
+    for (series, value) in expected { XCTAssertEqual(values[series], value, series) }
+  }
+
+  /// What is not on the disk grows older with every look, whether the recorder lives or not, until it has everything.
+  func testTheJournalsLagGrowsWhileNobodyRecords() throws {
+    let fixture = try Fixture()
+    try ControlPage.create(directory: fixture.path, component: "taped", configurationHash: Fixture.hash)
+    let tape = try fixture.page("taped")
+    let merged = try fixture.page("merged")
+    let name = "bulkhead_journal_lag_seconds"
+    tape.beginIncarnation()
+    merged.setAppliedSequence(20)
+    XCTAssertNil(metrics(try fixture.sample())[name], "the recorder has yet to look")
+    let until: UInt64 = 1_000
+    tape.set(TapeCounter.durableUntil, until)
+    tape.set(TapeCounter.durableSequence, 19)
+    try fixture.end("taped")
+    for _ in 0..<3 {
+      let sample = try fixture.sample()
+      let values = metrics(sample)
+      XCTAssertEqual(values["bulkhead_process_up{process=\"taped\",core=\"\"}"], "0")
+      XCTAssertEqual(values[name], MetricValue.nanoseconds(sample.instant - until).text)
+    }
+    tape.set(TapeCounter.durableSequence, 20)
+    XCTAssertEqual(metrics(try fixture.sample())[name], "0", "nothing waits")
+    merged.setAppliedSequence(21)
+    tape.set(TapeCounter.durableUntil, .max)
+    XCTAssertEqual(metrics(try fixture.sample())[name], "0", "said after this look began")
   }
 
   /// Only what the stream stands or falls with makes it untrustworthy.

@@ -58,6 +58,11 @@ int bulkhead_next_datagram_bytes(int socket);
 // negative. Returns the pid, or -errno of the step that failed.
 pid_t bulkhead_spawn(const char *path, char *const arguments[], char *const environment[], const int *descriptors,
                      int descriptor_count, int log_descriptor);
+// The same for one that has no time: does not wait until the child, which on a busy core may come to run tens of milliseconds later,
+// has become the program. Returns the pid, or -errno where the program is missing or may not be executed, or fork fails; whatever
+// goes wrong behind that ends the child with 127 and a line on its standard error.
+pid_t bulkhead_spawn_at_once(const char *path, char *const arguments[], char *const environment[],
+                             const int *descriptors, int descriptor_count);
 // Holds a robust mutex in shared memory until this thread ends, however it ends: the kernel then marks its word
 // (BULKHEAD_LIFE_ENDED) as the first thing it does, long before it has given back a large process's memory and reports the
 // death. `memory`: BULKHEAD_LIFE_BYTES, aligned to 8, mapped for as long as the process lives; once per thread. Returns 0 or -errno.

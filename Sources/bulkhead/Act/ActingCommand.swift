@@ -6,14 +6,15 @@ import Supervision
 
 /// One request to a set's supervisor: what is meant is looked up and shown, confirmed, asked for, and waited for.
 struct ActingCommand {
+  /// Seconds for which a command waits where nobody says how many; for a whole set to stop.
+  static let usualTimeout: UInt64 = 30
+  static let setTimeout: UInt64 = 60
+
   let verb: ControlVerb
   /// Empty for a request to the set.
   let component: String
   let options: SetOptions
-  let epoch: UInt64?
-  let reason: String
-  let isDryRun: Bool
-  let isConfirmed: Bool
+  let given: RequestArguments
   /// ns; 0: do not wait.
   let timeout: UInt64
   var say: (String) -> Void = narrate
@@ -23,12 +24,9 @@ struct ActingCommand {
   init(_ verb: ControlVerb, _ arguments: CommandArguments) throws(ToolUsageError) {
     self.verb = verb
     component = verb.isOfStage ? arguments.operands.first ?? "" : ""
-    options = SetOptions(name: arguments)
-    epoch = arguments.number("--epoch")
-    reason = try SupervisorRequest.reason(arguments)
-    isDryRun = arguments.has("--dry-run")
-    isConfirmed = arguments.has("--yes")
-    timeout = arguments.nanoseconds("--timeout") ?? 30_000_000_000
+    options = SetOptions(arguments)
+    given = try RequestArguments(arguments)
+    timeout = arguments.nanoseconds("--timeout") ?? Self.usualTimeout * 1_000_000_000
   }
 
   func run() throws(ToolUsageError) -> Int32 {
@@ -49,20 +47,15 @@ struct ActingCommand {
           "\"\(set.instance)\" has no stage `\(component)`\(nearest) There are: \(names.joined(separator: ", "))"
       )
     }
-    // Without --epoch: the one that is there now, so that nothing that changes from here on is hit instead.
-    let meant = epoch ?? target.epoch
     let subject =
       verb.isOfStage
       ? "\(component) of \(set.instance) (process \(target.isAlive ? String(target.pid) : "none"), epoch \(target.epoch))"
       : set.instance
-    if !isDryRun, !isConfirmed {
-      guard try SupervisorRequest.isAgreed("\(verb.name) \(subject)", confirm) else {
-        say("bulkhead \(verb.name): not done")
-        return ExitCode.failure
-      }
+    guard try given.isAgreed("\(verb.name) \(subject)", confirm) else {
+      say("bulkhead \(verb.name): not done")
+      return ExitCode.failure
     }
-    var request = ControlRequest(verb, component: component, epoch: meant, reason: reason)
-    request.isDryRun = isDryRun
+    let request = given.request(verb, component: component, current: target.epoch)
     switch SupervisorRequest.send(request, directory: set.path) {
     case .failure(let failure):
       say("bulkhead \(verb.name): \(failure.line)")
@@ -73,27 +66,35 @@ struct ActingCommand {
 
   /// Says what came of it, and waits until it has.
   private func follow(_ answer: ControlAnswer, of set: SetDirectory, _ before: SetReading) -> Int32 {
-    if let refusal = answer.refusal {
-      say("bulkhead \(verb.name): \(refusal)")
-      return answer.exitCode
-    }
+    let asked = AskedReport(set, verb, component: component, given)
     guard answer.outcome == .accepted else {
-      print(answer.text)
+      if options.json {
+        print(asked.text(answer))
+      } else if let refusal = answer.refusal {
+        say("bulkhead \(verb.name): \(refusal)")
+      } else {
+        print(answer.text)
+      }
       return answer.exitCode
     }
-    print((isDryRun ? "would be done: " : "") + answer.text)
+    if !options.json { print(given.words(of: answer)) }
     fflush(nil)
-    guard !isDryRun, timeout > 0, verb.isOfStage else { return ExitCode.success }
+    guard !given.isDryRun, timeout > 0, verb.isOfStage else {
+      if options.json { print(asked.text(answer)) }
+      return ExitCode.success
+    }
     let begun = bulkhead_monotonic_nanoseconds()
     while bulkhead_monotonic_nanoseconds() &- begun < timeout {
       let now = SetReading(set)
       if let done = whatIsDone(now.component(component), before.component(component)) {
-        print(done)
+        print(options.json ? asked.text(answer, isDone: true, result: done) : done)
         return ExitCode.success
       }
       pause(nanoseconds: 10_000_000)
     }
-    say("bulkhead \(verb.name): not done after \(duration(timeout)); it may still be (`bulkhead events`)")
+    let late = "not done after \(duration(timeout)); it may still be (`bulkhead events`)"
+    if options.json { print(asked.text(answer, isDone: false, result: late)) }
+    say("bulkhead \(verb.name): \(late)")
     return ExitCode.failure
   }
 
@@ -154,23 +155,6 @@ enum SupervisorRequest {
     }
   }
 
-  /// Why, as `--reason` says it.
-  static func reason(_ arguments: CommandArguments) throws(ToolUsageError) -> String {
-    let reason = arguments.value("--reason") ?? ""
-    guard reason.utf8.count <= ControlRequest.reasonBytes else {
-      throw ToolUsageError(line: "--reason has room for \(ControlRequest.reasonBytes) bytes")
-    }
-    return reason
-  }
-
-  /// Whether a person agrees to what is to be done; there has to be one.
-  static func isAgreed(_ what: String, _ confirm: ((String) -> Bool)?) throws(ToolUsageError) -> Bool {
-    guard let confirm else {
-      throw ToolUsageError(line: "\(what): --yes is wanted where nobody can be asked")
-    }
-    return confirm("\(what)?")
-  }
-
   static func send(_ request: ControlRequest, directory: String) -> Result<ControlAnswer, TapFailure> {
     let descriptor = bulkhead_connect_request(directory, InstanceFiles.requestSocket)
     guard descriptor >= 0 else {
@@ -206,6 +190,37 @@ enum SupervisorRequest {
             : "watchdogd does not answer; whether it does what was asked cannot be told"))
     }
     return .success(answer)
+  }
+}
+
+/// A request to watchdogd and what came of it, as JSON.
+struct AskedReport {
+  private let set: SetDirectory
+  private let verb: ControlVerb
+  private let component: String
+  private let given: RequestArguments
+
+  /// - Parameter component: empty for a request about the set.
+  init(_ set: SetDirectory, _ verb: ControlVerb, component: String, _ given: RequestArguments) {
+    self.set = set
+    self.verb = verb
+    self.component = component
+    self.given = given
+  }
+
+  /// - Parameters:
+  ///   - isDone: whether what was accepted has come true; nil where nobody waited for it.
+  ///   - result: what has.
+  func text(_ answer: ControlAnswer, isDone: Bool? = nil, result: String = "") -> String {
+    JSONReport(schema: "asked", of: set).text { json in
+      if !component.isEmpty { json.field("component", component) }
+      json.field("verb", verb.name)
+      json.field("dryRun", given.isDryRun)
+      json.field("outcome", "\(answer.outcome)")
+      json.field("text", answer.text)
+      if let isDone { json.field("done", isDone) }
+      if !result.isEmpty { json.field("result", result) }
+    }
   }
 }
 

@@ -7,17 +7,19 @@ extension Command {
   private static let stage = Operand(.process, "a stage of the set, as `bulkhead ps` names it")
 
   /// What every command that acts takes.
-  static let ofActing: [Option] = [
-    .name, .runDirectory,
+  static let ofActing: [Option] =
+    [
+      .name, .runDirectory, .json, epochThatIsMeant,
+    ] + ofRequests + [
+      confirmed, waits("\(ActingCommand.usualTimeout)"),
+    ]
+
+  /// - Parameter usual: seconds where nobody says how many, as the help has them.
+  static func waits(_ usual: String) -> Option {
     Option(
-      "--epoch", .number("N", 0...UInt64.max),
-      "the incarnation that is meant, as `bulkhead ps` shows it; refused if it is another by then"),
-    Option("--reason", .text("TEXT"), "why; written down with who asked"),
-    Option("--dry-run", "say what would be done, and do nothing"),
-    Option("--yes", "do not ask; wanted where standard input is no terminal"),
-    Option(
-      "--timeout", .seconds("SECONDS", 0...86_400), "wait for so long until it is done (30); 0: do not wait"),
-  ]
+      "--timeout", .seconds("SECONDS", 0...86_400),
+      "wait for so long until it is done (\(usual)); 0: do not wait")
+  }
 
   static let actingCodes: [ExitMeaning] = [
     .init(ExitCode.success, "done, or would be"), .init(ExitCode.failure, "refused, or not done in time"),

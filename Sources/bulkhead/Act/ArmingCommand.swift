@@ -11,10 +11,7 @@ struct ArmingCommand {
   /// As it was given: `ACTION` or `STAGE:ACTION`.
   let operand: String
   let options: SetOptions
-  let epoch: UInt64?
-  let reason: String
-  let isDryRun: Bool
-  let isConfirmed: Bool
+  let given: RequestArguments
   var say: (String) -> Void = narrate
   /// Asks a person; nil where there is none.
   var confirm: ((String) -> Bool)? = ActingCommand.terminalConfirmation
@@ -22,13 +19,8 @@ struct ArmingCommand {
   init(_ verb: ControlVerb, _ arguments: CommandArguments) throws(ToolUsageError) {
     self.verb = verb
     operand = arguments.operands.first ?? ""
-    var options = SetOptions(name: arguments)
-    options.json = arguments.has("--json")
-    self.options = options
-    epoch = arguments.number("--epoch")
-    reason = try SupervisorRequest.reason(arguments)
-    isDryRun = arguments.has("--dry-run")
-    isConfirmed = arguments.has("--yes")
+    options = SetOptions(arguments)
+    given = try RequestArguments(arguments)
   }
 
   /// Stage ("" for any) and name of what was given.
@@ -48,22 +40,19 @@ struct ArmingCommand {
     }
     try checkName(set)
     // The table is watchdogd's: its incarnation is the one that is meant.
-    let meant = epoch ?? supervisor.epoch
-    if !isDryRun, !isConfirmed {
-      let subject = "\(operand) of \(set.instance) (watchdogd process \(supervisor.pid), epoch \(meant))"
-      guard try SupervisorRequest.isAgreed("\(verb.name) \(subject)", confirm) else {
-        say("bulkhead \(verb.name): not done")
-        return ExitCode.failure
-      }
+    let request = given.request(
+      verb, component: target.stage, action: target.action, current: supervisor.epoch)
+    let subject =
+      "\(operand) of \(set.instance) (watchdogd process \(supervisor.pid), epoch \(request.epoch))"
+    guard try given.isAgreed("\(verb.name) \(subject)", confirm) else {
+      say("bulkhead \(verb.name): not done")
+      return ExitCode.failure
     }
-    var request = ControlRequest(
-      verb, component: target.stage, action: target.action, epoch: meant, reason: reason)
-    request.isDryRun = isDryRun
     switch SupervisorRequest.send(request, directory: set.path) {
     case .failure(let failure):
       say("bulkhead \(verb.name): \(failure.line)")
       return failure.code
-    case .success(let answer): return tell(answer, set.instance)
+    case .success(let answer): return tell(answer, set)
     }
   }
 
@@ -90,13 +79,13 @@ struct ArmingCommand {
     return names.filter { seen.insert($0).inserted }
   }
 
-  func tell(_ answer: ControlAnswer, _ instance: String) -> Int32 {
+  func tell(_ answer: ControlAnswer, _ set: SetDirectory) -> Int32 {
     if options.json {
-      print(report(answer, instance))
+      print(report(answer, set))
     } else if let refusal = answer.refusal {
       say("bulkhead \(verb.name): \(refusal)")
     } else if answer.outcome == .accepted {
-      print((isDryRun ? "would be done: " : "") + answer.text)
+      print(given.words(of: answer))
       for line in MessageText.lines(answer.message) { print(line) }
     } else {
       print(answer.text)
@@ -104,12 +93,11 @@ struct ArmingCommand {
     return answer.exitCode
   }
 
-  func report(_ answer: ControlAnswer, _ instance: String) -> String {
-    JSONReport(schema: "action").text { json in
-      json.field("instance", instance)
+  func report(_ answer: ControlAnswer, _ set: SetDirectory) -> String {
+    JSONReport(schema: "action", of: set).text { json in
       json.field("verb", verb.name)
       json.field("action", operand)
-      json.field("dryRun", isDryRun)
+      json.field("dryRun", given.isDryRun)
       json.field("outcome", "\(answer.outcome)")
       json.field("text", answer.text)
       guard !answer.message.isEmpty else { return }
@@ -134,11 +122,12 @@ extension Command {
     .safetyAction, "a safety action, as `bulkhead status` names it; STAGE:ACTION for that of one stage alone")
 
   private static let ofArming: [Option] =
-    [.json] + ofActing.filter { $0.name != "--timeout" && $0.name != "--epoch" } + [
+    [.json, .name, .runDirectory] + ofRequests + [
+      confirmed,
       Option(
         "--epoch", .number("N", 0...UInt64.max),
         "the incarnation of watchdogd that is meant, as `bulkhead ps` shows it; refused if it is another by then"
-      )
+      ),
     ]
 
   static let arm = Command(

@@ -2,6 +2,8 @@ import CLinux
 import Glibc
 import HostChecks
 import SetInspection
+import ShmRing
+import StageRecords
 import StageRuntime
 import Topology
 
@@ -16,9 +18,7 @@ struct BundleOptions {
   var settings: [String] = []
 
   init(_ arguments: CommandArguments) throws(ToolUsageError) {
-    set = SetOptions(
-      name: arguments.value("--name"),
-      runDirectory: arguments.value("--run-directory") ?? SetDirectory.defaultRunDirectory)
+    set = SetOptions(arguments)
     redact = arguments.has("--redact")
     file = arguments.operands.first
     topologyPath = arguments.value("--topology")
@@ -43,7 +43,7 @@ extension Command {
         isOptional: true)
     ],
     options: [
-      .name, .runDirectory,
+      .name, .runDirectory, .json,
       Option(
         "--redact",
         "no addresses, host names, logins, kernel arguments and payloads; one address has one stand-in"),
@@ -52,8 +52,7 @@ extension Command {
     ],
     exitCodes: [
       .init(ExitCode.success, "written; its name is printed"), .init(ExitCode.failure, "not written"),
-      .notRunning,
-      .usage,
+      .notRunning, .unreadable, .usage,
     ],
     examples: [.init("bundle --name demo --redact", "to be sent to somebody")]
   ) { arguments throws(ToolUsageError) in try BundleWriter(BundleOptions(arguments)).run() }
@@ -79,10 +78,7 @@ final class BundleWriter {
 
   func run() -> Int32 {
     let sets = SetDirectory.discover(runDirectory: options.set.runDirectory, name: options.set.name)
-    guard let set = sets.first else {
-      narrate(options.set.name.map { "no set \"\($0)\" in \(options.set.runDirectory)" } ?? "no set here")
-      return ExitCode.notRunning
-    }
+    guard let set = sets.first else { return options.set.absenceCode() }
     guard sets.count == 1 else {
       narrate(
         "bulkhead bundle: several sets: name one with --name (\(sets.map(\.instance).joined(separator: ", ")))"
@@ -94,13 +90,14 @@ final class BundleWriter {
     capture(set, topology, in: folder)
     copyPages(of: set, to: folder)
     copyProcesses(of: set, to: folder)
-    writeManifest(set, topology, in: folder)
+    let manifest = manifest(of: set, topology, folder)
+    folder.write("manifest.json", Array((manifest.text(to: nil) + "\n").utf8))
     let file = options.file ?? "bulkhead-\(set.instance)-\(fileTime).tar\(Archive.isCompressed ? ".zst" : "")"
     guard Archive.pack(folder.path, to: file) else {
       narrate("bulkhead bundle: cannot write \(file)")
       return ExitCode.failure
     }
-    print(file)
+    print(options.set.json ? manifest.text(to: file) : file)
     return ExitCode.success
   }
 
@@ -144,17 +141,24 @@ final class BundleWriter {
     let place = ["--name", set.instance, "--run-directory", options.set.runDirectory]
     let verbs = [
       "status", "rings", "gaps", "events", "ps", "lat", "errors", "clients", "postmortem", "doctor", "check",
-      "metrics",
+      "metrics", "is-live", "is-ready",
     ]
     for verb in verbs {
-      for (ending, more) in Self.forms(of: verb) {
-        guard var text = output(of: [verb] + place + more, in: folder) else { continue }
-        if options.redact, verb == "gaps", ending == "txt" {
+      for form in CapturedForm.all(of: verb) {
+        guard let seen = output(of: [verb] + place + form.arguments, in: folder) else { continue }
+        var text = seen.text
+        if options.redact, verb == "gaps", form.ending == "txt" {
           // The payloads of disagreements are lines of digits there.
           text = text.split(separator: "\n", omittingEmptySubsequences: false).filter { !Self.isPayload($0) }
             .joined(separator: "\n")
         }
-        add("captured/\(verb).\(ending)", text, to: folder)
+        // What was said on standard error lies in the same file, and is no JSON.
+        if form.ending == "json" {
+          text = text.split(separator: "\n").filter { $0.hasPrefix("{") }.map { $0 + "\n" }.joined()
+        }
+        let name = "captured/\(verb).\(form.ending)"
+        add(name, text, to: folder)
+        folder.write("\(name).code", Array("\(seen.code)\n".utf8))
       }
     }
     guard let topology else { return }
@@ -167,22 +171,15 @@ final class BundleWriter {
     add("configuration.txt", text, to: folder)
   }
 
-  private static func forms(of verb: String) -> [(ending: String, arguments: [String])] {
-    switch verb {
-    case "metrics": [("txt", [])]
-    case "check": [("txt", ["--format", "text"]), ("json", ["--format", "json"])]
-    default: [("txt", []), ("json", ["--json"])]
-    }
-  }
-
-  /// What this program prints with other arguments; nil if it cannot be started.
-  private func output(of arguments: [String], in folder: BundleFolder) -> String? {
+  /// What this program prints with other arguments, and its exit code; nil if it cannot be started, or does not come to its end.
+  private func output(of arguments: [String], in folder: BundleFolder) -> (text: String, code: Int32)? {
     let path = "\(folder.path)/output"
     let process = ChildProcess(program: "bulkhead", arguments: arguments, outputPath: path)
     defer { unlink(path) }
     guard process.tryStart() else { return nil }
-    _ = process.waitForEnd(seconds: 30)
-    return readText(path)
+    let code = process.waitForEnd(seconds: 30)
+    guard code < 128, let text = readText(path) else { return nil }
+    return (text, code)
   }
 
   private static func isPayload(_ line: Substring) -> Bool {
@@ -197,7 +194,14 @@ final class BundleWriter {
       let holdsMarket =
         name.hasSuffix(".ring") && name != "\(InstanceFiles.statusRing).ring"
         || name == "\(InstanceFiles.bestPricesTable).table"
-      folder.copy("\(set.path)/\(name)", to: "sets/\(set.instance)/\(name)", headerOnly: holdsMarket)
+      // Each entry is a client's address and how it does; whoever may see that has it in the texts.
+      let holdsClients = options.redact && name == "\(ClientTable.name).table"
+      let holdsTargets = options.redact && name == "\(InstanceFiles.trustTable).table"
+      folder.copy(
+        "\(set.path)/\(name)", to: "sets/\(set.instance)/\(name)", headerOnly: holdsMarket || holdsClients
+      ) { bytes in
+        if holdsTargets { Redaction.blankTargets(&bytes) }
+      }
     }
   }
 
@@ -223,37 +227,67 @@ final class BundleWriter {
     }
   }
 
-  private func writeManifest(_ set: SetDirectory, _ topology: Topology?, in folder: BundleFolder) {
-    var json = JSONText()
-    let running = (try? SetView(directory: set.path, names: []))?.configurationHash
-    json.object { json in
-      json.field("schema", "bulkhead.bundle")
-      json.field("version", 1)
-      json.field("build", bulkheadVersion)
-      json.field("instance", set.instance)
-      json.field("host", options.redact ? "HOST" : hostName)
-      json.field("realTime", now)
-      json.field("monotonic", instant)
-      json.field("redacted", options.redact)
-      if let running { json.field("configurationHash", hexadecimal(running)) }
-      if let topology {
-        json.field("configurationIsThatOfTheSet", running.map(hexadecimal) == topology.hash)
+  /// What is in the bundle, and about what.
+  private struct Manifest {
+    let head: JSONReport
+    let realTime: UInt64
+    let monotonic: UInt64
+    let isRedacted: Bool
+    /// Nil where one of both is not known.
+    let isConfigurationOfTheSet: Bool?
+    let files: [String]
+
+    /// - Parameter archive: where it was written; nil inside of it.
+    func text(to archive: String?) -> String {
+      head.text { json in
+        json.field("build", bulkheadVersion)
+        json.field("realTime", realTime)
+        json.field("monotonic", monotonic)
+        json.field("redacted", isRedacted)
+        if let isConfigurationOfTheSet { json.field("configurationIsThatOfTheSet", isConfigurationOfTheSet) }
+        json.array("files") { json in for name in files.sorted() { json.element(name) } }
+        if let archive { json.field("archive", archive) }
       }
-      json.array("files") { json in for name in folder.names.sorted() { json.element(name) } }
     }
-    folder.write("manifest.json", Array((json.text + "\n").utf8))
+  }
+
+  private func manifest(of set: SetDirectory, _ topology: Topology?, _ folder: BundleFolder) -> Manifest {
+    let running = (try? SetView(directory: set.path, names: []))?.configurationHash
+    return Manifest(
+      head: JSONReport(
+        schema: "bundle", time: now, host: options.redact ? "HOST" : hostName, instance: set.instance,
+        configurationHash: running.map(hexadecimal)),
+      realTime: now, monotonic: instant, isRedacted: options.redact,
+      isConfigurationOfTheSet: topology.map { running.map(hexadecimal) == $0.hash }, files: folder.names)
   }
 }
 
 extension Redaction {
-  /// The canonical text of a configuration without logins.
+  /// The canonical text of a configuration without logins, of whatever table.
   static func withoutSecrets(_ text: String) -> String {
     text.split(separator: "\n").map { line in
-      guard let equals = line.firstIndex(of: "="), line[..<equals].contains(".snapshot.") else {
-        return String(line)
+      guard let equals = line.firstIndex(of: "=") else { return String(line) }
+      switch line[..<equals].split(separator: ".").last?.filter({ $0 != " " }) {
+      case "username", "password": return "\(line[..<equals])= \"redacted\""
+      // A value may have quotation marks in it: where it ends cannot be told from this text.
+      case "fields" where secretTags.contains { line.contains("\"\($0)=") }:
+        return "\(line[..<equals])= \"redacted\""
+      default: return String(line)
       }
-      let key = line[..<equals].split(separator: ".").last?.filter { $0 != " " }
-      return key == "username" || key == "password" ? "\(line[..<equals])= \"redacted\"" : String(line)
     }.joined(separator: "\n") + "\n"
   }
+
+  /// Takes the addresses of prepared messages out of the table `trust`; the rest of the entries stays.
+  static func blankTargets(_ table: inout [UInt8]) {
+    for key in ArmedAction.firstTargetKey..<GapNotice.key {
+      // Behind the entry's version, and the name.
+      let address = BundleFolder.headerBytes + key * RingLayout.cellBytes + 8 + ActionTarget.addressOffset
+      for offset in address..<address + ActionTarget.addressBytes where offset < table.count {
+        table[offset] = 0
+      }
+    }
+  }
+
+  /// Username, Password, NewPassword and what else FIX has of that kind, which may be among the further fields of a request.
+  private static let secretTags = ["95", "96", "553", "554", "925", "1400", "1401", "1402", "1403", "1404"]
 }

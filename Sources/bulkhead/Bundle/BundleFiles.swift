@@ -62,8 +62,12 @@ final class BundleFolder {
   }
 
   /// Copies a file of a set: a small one whole, of a large one the header, with a hole behind it.
-  /// - Parameter headerOnly: of a small one, too.
-  func copy(_ source: String, to name: String, headerOnly: Bool) {
+  /// - Parameters:
+  ///   - headerOnly: of a small one, too.
+  ///   - edit: changes what is taken of it before it is written.
+  func copy(
+    _ source: String, to name: String, headerOnly: Bool, edit: (inout [UInt8]) -> Void = { _ in }
+  ) {
     let descriptor = open(source, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
     guard descriptor >= 0 else { return }
     defer { close(descriptor) }
@@ -74,7 +78,9 @@ final class BundleFolder {
     let isWhole = status.st_size <= (headerOnly ? Self.headerBytes : Self.wholeFileBytes)
     var bytes = [UInt8](repeating: 0, count: isWhole ? Int(status.st_size) : Self.headerBytes)
     let count = read(descriptor, &bytes, bytes.count)
-    guard count >= 0, write(name, bytes.prefix(count)) else { return }
+    guard count >= 0 else { return }
+    edit(&bytes)
+    guard write(name, bytes.prefix(count)) else { return }
     if !isWhole { truncate("\(path)/\(name)", status.st_size) }
   }
 

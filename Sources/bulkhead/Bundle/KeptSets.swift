@@ -89,15 +89,54 @@ final class KeptSets {
     return KeptSets(runDirectory: sets, instance: nil, bundle: root, folder: folder)
   }
 
-  /// What a command printed of the set while it lived; nil where that is not what is asked for.
-  func captured(_ arguments: CommandArguments) -> String? {
+  /// What a command printed of the set while it lived, and the code that it ended with; nil where that is not what is asked for.
+  func captured(_ arguments: CommandArguments) -> (text: String, code: Int32)? {
     guard let bundle else { return nil }
-    let isJSON = arguments.isJSONAsked
     let usual = ["--from", "--json", "--color", "--format", "--name", "--run-directory"]
-    guard arguments.operands.isEmpty, arguments.given.allSatisfy({ usual.contains($0.name) }),
-      arguments.given.allSatisfy({ $0.name != "--format" || ["json", "text"].contains($0.value ?? "") })
+    guard arguments.operands.isEmpty, arguments.given.allSatisfy({ usual.contains($0.name) }) else {
+      return nil
+    }
+    // Another set than the bundle's is not there.
+    let names = arguments.given.filter { $0.name == "--name" }.compactMap(\.value)
+    if let name = names.last, SetDirectory.discover(runDirectory: runDirectory, name: name).isEmpty {
+      return nil
+    }
+    let path = "\(bundle)/captured/\(arguments.command.name).\(CapturedForm.ending(arguments))"
+    guard let text = readText(path),
+      let code = readText("\(path).code").flatMap({ Int32($0.filter { $0 != "\n" }) })
     else { return nil }
-    return readText("\(bundle)/captured/\(arguments.command.name).\(isJSON ? "json" : "txt")")
+    return (text, code)
+  }
+}
+
+/// The forms in which a bundle has what a command printed: the ending of the file's name, and what the command was told.
+struct CapturedForm {
+  let ending: String
+  let arguments: [String]
+
+  static func all(of verb: String) -> [CapturedForm] {
+    switch verb {
+    case "metrics": [CapturedForm(ending: "prometheus", arguments: ["--format", "prometheus"])]
+    case "check":
+      ["nagios", "text", "json", "prometheus"].map { CapturedForm(ending: $0, arguments: ["--format", $0]) }
+    // Only their codes say anything.
+    case "is-live", "is-ready": [CapturedForm(ending: "txt", arguments: [])]
+    default:
+      [CapturedForm(ending: "txt", arguments: []), CapturedForm(ending: "json", arguments: ["--json"])]
+    }
+  }
+
+  /// Prints nothing on standard output.
+  static func isSilent(_ verb: String) -> Bool { ["is-live", "is-ready"].contains(verb) }
+
+  /// The form that is asked for.
+  static func ending(_ arguments: CommandArguments) -> String {
+    let format = arguments.given.last { $0.name == "--format" }?.value
+    switch arguments.command.name {
+    case "metrics": return format ?? "prometheus"
+    case "check": return format ?? "nagios"
+    default: return arguments.isJSONAsked ? "json" : "txt"
+    }
   }
 }
 
@@ -116,9 +155,13 @@ func runFrom(_ place: String, _ arguments: CommandArguments) throws(ToolUsageErr
     narrate("bulkhead \(command.name): \(failure.line)")
     return failure.code
   case .success(let kept):
-    if let text = kept.captured(arguments) {
-      print(text, terminator: "")
-      return ExitCode.success
+    if let (text, code) = kept.captured(arguments) {
+      if CapturedForm.isSilent(command.name) {
+        for line in text.split(separator: "\n") { narrate(String(line)) }
+      } else {
+        print(text, terminator: "")
+      }
+      return code
     }
     defer { withExtendedLifetime(kept) {} }
     return try command.run(arguments.placed(in: kept.runDirectory, instance: kept.instance))

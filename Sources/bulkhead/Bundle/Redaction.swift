@@ -8,7 +8,7 @@ struct Redaction {
   init(hostName: String) { self.hostName = hostName }
 
   /// Keys whose values are taken out, in configurations and in JSON.
-  private static let secrets = ["username", "password"]
+  private static let secrets = ["username", "password", "publish.origins", ".payload", ".sender", ".target"]
   /// JSON members that hold bytes of the venue's messages.
   private static let payloads = ["keptBytes", "refusedBytes"]
 

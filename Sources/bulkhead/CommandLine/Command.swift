@@ -234,6 +234,8 @@ extension Command.Option {
 
 extension Command.ExitMeaning {
   static let notRunning = Command.ExitMeaning(ExitCode.notRunning, "there is no such set")
+  static let unreadable = Command.ExitMeaning(
+    ExitCode.cannotTell, "a set, or a page of it, is there and cannot be read")
   static let usage = Command.ExitMeaning(ExitCode.usage, "the arguments are wrong")
 
   /// What codes mean wherever they are: one table for the whole command.
@@ -247,7 +249,8 @@ extension Command.ExitMeaning {
     .init(ExitCode.noInput, "a file cannot be read"),
     .init(ExitCode.unavailable, "something that is needed is not available"),
     .init(ExitCode.invariantBroken, "an invariant is broken: wrong data"),
-    .init(73, "a file cannot be written"),
+    .init(ExitCode.cannotCreate, "a file cannot be written"),
+    .init(ExitCode.inputOutput, "reading or writing failed"),
     .init(ExitCode.configuration, "the configuration is not accepted"),
   ]
 }

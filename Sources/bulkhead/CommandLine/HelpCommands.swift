@@ -58,7 +58,7 @@ extension Command {
     options: [Option("--out", .directory("DIR"), "write every page there, as NAME.1.scd")],
     exitCodes: [
       .init(ExitCode.success, "printed"), .init(ExitCode.failure, "there is no such page"), .usage,
-      .init(73, "a page cannot be written"),
+      .init(ExitCode.cannotCreate, "a page cannot be written"),
     ],
     examples: [
       .init("man tap | scdoc | man -l -", "read a page without installing it"),
@@ -69,7 +69,7 @@ extension Command {
     if let directory = arguments.value("--out") {
       for page in pages where !writeWholeFile("\(directory)/\(page.file)", page.text) {
         narrate("bulkhead man: cannot write \(directory)/\(page.file): \(String(cString: strerror(errno)))")
-        return 73
+        return ExitCode.cannotCreate
       }
       return ExitCode.success
     }
@@ -87,14 +87,11 @@ extension Command {
     options: [.json], exitCodes: [.init(ExitCode.success, "printed"), .usage]
   ) { arguments in
     if arguments.has("--json") {
-      var json = JSONText()
-      json.object { json in
-        json.field("schema", "bulkhead.version")
-        json.field("version", 1)
-        json.field("build", bulkheadVersion)
-        json.field("controlPageVersion", ControlPage.version)
-      }
-      print(json.text)
+      print(
+        JSONReport(schema: "version").text { json in
+          json.field("build", bulkheadVersion)
+          json.field("controlPageVersion", ControlPage.version)
+        })
     } else {
       print("bulkhead \(bulkheadVersion)")
     }

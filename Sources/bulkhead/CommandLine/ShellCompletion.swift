@@ -38,6 +38,16 @@ enum ShellCompletion {
     }
   }
 
+  /// Options that take a value, of these.
+  private static func valued(_ options: [Command.Option]) -> [String] {
+    options.filter { $0.kind != nil }.map(\.name)
+  }
+
+  /// What there is to complete without a name, place by place from 0 on.
+  private static func places(_ operands: [Command.Operand]) -> [(place: Int, operand: Command.Operand)] {
+    operands.enumerated().map { ($0.offset, $0.element) }
+  }
+
   private static func quoted(_ text: String) -> String {
     "'" + text.split(separator: "'", omittingEmptySubsequences: false).joined(separator: "'\\''") + "'"
   }
@@ -54,15 +64,69 @@ enum ShellCompletion {
     }
   }
 
+  /// A branch of `case` for each place of some operands; the last may come again and again.
+  private static func bashOperands(_ operands: [Command.Operand], from first: Int, _ prefix: String) -> String
+  {
+    places(operands).map { place, operand in
+      let pattern = "\(prefix)\(operand.isRepeatable ? "*" : "\(first + place)")"
+      return "            \(pattern)) \(bashSource(Source(operand.kind)));;\n"
+    }.joined()
+  }
+
   private static func bash(_ commands: [Command]) -> String {
+    let shared = CommandTable.shared
     var text = """
       # bash completion for bulkhead; made by `bulkhead completion bash`
+      # Options of a command that take a value.
+      _bulkhead_valued() {
+        case "$1" in
+
+      """
+    for command in commands where !valued(command.options).isEmpty {
+      text += "    \(command.name)) echo \(quoted(valued(command.options).joined(separator: " ")));;\n"
+    }
+    text += """
+        esac
+      }
       _bulkhead() {
         local current=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD-1]} words=
-        local command=${COMP_WORDS[1]}
+        local command= action= place=0 expects= index word
+        local valued=\(quoted(valued(shared).joined(separator: " ")))
         COMPREPLY=()
-        if [ "$COMP_CWORD" -eq 1 ]; then
-          words=\(quoted((commands.map(\.name) + ["--help", "--version"]).joined(separator: " ")))
+        for ((index = 1; index < COMP_CWORD; index++)); do
+          word=${COMP_WORDS[index]}
+          # An equals sign is a word of its own here.
+          if [ "$word" = = ]; then expects=1; continue; fi
+          if [ -n "$expects" ]; then expects=; continue; fi
+          case "$word" in
+            -*) case " $valued " in *" $word "*) expects=1;; esac;;
+            *)
+              if [ -z "$command" ]; then
+                command=$word
+                valued=$(_bulkhead_valued "$word")
+              else
+                [ "$place" -eq 0 ] && action=$word
+                place=$((place + 1))
+              fi;;
+          esac
+        done
+        if [ -n "$expects" ] && [ "$previous" = = ]; then previous=${COMP_WORDS[COMP_CWORD-2]}; fi
+        if [ "$current" = = ]; then current=; fi
+        if [ -z "$command" ]; then
+          if [ -n "$expects" ]; then
+            case "$previous" in
+
+      """
+    for option in shared {
+      guard let kind = option.kind else { continue }
+      text += "        \(option.name)) \(bashSource(Source(kind)));;\n"
+    }
+    let front = shared.map(\.name) + ["--help", "--version"]
+    text += """
+            esac
+          elif [[ $current == -* ]]; then words=\(quoted(front.joined(separator: " ")))
+          else words=\(quoted((commands.map(\.name) + ["--help", "--version"]).joined(separator: " ")))
+          fi
           COMPREPLY=($(compgen -W "$words" -- "$current"))
           return
         fi
@@ -70,26 +134,24 @@ enum ShellCompletion {
 
       """
     for command in commands {
-      text += "    \(command.name))\n      case \"$previous\" in\n"
+      text += "    \(command.name))\n      if [ -n \"$expects\" ]; then\n        case \"$previous\" in\n"
       for option in command.options {
         guard let kind = option.kind else { continue }
-        text += "        \(option.name)) \(bashSource(Source(kind)));;\n"
+        text += "          \(option.name)) \(bashSource(Source(kind)));;\n"
       }
       let options = (command.options.map(\.name) + ["--help"]).joined(separator: " ")
-      // An option that takes a value has been dealt with; what remains is an option or an operand.
-      text += "        *)\n          if [[ $current == -* ]]; then words=\(quoted(options))\n"
-      if !command.actions.isEmpty {
+      text += "        esac\n      elif [[ $current == -* ]]; then words=\(quoted(options))\n"
+      text += "      else\n        case \"$action:$place\" in\n"
+      if command.actions.isEmpty {
+        text += bashOperands(command.operands, from: 0, "*:")
+      } else {
         let names = command.actions.map(\.name).joined(separator: " ")
-        text += "          elif [ \"$COMP_CWORD\" -eq 2 ]; then words=\(quoted(names))\n"
+        text += "            *:0) words=\(quoted(names));;\n"
         for action in command.actions {
-          guard let operand = action.operands.first else { continue }
-          text +=
-            "          elif [ \"${COMP_WORDS[2]}\" = \(action.name) ]; then \(bashSource(Source(operand.kind)))\n"
+          text += bashOperands(action.operands, from: 1, "\(action.name):")
         }
-      } else if let operand = command.operands.first {
-        text += "          else \(bashSource(Source(operand.kind)))\n"
       }
-      text += "          fi;;\n      esac;;\n"
+      text += "        esac\n      fi;;\n"
     }
     return text + """
           *) return;;
@@ -150,37 +212,60 @@ enum ShellCompletion {
     for command in commands {
       text += "    \(quoted(zshText(command.name) + ":" + zshText(command.summary)))\n"
     }
+    let shared = CommandTable.shared
     text += """
         )
+        # Options that mean the same everywhere may stand in front of the command.
+        while (( CURRENT > 2 )) && [[ $words[2] == -* ]]; do
+          if [[ $words[2] == (\(valued(shared).joined(separator: "|"))) ]]; then
+            (( CURRENT == 3 )) && break
+            words=($words[1] $words[4,-1])
+            (( CURRENT -= 2 ))
+          else
+            words=($words[1] $words[3,-1])
+            (( CURRENT -= 1 ))
+          fi
+        done
+        if [[ $words[2] == -* ]]; then
+          _arguments \(shared.map(zshSpecification).joined(separator: " ")) '--help[show help]' '--version[print the version]'
+          return
+        fi
         if (( CURRENT == 2 )); then
           _describe command commands
           return
         fi
         local command=$words[2]
+        local -a options
         shift words
         (( CURRENT-- ))
         case $command in
 
       """
     for command in commands {
-      var specifications = command.options.map(zshSpecification) + ["'--help[show help]'"]
+      let options = command.options.map(zshSpecification) + ["'--help[show help]'"]
+      text += "    \(command.name))\n      options=(\(options.joined(separator: " ")))\n"
       if command.actions.isEmpty {
-        for (index, operand) in command.operands.enumerated() {
-          specifications.append(zshSpecification(operand, place: index + 1))
-        }
-      } else {
-        let names = command.actions.map(\.name).joined(separator: " ")
-        specifications.append(quoted("1:action:(\(names))"))
-        let operands = command.actions.compactMap(\.operands.first)
-        if let operand = operands.first { specifications.append(zshSpecification(operand, place: 2)) }
+        text += "      _arguments $options\(zshOperands(command.operands, from: 1));;\n"
+        continue
       }
-      text += "    \(command.name)) _arguments \(specifications.joined(separator: " "));;\n"
+      let names = command.actions.map(\.name).joined(separator: " ")
+      let first = quoted("1:action:(\(names))")
+      text += "      case $words[2] in\n"
+      for action in command.actions where !action.operands.isEmpty {
+        text +=
+          "        \(action.name)) _arguments $options \(first)\(zshOperands(action.operands, from: 2));;\n"
+      }
+      text += "        *) _arguments $options \(first);;\n      esac;;\n"
     }
     return text + """
         esac
       }
       if [ "$funcstack[1]" = _bulkhead ]; then _bulkhead "$@"; else compdef _bulkhead bulkhead; fi
       """
+  }
+
+  private static func zshOperands(_ operands: [Command.Operand], from first: Int) -> String {
+    places(operands).map { " " + zshSpecification($0.operand, place: first + $0.place) }.joined()
   }
 
   // MARK: fish
@@ -205,29 +290,78 @@ enum ShellCompletion {
   }
 
   private static func fish(_ commands: [Command]) -> String {
-    var text = "# fish completion for bulkhead; made by `bulkhead completion fish`\ncomplete -c bulkhead -f\n"
+    let withValue = Set(commands.flatMap { valued($0.options) } + valued(CommandTable.shared)).sorted()
+    var text = """
+      # fish completion for bulkhead; made by `bulkhead completion fish`
+      # The words before the cursor that are neither options nor their values.
+      function __bulkhead_words
+        set -l skip 0
+        for word in (commandline -opc)[2..-1]
+          if test $skip = 1
+            set skip 0
+            continue
+          end
+          switch $word
+            case \(withValue.joined(separator: " "))
+              set skip 1
+            case '-*'
+            case '*'
+              echo $word
+          end
+        end
+      end
+      # __bulkhead_at PLACE [WORD...]: whether so many words stand there, or, of PLACE+, at least so many, and the first are these.
+      function __bulkhead_at
+        set -l words (__bulkhead_words)
+        set -l wanted $argv[2..-1]
+        if string match -q '*+' -- $argv[1]
+          test (count $words) -ge (string trim -r -c + -- $argv[1]); or return 1
+        else
+          test (count $words) -eq $argv[1]; or return 1
+        end
+        for index in (seq (count $wanted))
+          test $words[$index] = $wanted[$index]; or return 1
+        end
+        return 0
+      end
+      complete -c bulkhead -f
+
+      """
+    for option in CommandTable.shared {
+      let value = option.kind.map { fishSource(Source($0)) } ?? ""
+      text +=
+        "complete -c bulkhead -n '__bulkhead_at 0' -l \(option.name.dropFirst(2))\(value) -d \(fishQuoted(option.meaning))\n"
+    }
     for command in commands {
       text +=
-        "complete -c bulkhead -n __fish_use_subcommand -a \(command.name) -d \(fishQuoted(command.summary))\n"
-      let here = "complete -c bulkhead -n '__fish_seen_subcommand_from \(command.name)'"
+        "complete -c bulkhead -n '__bulkhead_at 0' -a \(command.name) -d \(fishQuoted(command.summary))\n"
+      let here = "complete -c bulkhead -n '__bulkhead_at 1+ \(command.name)'"
       for option in command.options {
         let value = option.kind.map { fishSource(Source($0)) } ?? ""
         text += "\(here) -l \(option.name.dropFirst(2))\(value) -d \(fishQuoted(option.meaning))\n"
       }
       text += "\(here) -l help -d 'show help'\n"
       for action in command.actions {
-        text += "\(here) -a \(action.name) -d \(fishQuoted(action.meaning))\n"
+        text +=
+          "complete -c bulkhead -n '__bulkhead_at 1 \(command.name)' -a \(action.name) -d \(fishQuoted(action.meaning))\n"
+        text += fishOperands(action.operands, from: 2, "\(command.name) \(action.name)")
       }
-      for operand in HelpText.distinct(
-        command.actions.compactMap(\.operands.first) + command.operands.prefix(1))
-      {
-        switch Source(operand.kind) {
-        case .files, .directories: text += "\(here) -F\n"
-        case .nothing: break
-        case let source: text += "\(here)\(fishSource(source))\n"
-        }
-      }
+      text += fishOperands(command.operands, from: 1, command.name)
     }
     return text
+  }
+
+  /// - Parameter words: those that stand before them.
+  private static func fishOperands(_ operands: [Command.Operand], from first: Int, _ words: String) -> String
+  {
+    places(operands).map { place, operand in
+      let count = "\(first + place)\(operand.isRepeatable ? "+" : "")"
+      let here = "complete -c bulkhead -n '__bulkhead_at \(count) \(words)'"
+      return switch Source(operand.kind) {
+      case .files, .directories: "\(here) -F\n"
+      case .nothing: ""
+      case let source: "\(here)\(fishSource(source))\n"
+      }
+    }.joined()
   }
 }

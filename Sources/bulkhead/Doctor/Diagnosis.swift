@@ -6,6 +6,9 @@ import Supervision
 
 /// What was seen of a set and its host, as plain values: what the diagnosis is made of.
 struct Symptoms {
+  /// 16 hexadecimal digits; nil where no page can be read.
+  var configurationHash: String?
+
   struct Stage {
     var name: String
     var isAlive = true

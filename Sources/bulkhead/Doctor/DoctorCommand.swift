@@ -16,7 +16,7 @@ extension Command {
     ],
     exitCodes: [
       .init(ExitCode.success, "nothing is to be done now or soon"), .init(ExitCode.failure, "something is"),
-      .notRunning, .usage, .init(ExitCode.configuration, "the topology is not accepted"),
+      .notRunning, .unreadable, .usage, .init(ExitCode.configuration, "the topology is not accepted"),
     ],
     examples: [.init("doctor --name demo", "what is the matter with it")]
   ) { arguments throws(ToolUsageError) in try doctorCommand(arguments) }
@@ -27,27 +27,26 @@ private func doctorCommand(_ arguments: CommandArguments) throws(ToolUsageError)
   let path = arguments.value("--topology")
   let overrides = try topologyOverrides(arguments.values("--set"))
   let sets = SetDirectory.discover(runDirectory: options.runDirectory, name: options.name)
-  if let name = options.name, sets.isEmpty {
-    narrate("no set \"\(name)\" in \(options.runDirectory)")
-    return ExitCode.notRunning
-  }
+  if options.name != nil, sets.isEmpty { return options.absenceCode() }
   let report = DoctorReport(
     sets: sets.map { Symptoms(instance: $0.instance, runDirectory: options.runDirectory) },
     // Sets that were kept may be another host's.
     host: arguments.isKept
       ? nil : HostPreflight(DaemonArguments.loadTopology(path: path, overrides: overrides)).verdict)
   if options.json { print(report.json) } else { for line in report.lines { print(line) } }
-  return report.isWell ? ExitCode.success : ExitCode.failure
+  return options.withUnreadable(report.isWell ? ExitCode.success : ExitCode.failure)
 }
 
 /// All findings, told.
 struct DoctorReport {
-  let sets: [(instance: String, verdict: String, findings: [Finding])]
+  let sets: [(instance: String, configurationHash: String?, verdict: String, findings: [Finding])]
   let host: [Finding]
   private let hostSummary: String?
 
   init(sets: [Symptoms], host: HostVerdict?) {
-    self.sets = sets.map { ($0.instance, "\($0.verdict.rawValue): \($0.reason)", Diagnosis.findings($0)) }
+    self.sets = sets.map {
+      ($0.instance, $0.configurationHash, "\($0.verdict.rawValue): \($0.reason)", Diagnosis.findings($0))
+    }
     self.host = host.map { Diagnosis.findings($0) } ?? []
     hostSummary = host?.summary
   }
@@ -81,7 +80,6 @@ struct DoctorReport {
   }
 
   var json: String {
-    var json = JSONText()
     func write(_ findings: [Finding], _ json: inout JSONText) {
       json.array("findings") { json in
         for finding in findings {
@@ -94,21 +92,20 @@ struct DoctorReport {
         }
       }
     }
-    json.object { json in
-      json.field("schema", "bulkhead.doctor")
-      json.field("version", 1)
+    // The findings of the host were called `host` once, which is its name everywhere else.
+    return JSONReport(schema: "doctor", version: 2).text { json in
       json.field("well", isWell)
       json.array("sets") { json in
         for set in sets {
           json.object { json in
             json.field("instance", set.instance)
+            if let hash = set.configurationHash { json.field("configurationHash", hash) }
             json.field("verdict", set.verdict)
             write(set.findings, &json)
           }
         }
       }
-      json.object("host") { json in write(host, &json) }
+      json.object("thisHost") { json in write(host, &json) }
     }
-    return json.text
   }
 }

@@ -18,6 +18,7 @@ extension Symptoms {
       reason = "its control pages cannot be read"
     }
     if let set = SetDirectory(instance: instance, path: directory) {
+      configurationHash = set.configurationHash
       look(at: set)
       take(GapsReport(set, openOnly: false))
       readEvents(of: set)
@@ -93,7 +94,7 @@ extension Symptoms {
     case .leftDown:
       if !leftDown.contains(record.component) { leftDown.append(record.component) }
     case .died:
-      guard let cause = ExitCause(code: record.cause, number: record.code) else { return }
+      guard let cause = record.exitCause else { return }
       if let index = deaths.firstIndex(where: { $0.component == record.component }) {
         deaths[index].count += 1
         deaths[index].cause = cause

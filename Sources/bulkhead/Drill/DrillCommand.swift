@@ -24,13 +24,12 @@ func drillCommand(_ options: DrillOptions) -> Int32 {
 private func listDrills(json: Bool) -> Int32 {
   for drill in Drill.catalogue {
     if json {
-      var text = JSONText()
-      text.object { text in
-        text.field("id", drill.id)
-        text.field("title", drill.title)
-        text.array("failureModes") { text in for mode in drill.failureModes { text.element(mode) } }
-      }
-      print(text.text)
+      print(
+        JSONReport(schema: "drill.list").text { text in
+          text.field("id", drill.id)
+          text.field("title", drill.title)
+          text.array("failureModes") { text in for mode in drill.failureModes { text.element(mode) } }
+        })
     } else {
       let limits = drill.limits.map { "\($0.metric.rawValue) ≤ \($0.milliseconds) ms" }
       print("\(drill.id)  \(drill.title)\(limits.isEmpty ? "" : " (p99: \(limits.joined(separator: ", ")))")")
@@ -41,39 +40,34 @@ private func listDrills(json: Bool) -> Int32 {
 
 private func runDrills(_ ids: [String], _ options: DrillOptions) -> Int32 {
   bulkhead_install_stop_handler()
+  let programs = ProgramIdentity.installed()
   var reports: [DrillReport] = []
   var passed = true
-  for drill in ids.compactMap(Drill.named) where !bulkhead_stop_requested() {
-    if case .tornRecords = drill.method {
-      passed = runTornRecords(drill, options) && passed
-      continue
+  var baseline: BeatBaseline?
+  for drill in withBaseline(ids, options).compactMap(Drill.named) where !bulkhead_stop_requested() {
+    let report: DrillReport
+    switch drill.method {
+    case .tornRecords: report = runTornRecords(drill, options)
+    case .failpoints:
+      guard let found = runFailpoints(drill, options) else {
+        passed = false
+        continue
+      }
+      report = found
+    default: report = run(drill, options, &baseline)
     }
-    if case .failpoints = drill.method {
-      passed = runFailpoints(drill, options) && passed
-      continue
-    }
-    let runner = DrillRunner(drill: drill, options: options.fitted(to: drill))
-    let startedAt = bulkhead_monotonic_nanoseconds()
-    let result = runner.run()
-    let report = DrillReport(
-      drill: drill, options: options, rounds: result.rounds,
-      judgement: DrillJudgement(
-        drill, result.rounds, killsWanted: runner.killsWanted, judgesTimes: options.judgesTimes,
-        findings: result.findings), tables: result.tables,
-      startedAt: startedAt, endedAt: bulkhead_monotonic_nanoseconds())
     reports.append(report)
     passed = passed && report.judgement.passed
     if options.json {
-      var json = JSONText()
-      report.write(to: &json)
-      print(json.text)
+      print(JSONReport(schema: "drill.result").text(report.write))
     } else {
       for line in report.lines { print(line) }
     }
     fflush(nil)
   }
   if let path = options.jsonPath,
-    !writeWholeFile(path, DrillRecord(options: options, reports: reports).text + "\n")
+    !writeWholeFile(
+      path, DrillRecord(options: options, reports: reports, programs: programs).text + "\n")
   {
     narrate("bulkhead drill: cannot write \(path): \(String(cString: strerror(errno)))")
     return ExitCode.unavailable
@@ -81,8 +75,36 @@ private func runDrills(_ ids: [String], _ options: DrillOptions) -> Int32 {
   return passed && !bulkhead_stop_requested() ? ExitCode.success : ExitCode.failure
 }
 
-/// Every program at every place that it comes to, in a test build.
-private func runFailpoints(_ drill: Drill, _ options: DrillOptions) -> Bool {
+/// - Parameter baseline: what a drill without a fault has shown, for those that come behind it.
+private func run(_ drill: Drill, _ options: DrillOptions, _ baseline: inout BeatBaseline?) -> DrillReport {
+  let machine = options.judgesTimes ? MachineWatch() : nil
+  let runner = DrillRunner(drill: drill, options: options.fitted(to: drill), machine: machine)
+  let startedAt = bulkhead_monotonic_nanoseconds()
+  let result = runner.run()
+  let endedAt = bulkhead_monotonic_nanoseconds()
+  if drill.method == .baseline {
+    baseline = result.rounds.reduce(into: BeatBaseline()) { $0.add($1.beats) }
+  }
+  return DrillReport(
+    drill: drill, options: options, rounds: result.rounds,
+    judgement: DrillJudgement(
+      drill, result.rounds, killsWanted: runner.killsWanted, judgesTimes: options.judgesTimes,
+      findings: result.findings, baseline: baseline), tables: result.tables,
+    standstill: machine?.end(Stretch(from: startedAt, to: endedAt)), startedAt: startedAt, endedAt: endedAt)
+}
+
+/// Bystanders are measured by what is usual without a fault: where that is judged, a drill without a fault comes first.
+private func withBaseline(_ ids: [String], _ options: DrillOptions) -> [String] {
+  let drills = ids.compactMap(Drill.named)
+  guard options.judgesTimes, let first = drills.firstIndex(where: \.isOfKills),
+    !drills[..<first].contains(where: { $0.method == .baseline }),
+    let baseline = Drill.catalogue.first(where: { $0.method == .baseline })
+  else { return ids }
+  return [baseline.id] + ids
+}
+
+/// Every program at every place that it comes to, in a test build; nil in another.
+private func runFailpoints(_ drill: Drill, _ options: DrillOptions) -> DrillReport? {
   #if BULKHEAD_FAILPOINTS
     let runner = FailpointDrill(drill, options)
     let startedAt = bulkhead_monotonic_nanoseconds()
@@ -91,25 +113,36 @@ private func runFailpoints(_ drill: Drill, _ options: DrillOptions) -> Bool {
       drill: drill, options: options, rounds: rounds,
       judgement: DrillJudgement(drill, rounds, killsWanted: runner.deathsWanted, judgesTimes: false),
       startedAt: startedAt, endedAt: bulkhead_monotonic_nanoseconds())
-    for line in runner.coverage + report.lines { print(line) }
-    fflush(nil)
-    return report.judgement.passed
+    if !options.json { for line in runner.coverage { print(line) } }
+    return report
   #else
     narrate(
       "bulkhead drill: \(drill.id) takes programs that can be made to die at every step: a test build of the package"
     )
-    return false
+    return nil
   #endif
 }
 
 /// The storm has a program of its own, which judges itself.
-private func runTornRecords(_ drill: Drill, _ options: DrillOptions) -> Bool {
-  let kills = String(options.kills ?? 200)
+private func runTornRecords(_ drill: Drill, _ options: DrillOptions) -> DrillReport {
+  let kills = options.kills ?? 200
+  // As many records as the full form wants, from as many kills on.
+  let records = kills >= 1_000 ? ["--records", "1000000000"] : []
+  let output = "/var/tmp/bulkhead-drill-\(getpid()).torture"
+  defer { unlink(output) }
+  let startedAt = bulkhead_monotonic_nanoseconds()
   let program = ChildProcess(
     program: "ringtorture",
-    arguments: ["--writer-kills", kills, "--reader-kills", kills, "--seed", String(options.seed)])
-  guard program.tryStart() else { return false }
-  let passed = program.waitForEnd(seconds: 3_600) == 0
-  print("\(passed ? "PASS" : "FAIL")  \(drill.id)")
-  return passed
+    arguments: [
+      "--writer-kills", String(kills), "--reader-kills", String(kills), "--seed", String(options.seed),
+    ] + records, outputPath: output)
+  let code = program.tryStart() ? program.waitForEnd(seconds: 3_600) : -1
+  let last = readText(output)?.split(separator: "\n").last.map(String.init) ?? "no \(program.name)"
+  let finding = DrillFinding(
+    "torture", "no record torn, repeated or missing; most kills tear one", found: last, holds: code == 0)
+  return DrillReport(
+    drill: drill, options: options, rounds: [],
+    judgement: DrillJudgement(
+      drill, [], killsWanted: 0, judgesTimes: options.judgesTimes, findings: [finding]),
+    startedAt: startedAt, endedAt: bulkhead_monotonic_nanoseconds())
 }

@@ -8,7 +8,10 @@ struct DrillPlace {
   let instance: String
   var directory: String { "\(SetDirectory.defaultRunDirectory)/\(instance)" }
   let overrides: [String]
-  private let firstPort: Int
+  /// Two more ports of this place, that nobody has and that differ: where connections of an earlier round still linger on a port,
+  /// another is taken.
+  let publishPort: UInt16
+  let viewPort: UInt16
 
   init(round: Int) {
     let pid = Int(getpid())
@@ -17,7 +20,8 @@ struct DrillPlace {
     // Below the range from which the system takes its own ports.
     var port = 14_000 + (pid * 31 + round * 7) % 5_000
     while !Self.isFree(UInt16(port)) { port += 3 }
-    firstPort = port
+    publishPort = Self.freePort(from: port + 3)
+    viewPort = Self.freePort(from: Int(publishPort) + 1)
     overrides = [
       "host.instance=\(instance)", "channel.line.a.group=239.\(middle).\(round * 2 & 0xFE)",
       "channel.line.b.group=239.\(middle).\(round * 2 & 0xFE | 1)", "channel.line.a.port=\(port + 1)",
@@ -25,10 +29,9 @@ struct DrillPlace {
     ]
   }
 
-  /// Another port of this place, that nobody has.
-  func freePort(after offset: Int) -> UInt16 {
-    var port = firstPort + offset
-    while !Self.isFree(UInt16(port)) || !Self.isFree(UInt16(port), stream: true) { port += 1 }
+  private static func freePort(from first: Int) -> UInt16 {
+    var port = first
+    while !isFree(UInt16(port)) || !isFree(UInt16(port), stream: true) { port += 1 }
     return UInt16(port)
   }
 

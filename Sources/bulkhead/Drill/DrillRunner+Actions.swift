@@ -20,6 +20,9 @@ extension DrillRunner {
   func runActions() -> [DrillRound] {
     var rounds: [DrillRound] = []
     var left = killsWanted
+    let watch = AllocatorWatch()
+    // The first stop is one more, with something to find.
+    var isPlanted = watch != nil
     while left > 0, !bulkhead_stop_requested() {
       var round = DrillRound(number: rounds.count)
       do throws(DrillFailure) {
@@ -42,11 +45,13 @@ extension DrillRunner {
         while left > 0, !bulkhead_stop_requested(), !set.hasEnded,
           set.messagesApplied < options.messages * Self.lastShare / 100
         {
-          round.actions.append(try stopEverybody(in: set, sides))
-          left -= 1
+          round.actions.append(try stopEverybody(in: set, sides, watch, isPlanted: isPlanted))
+          if isPlanted { isPlanted = false } else { left -= 1 }
         }
         try awaitEverybody(in: set)
         round.outcome = try set.outcome()
+        // The line that is cut is not heard, and nobody drops what does not come.
+        round.outcome.hops.removeAll { $0.name.hasSuffix("to rxd@a") }
         if round.actions.isEmpty { round.problem = "no stop fell into the day: it is too short" }
       } catch {
         round.problem = error.words
@@ -61,13 +66,15 @@ extension DrillRunner {
   }
 
   private func stopEverybody(
-    in set: DrilledSet, _ sides: OtherSides
+    in set: DrilledSet, _ sides: OtherSides, _ watch: AllocatorWatch?, isPlanted: Bool
   ) throws(DrillFailure) -> ActionRepetition {
-    set.readEvents()
+    // On a busy machine somebody may be at the alarm already, and its actions fired.
+    try wait("the stream is not believed", in: set, sides) { Self.isCalm($0.events) }
     let before = set.events.count
     _ = sides.take()
+    watch?.begin(planted: isPlanted)
     let pids = Self.hot.map { set.pid($0) }
-    for pid in pids { Glibc.kill(pid, SIGSTOP) }
+    for pid in pids { set.strike(pid, SIGSTOP) }
     defer { for pid in pids { Glibc.kill(pid, SIGCONT) } }
     // All that the alarms fire; then the one by hand, while everybody still stands still.
     try wait("not every action was fired", in: set, sides) { set in
@@ -77,28 +84,42 @@ extension DrillRunner {
     try wait("halt_stream was not fired", in: set, sides) { set in
       set.events[before...].contains { $0.event == .action && $0.remark == SafetyAction.haltStream.name }
     }
+    var calls: [UInt64]?
+    if let watch {
+      calls = watch.end(of: set.pid(InstanceFiles.supervisor))
+      if calls == nil { throw DrillFailure("watchdogd's calls of the allocator were not all written down") }
+    }
+    var repetition = ActionRepetition()
+    repetition.isPlanted = isPlanted
+    // What is fired from here on is about those who go on.
+    (repetition.datagrams, repetition.massCancels) = sides.take()
+    let fired = set.events[before...].filter { $0.event == .action }
     for pid in pids { Glibc.kill(pid, SIGCONT) }
     try ask(.arm, in: set)
     // Who was at the alarm comes down from there: until then its actions are not fired again.
-    let alarm = LivenessTier.alarm.rawValue
-    try wait("the stream is not believed again", in: set, sides) { set in
-      let records = set.events[before...]
-      let alarmed = records.filter { $0.event == .alarm && $0.tier >= alarm }.map(\.component)
-      let cleared = records.filter { $0.event == .cleared && $0.tier >= alarm }.map(\.component)
-      return records.last { $0.event == .trusted || $0.event == .action }?.event == .trusted
-        && Set(cleared).isSuperset(of: alarmed)
-    }
-    var repetition = ActionRepetition()
-    (repetition.datagrams, repetition.massCancels) = sides.take()
-    repetition.firings = set.events[before...].filter { $0.event == .action }.map { record in
-      ActionMeasurement(
+    try wait("the stream is not believed again", in: set, sides) { Self.isCalm($0.events) }
+    repetition.firings = fired.map { record in
+      let duration = UInt64(max(0, record.code))
+      return ActionMeasurement(
         name: record.remark, component: record.component, cause: record.causeText ?? "",
-        result: ActionResult(rawValue: record.tier)?.name ?? "", duration: UInt64(max(0, record.code)),
+        result: ActionResult(rawValue: record.tier)?.name ?? "", duration: duration,
         faults: UInt64(record.faults),
+        allocations: calls.map { ActionMeasurement.count($0, from: record.instant, for: duration) },
         isComplete: record.instant > 0 && record.pid > 0 && record.epoch > 0 && record.code > 0
           && record.value > 0 && !record.remark.isEmpty)
     }
     return repetition
+  }
+
+  /// Nobody is at the alarm, and the stream is believed.
+  private static func isCalm(_ events: [SupervisionRecord]) -> Bool {
+    var alarmed: Set<String> = []
+    for record in events where record.tier >= LivenessTier.alarm.rawValue {
+      if record.event == .alarm { alarmed.insert(record.component) }
+      if record.event == .cleared { alarmed.remove(record.component) }
+    }
+    let last = events.last { $0.event == .trusted || $0.event == .action }
+    return alarmed.isEmpty && last?.event != .action
   }
 
   private func ask(_ verb: ControlVerb, in set: DrilledSet) throws(DrillFailure) {

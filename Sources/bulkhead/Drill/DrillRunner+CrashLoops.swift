@@ -67,17 +67,18 @@ extension DrillRunner {
       let set = try DrilledSet(
         place: DrillPlace(round: number), round: number, options: options, drill: drill, settings: backoff,
         arguments: Self.steadyPace, programs: folder.path, hasEndlessBudgets: false)
+      set.scripted = ["bookd"]
       wait(for: firstBlow, in: set)
       round.before = set.footprints()
       let epoch = set.epoch("bookd")
-      Glibc.kill(set.pid("bookd"), SIGKILL)
+      set.strike(set.pid("bookd"))
       for _ in 0..<supervisors {
         let before = set.events.count
         try awaitEvent("another start of bookd", in: set) {
           set.events.dropFirst(before).contains { $0.event == .started && $0.component == "bookd" }
         }
         let supervisor = set.epoch("watchdogd")
-        Glibc.kill(set.pid("watchdogd"), SIGKILL)
+        set.strike(set.pid("watchdogd"))
         try awaitEvent("another watchdogd", in: set) { set.isReady("watchdogd", after: supervisor) }
       }
       try awaitEvent("what follows the crash loop", in: set) {
@@ -116,7 +117,10 @@ extension DrillRunner {
 
   /// What the supervisor says to everybody of a stage that is left down.
   private static func haltFinding(_ set: DrilledSet) -> DrillFinding {
-    let isTold = set.events.contains { $0.event == .action && $0.tier == 0 }
+    let isTold = set.events.contains {
+      $0.event == .action && $0.tier == ActionResult.done.rawValue
+        && $0.component == "bookd" && $0.remark == SafetyAction.haltStream.name
+    }
     return DrillFinding(
       "halted", "left down: recorded, the stream halted", found: isTold ? "told" : "not told", holds: isTold)
   }
@@ -149,7 +153,7 @@ extension DrillRunner {
         ], arguments: ["--rate", String(max(1_000, options.messages / 60))], hasEndlessBudgets: false)
       func crash() throws(DrillFailure) {
         let epoch = set.epoch("pubd")
-        Glibc.kill(set.pid("pubd"), SIGKILL)
+        set.strike(set.pid("pubd"))
         try awaitEvent("pubd", in: set) {
           set.isReady("pubd", after: epoch)
             || set.events.contains { $0.event == .leftDown && $0.component == "pubd" }
@@ -160,7 +164,7 @@ extension DrillRunner {
       usleep(UInt32(Self.shortWindowSeconds) * 1_000_000 + 500_000)
       for _ in 0..<Self.shortLimit { try crash() }
       let survived = !isDown()
-      Glibc.kill(set.pid("pubd"), SIGKILL)
+      set.strike(set.pid("pubd"))
       try awaitEvent("pubd is left down", in: set) { isDown() }
       let starts = set.events.filter { $0.event == .started && $0.component == "pubd" }.count
       round.findings = [

@@ -25,6 +25,7 @@ extension DrillRunner {
       let set = try DrilledSet(
         place: DrillPlace(round: 0), round: 0, options: options, drill: drill,
         arguments: ["--rate", Self.rate, "--instruments", "200"], programs: programs.folder)
+      set.scripted = ["bookd"]
       // Behind the opening directory: a canary asks for orders.
       while set.messagesApplied < 3_000, !set.hasEnded { usleep(500) }
       for kind in kinds where !bulkhead_stop_requested() && !set.hasEnded {
@@ -45,7 +46,7 @@ extension DrillRunner {
     set.readEvents()
     let before = set.events.count
     let epoch = set.epoch("bookd")
-    guard Glibc.kill(set.pid("bookd"), SIGKILL) == 0 else { throw DrillFailure("no bookd to be killed") }
+    guard set.strike(set.pid("bookd")) else { throw DrillFailure("no bookd to be killed") }
     let deadline = bulkhead_monotonic_nanoseconds() + Self.recoveryNanoseconds
     while !set.isReady("bookd", after: epoch + 1), !set.hasEnded {
       guard bulkhead_monotonic_nanoseconds() < deadline else {

@@ -39,7 +39,9 @@ extension DrillRunner {
           "ladder", "to the first limit, and twice as far",
           found: ladder.first.map { "first: \($0.limit?.rawValue ?? "") at \($0.wanted)/s" }
             ?? "no limit found",
-          holds: ladder.isComplete),
+          holds: ladder.isComplete,
+          skipped: ladder.isComplete && !ladder.hasFoundLimit
+            ? "the venue cannot send more than the set takes" : nil),
         DrillFinding(
           "steps", "in = out + declared, and exact, at every step",
           found: inexact.first.map { "\(inexact.count) not, first at \($0.wanted)/s" }

@@ -63,7 +63,7 @@ extension DrillRunner {
     let epoch = set.epoch(name)
     let standby = set.epoch("standby")
     let began = bulkhead_monotonic_nanoseconds()
-    guard pid > 0, Glibc.kill(pid, SIGSTOP) == 0 else { return nil }
+    guard set.strike(pid, SIGSTOP) else { return nil }
     usleep(microseconds)
     // A process that was ended meanwhile does not wake up; its number is nobody's yet, or a stranger's that runs anyway.
     Glibc.kill(pid, SIGCONT)

@@ -16,13 +16,16 @@ extension DrillRunner {
   private static let quietShare: UInt64 = 95
 
   func runQuiet() -> DrillResult {
+    DrilledSet.forgetDays()
+    defer { DrilledSet.forgetDays() }
     var rounds: [DrillRound] = []
     var gaps: [(name: String, histogram: GapHistogram)] = []
     var scrapes = Scrapes()
     var seconds = 0.0
+    var budget = SupervisorBudget()
     // Whole days, until they come to the time that was asked for.
     while !bulkhead_stop_requested() {
-      let round = performQuiet(number: rounds.count, &gaps, &scrapes, &seconds)
+      let round = performQuiet(number: rounds.count, &gaps, &scrapes, &seconds, &budget)
       rounds.append(round)
       narrate(
         "\(drill.id) round \(rounds.count): \(scrapes.answers) of \(scrapes.requests) scrapes, \(round.problem ?? round.outcome.verdict)"
@@ -41,6 +44,7 @@ extension DrillRunner {
         DrillFinding(
           "pace", "at least eight requests a second", found: "\(scrapes.requests), wanted \(wanted)",
           holds: scrapes.requests >= wanted, isOfTimes: true),
+        budget.finding,
       ],
       tables: [
         DrillTable(
@@ -57,37 +61,39 @@ extension DrillRunner {
 
   private func performQuiet(
     number: Int, _ gaps: inout [(name: String, histogram: GapHistogram)], _ scrapes: inout Scrapes,
-    _ seconds: inout Double
+    _ seconds: inout Double, _ budget: inout SupervisorBudget
   ) -> DrillRound {
     var round = DrillRound(number: number)
     do throws(DrillFailure) {
       let place = DrillPlace(round: number)
-      let port = place.freePort(after: 4)
+      let port = place.viewPort
       let set = try DrilledSet(
         place: place, round: number, options: options, drill: drill,
-        settings: ["view.enabled=true", "view.port=\(port)"])
+        settings: ["view.enabled=true", "view.port=\(port)"], day: number % Self.daysInTurn,
+        readsFrames: true)
       while set.messagesApplied < firstBlow, !set.hasEnded { usleep(500) }
-      let began = bulkhead_monotonic_nanoseconds()
       round.before = set.footprints()
+      let supervisor = set.pid(InstanceFiles.supervisor)
+      let taken = DrilledSet.processorTime(of: supervisor)
+      let began = bulkhead_monotonic_nanoseconds()
       let scraper = Scraper(port: port)
       scraper.begin()
       let end = options.messages * Self.quietShare / 100
       while !set.hasEnded, set.messagesApplied < end, !bulkhead_stop_requested() {
         usleep(Self.lookMicroseconds)
         for name in set.everybody {
-          guard let page = set.page(name) else { continue }
-          // The beat first: one that comes meanwhile is no age.
-          let beat = page.page.beatTime
-          let now = bulkhead_monotonic_nanoseconds()
-          if beat == 0 { continue }
+          guard let age = set.beatAge(name) else { continue }
           if let index = gaps.firstIndex(where: { $0.name == name }) {
-            gaps[index].histogram.record(now > beat ? now - beat : 0)
+            gaps[index].histogram.record(age)
           } else {
             gaps.append((name, GapHistogram()))
           }
         }
         set.readEvents()
       }
+      let elapsed = bulkhead_monotonic_nanoseconds() - began
+      let isSame = set.pid(InstanceFiles.supervisor) == supervisor
+      budget.add(from: taken, to: isSame ? DrilledSet.processorTime(of: supervisor) : nil, in: elapsed)
       scrapes.add(scraper.end())
       seconds += Double(bulkhead_monotonic_nanoseconds() - began) / 1e9
       // The view takes its connections down when it comes to it.

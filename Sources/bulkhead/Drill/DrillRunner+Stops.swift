@@ -48,8 +48,7 @@ extension DrillRunner {
       wait(for: goal, in: first)
       guard !first.hasEnded else { throw DrillFailure("the day was over before the set was stopped") }
       let stages = first.everybody.filter { $0 != InstanceFiles.supervisor }
-      let pids = first.everybody.map { ($0, first.pid($0)) }
-      if stop == .stuck { Glibc.kill(first.pid("pubd"), SIGSTOP) }
+      if stop == .stuck { first.strike(first.pid("pubd"), SIGSTOP) }
       first.ask(SIGTERM)
       if stop == .twice {
         for _ in 0..<3 {
@@ -60,13 +59,20 @@ extension DrillRunner {
       }
       guard first.waitForEnd(seconds: 40) else { throw DrillFailure("the set does not stop") }
       first.readEvents()
-      round.findings = Self.findings(stop, first, stages, pids)
+      round.findings = Self.findings(stop, first, stages)
+      let left = first.endSurvivors()
+      round.findings.append(
+        DrillFinding(
+          "gone", "nobody is left", found: left.first.map { "\(left.count): \($0)" } ?? "nobody",
+          holds: left.isEmpty))
       let reached = first.messagesApplied
       _ = first.loseEverything()
+      let next = try tape.nextSequence(of: place.instance)
       let second = try DrilledSet(
         place: place, round: number, options: options, drill: drill, tape: tape,
         linesFrom: min(reached + Self.unsentMessages, options.messages * 9 / 10))
       round.outcome = try second.outcome()
+      round.findings.append(Self.origin(round.outcome, next))
     } catch {
       round.problem = error.words
     }
@@ -74,13 +80,12 @@ extension DrillRunner {
   }
 
   private static func findings(
-    _ stop: Stop, _ set: DrilledSet, _ stages: [String], _ pids: [(String, pid_t)]
+    _ stop: Stop, _ set: DrilledSet, _ stages: [String]
   ) -> [DrillFinding] {
     let began = set.events.last { $0.event == .stopping }?.instant ?? 0
     let ended = set.events.last { $0.event == .stopped }?.instant ?? 0
     let took = ended > began && began > 0 ? (ended - began) / 1_000_000 : .max
     let limit = stop == .stuck ? stuckMilliseconds : drainMilliseconds
-    let alive = pids.filter { $0.1 > 0 && Glibc.kill($0.1, 0) == 0 }
     let drained = stages.filter { set.page($0)?.page.state == .drained }
     let undrained = stages.filter { !drained.contains($0) }
     // Each stage's end, in the order of the flow: whoever stops hands on before the next is asked.
@@ -110,7 +115,6 @@ extension DrillRunner {
         "drained", "every stage but one that hangs says that it is done",
         found: undrained.isEmpty ? "\(drained.count)" : undrained.joined(separator: ", "),
         holds: undrained == (stop == .stuck ? ["pubd"] : [])),
-      DrillFinding("gone", "nobody is left", found: "\(alive.count) left", holds: alive.isEmpty),
       DrillFinding(
         "order", "in the order of the flow", found: ends.contains(0) ? "not recorded" : "\(ends.count) ends",
         holds: ends == ends.sorted() && !ends.contains(0)),

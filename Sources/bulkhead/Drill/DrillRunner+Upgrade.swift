@@ -56,6 +56,7 @@ extension DrillRunner {
       let set = try DrilledSet(
         place: DrillPlace(round: number), round: number, options: options, drill: drill, tape: tape,
         arguments: ["--rate", String(options.rate ?? Self.defaultRate), "--instruments", "300"])
+      set.scripted = build == .good ? ["standby", "bookd"] : ["standby"]
       var schedule = DrillSchedule(drill: drill, seed: options.seed, round: number)
       wait(for: options.messages * (5 + schedule.shareBeforeLoss() / 10) / 100, in: set)
       let before = set.footprints()

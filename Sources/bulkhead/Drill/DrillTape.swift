@@ -27,17 +27,31 @@ final class DrillTape {
     rmdir(path)
   }
 
+  /// The number of the message behind the last on an instance's tape, as it lies there: its last record may be torn.
+  func nextSequence(of instance: String) throws(DrillFailure) -> UInt64 {
+    guard let next = verify(instance)?.json["nextSequence"]?.unsigned else {
+      throw DrillFailure("no tape to be read at \(path)/\(instance)")
+    }
+    return next
+  }
+
   /// Whether the tape of an instance is whole and has so many messages, each once.
   func isExact(instance: String, messages: UInt64) -> Bool {
+    guard let (code, json) = verify(instance), code == 0 else { return false }
+    return json["messages"]?.unsigned == messages && json["nextSequence"]?.unsigned == messages + 1
+      && json["holes"]?.elements.isEmpty == true && json["damage"]?.elements.isEmpty == true
+  }
+
+  private func verify(_ instance: String) -> (code: Int32, json: JSONValue)? {
     let output = "\(path)/verify.out"
     let program = ChildProcess(
       program: "bulkhead", arguments: ["tape", "verify", "\(path)/\(instance)", "--json"], outputPath: output)
     defer { unlink(output) }
-    guard program.tryStart(), program.waitForEnd(seconds: 300) == 0,
-      let line = readText(output)?.split(separator: "\n").last(where: { $0.hasPrefix("{") }),
+    guard program.tryStart() else { return nil }
+    let code = program.waitForEnd(seconds: 300)
+    guard let line = readText(output)?.split(separator: "\n").last(where: { $0.hasPrefix("{") }),
       let json = JSONValue(String(line))
-    else { return false }
-    return json["messages"]?.unsigned == messages && json["nextSequence"]?.unsigned == messages + 1
-      && json["holes"]?.elements.isEmpty == true && json["damage"]?.elements.isEmpty == true
+    else { return nil }
+    return (code, json)
   }
 }

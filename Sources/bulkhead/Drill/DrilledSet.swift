@@ -5,6 +5,7 @@ import SetInspection
 import ShmRing
 import StageRecords
 import StageRuntime
+import Supervision
 
 /// A set that a drill runs: `bulkhead run` as a process of its own, seen from outside through the files that everybody
 /// can map.
@@ -13,6 +14,7 @@ final class DrilledSet {
   var everybody: [String] { stages + [InstanceFiles.supervisor] }
   private static let startNanoseconds: UInt64 = 60_000_000_000
   private static let timeoutSeconds: UInt64 = 900
+  private static let looksForSteadiness = 10
 
   let place: DrillPlace
   private let run: ChildProcess
@@ -21,10 +23,26 @@ final class DrilledSet {
   private var status: StatusBox?
   private var rings: [String: RingBox] = [:]
   private let tape: DrillTape?
+  /// The reader of what it publishes; nil where nobody asked for one.
+  private let frames: FrameWatch?
+  /// What it was when it was READY.
+  private var identity: SetIdentity?
   /// Its files are another's by now.
   private var isLost = false
   /// Events of the status ring in the order in which they were read.
   private(set) var events: [SupervisionRecord] = []
+  /// How often records were overwritten before they were read.
+  private var looksLost = 0
+  /// Processes that the drill has ended or stopped: whatever becomes of them is its doing.
+  private var struck: Set<pid_t> = []
+  /// When supervisors were struck (CLOCK_MONOTONIC, ns).
+  private var supervisorsStruck: [UInt64] = []
+  /// For so long after its supervisor's death the end of a process may be told that had not begun.
+  private static let orphanNanoseconds: UInt64 = 10_000_000_000
+  /// What such a process says.
+  private static let orphanWords = "its supervisor died before it had begun"
+  /// Components whose ends are part of the drill, whoever causes them.
+  var scripted: Set<String> = []
 
   private final class StatusBox {
     var reader: StatusReader
@@ -46,10 +64,12 @@ final class DrilledSet {
   ///   - arguments: of `bulkhead run`, for this round alone.
   ///   - programs: a folder with the programs; nil for those beside this one.
   ///   - hasEndlessBudgets: whether nobody's restarts come to an end.
+  ///   - day: the number of the day that is sent; nil for one of the round's own.
+  ///   - readsFrames: whether what it publishes is read and checked.
   init(
     place: DrillPlace, round: Int, options: DrillOptions, drill: Drill, tape: DrillTape? = nil,
     linesFrom: UInt64 = 1, settings: [String] = [], arguments extra: [String] = [], programs: String? = nil,
-    hasEndlessBudgets: Bool = true
+    hasEndlessBudgets: Bool = true, day: Int? = nil, readsFrames: Bool = false
   ) throws(DrillFailure) {
     let tape = tape ?? (drill.method == .failpoints ? DrillTape(round: round, isBusy: true) : nil)
     self.tape = tape
@@ -62,10 +82,11 @@ final class DrilledSet {
     outputPath = "\(SetDirectory.defaultRunDirectory)-\(place.instance).out"
     var arguments = [
       "run", "--generate", String(options.messages), "--seed",
-      String(DrillSchedule.daySeed(seed: options.seed, round: round)), "--json", "--quiet", "--keep",
+      String(DrillSchedule.daySeed(seed: options.seed, round: day ?? round)), "--json", "--quiet", "--keep",
       "--timeout", String(Self.timeoutSeconds), "--supervisor-restarts", "1000000",
     ]
     if let liveOrders = options.liveOrders { arguments += ["--live-orders", String(liveOrders)] }
+    if let day { arguments += ["--expected", Self.keptDay(day)] }
     // A drill wants to see every recovery: budgets are drilled on their own.
     arguments += extra
     let budgets = hasEndlessBudgets ? stages.map { "stage.\($0).restart_limit=1000" } : []
@@ -77,7 +98,14 @@ final class DrilledSet {
     let ownTape = (tape?.overrides ?? []) + (drill.hasStandby ? ["standby.enabled=true"] : [])
     // A machine that is busy with other things is no reason to give a start up.
     let patience = ["merged", "bookd", "pubd"].map { "stage.\($0).ladder.start=60s" }
-    for setting in place.overrides + budgets + patience + ladders + ownTape + settings + options.overrides {
+    // Who sets the port himself has another use for it.
+    frames =
+      readsFrames && !(settings + options.overrides).contains { $0.hasPrefix("publish.") }
+      ? FrameWatch(port: place.publishPort) : nil
+    let published = frames.map { ["publish.port=\($0.port)", "publish.heartbeat=250ms"] } ?? []
+    for setting in place.overrides + published + budgets + patience + ladders + ownTape + settings
+      + options.overrides
+    {
       arguments += ["--set", setting]
     }
     if linesFrom > 1 {
@@ -99,6 +127,23 @@ final class DrilledSet {
       if bulkhead_monotonic_nanoseconds() > deadline { throw failure("not READY after a minute") }
       usleep(2_000)
     }
+    identity = SetIdentity(
+      configurationHash: page(InstanceFiles.supervisor)?.page.configurationHash ?? 0,
+      programs: Dictionary(
+        uniqueKeysWithValues: everybody.compactMap { name in
+          ProgramIdentity.of("/proc/\(pid(name))/exe").map { (name, $0) }
+        }))
+    frames?.begin()
+    awaitReader()
+  }
+
+  /// When the reader of what is published was told that its input is not live, from that instant on (CLOCK_MONOTONIC, ns): that very
+  /// instant when it knew before; nil when it has not been told.
+  func toldStale(since instant: UInt64) -> UInt64? { frames?.toldStale(since: instant) }
+
+  /// Waits until what is published is read, for a while; where nobody reads, not at all.
+  func awaitReader() {
+    if let frames, !hasEnded { frames.awaitSubscription(milliseconds: 2_000) }
   }
 
   /// Whatever is left of it goes.
@@ -108,6 +153,9 @@ final class DrilledSet {
       run.signal(SIGTERM)
       _ = run.waitForEnd(seconds: 60)
     }
+    _ = frames?.end()
+    // Of a set that was given up, stages may be left whose supervisor had no time to be there.
+    _ = endSurvivors()
     unlink(outputPath)
     InstanceFiles.remove(directory: place.directory, runDirectory: SetDirectory.defaultRunDirectory)
     unlink("\(place.directory).lock")
@@ -126,6 +174,58 @@ final class DrilledSet {
     return true
   }
 
+  /// Sends a process of the set a signal.
+  /// - Returns: whether there was such a process.
+  @discardableResult
+  func strike(_ pid: pid_t, _ signal: Int32 = SIGKILL) -> Bool {
+    guard pid > 0, Glibc.kill(pid, signal) == 0 else { return false }
+    struck.insert(pid)
+    if pid == self.pid(InstanceFiles.supervisor) {
+      supervisorsStruck.append(bulkhead_monotonic_nanoseconds())
+    }
+    return true
+  }
+
+  /// What has happened to processes that the drill has no part in.
+  private var surprises: [String] {
+    // Each such line is of one process.
+    var orphans: [String: Int] = [:]
+    for line in transcript.split(separator: "\n") where line.contains(Self.orphanWords) {
+      for name in everybody where line.contains("\(name): \(Self.orphanWords)") {
+        orphans[name, default: 0] += 1
+      }
+    }
+    let found = events.compactMap { (record: SupervisionRecord) -> String? in
+      guard !struck.contains(record.pid), !scripted.contains(record.component) else { return nil }
+      switch record.event {
+      case .died:
+        let cause = record.exitCause
+        if cause == .requested { return nil }
+        // Whose supervisor dies before it has begun ends by itself, and the next one, which is not its parent, may not learn how.
+        if cause == .failed(code: ExitCode.failure), isOrphaned(record) { return nil }
+        if cause == .unknown, isOrphaned(record), let left = orphans[record.component], left > 0 {
+          orphans[record.component] = left - 1
+          return nil
+        }
+        return "\(record.component) \(cause.map { "\($0)" } ?? "died")"
+      case .fenced, .leftDown, .quarantined: return "\(record.component) \(record.event.name)"
+      default: return nil
+      }
+    }
+    return found + (looksLost > 0 ? ["records of the supervisor, overwritten unread"] : [])
+  }
+
+  private func isOrphaned(_ record: SupervisionRecord) -> Bool {
+    supervisorsStruck.contains {
+      $0 <= record.instant && record.instant - $0 < Self.orphanNanoseconds
+    }
+  }
+
+  /// The cause of a process's death, as the supervisor wrote it down; nil when it did not.
+  func cause(of pid: pid_t) -> String? {
+    events.last { $0.event == .died && $0.pid == pid }?.exitCause.map { "\($0)" }
+  }
+
   /// What the processes have said on standard error.
   var transcript: String { readText(outputPath) ?? "" }
 
@@ -135,8 +235,9 @@ final class DrilledSet {
     _ = run.waitForEnd(seconds: 60)
   }
 
-  private func failure(_ what: String) -> DrillFailure {
-    let words = (readText(outputPath) ?? "").split(separator: "\n").suffix(4).joined(separator: "\n")
+  /// With what the processes said last.
+  func failure(_ what: String) -> DrillFailure {
+    let words = (readText(outputPath) ?? "").split(separator: "\n").suffix(12).joined(separator: "\n")
     return DrillFailure("\(what)\n\(words)")
   }
 
@@ -161,6 +262,14 @@ final class DrilledSet {
 
   var liveOrders: UInt64 { pages["bookd"]?.page.value(BookCounter.liveOrders) ?? 0 }
 
+  /// How old the newest beat is, in nanoseconds; nil before the first.
+  func beatAge(_ name: String) -> UInt64? {
+    // The beat first: one that comes meanwhile is no age.
+    guard let beat = pages[name]?.page.beatTime, beat > 0 else { return nil }
+    let now = bulkhead_monotonic_nanoseconds()
+    return now > beat ? now - beat : 0
+  }
+
   func pid(_ name: String) -> pid_t { pages[name]?.page.pid ?? 0 }
   func epoch(_ name: String) -> UInt64 { pages[name]?.page.epoch ?? 0 }
 
@@ -178,6 +287,12 @@ final class DrilledSet {
     return box.page.epoch > epoch && box.page.state == .ready && box.page.readyTime > 0
   }
 
+  /// READY in a later incarnation than that, now or before the day ended.
+  func hasBeenReady(_ name: String, after epoch: UInt64) -> Bool {
+    guard let box = pages[name] else { return false }
+    return box.page.epoch > epoch && box.page.readyTime > 0
+  }
+
   /// A standby is READY in a later incarnation than that; also where there is none.
   func hasStandby(after epoch: UInt64) -> Bool {
     !stages.contains("standby") || isReady("standby", after: epoch)
@@ -186,7 +301,10 @@ final class DrilledSet {
   /// Reads what the supervisor has told meanwhile.
   func readEvents() {
     while let found = status?.reader.next() {
-      if case .record(let record) = found { events.append(record) }
+      switch found {
+      case .record(let record): events.append(record)
+      case .lost: looksLost += 1
+      }
     }
   }
 
@@ -215,7 +333,7 @@ final class DrilledSet {
   }
 
   /// Ends who is still there when the run is over, and says who that was.
-  private func endSurvivors() -> [String] {
+  func endSurvivors() -> [String] {
     Self.processes(naming: place.instance).map { pid in
       let name = readText("/proc/\(pid)/comm")?.filter { $0 != "\n" } ?? "?"
       Glibc.kill(pid, SIGKILL)
@@ -248,6 +366,20 @@ final class DrilledSet {
     }
   }
 
+  /// The same as they are from one moment to the next: who reads a file of the system has a descriptor more for that long.
+  func steadyFootprints() -> [ProcessFootprint] {
+    var last = footprints()
+    for _ in 0..<Self.looksForSteadiness {
+      usleep(2_000)
+      let now = footprints()
+      if zip(last, now).allSatisfy({ $0.descriptors == $1.descriptors && $0.mappings == $1.mappings }) {
+        break
+      }
+      last = now
+    }
+    return last
+  }
+
   private func serves(_ name: String, _ pid: pid_t) -> Bool {
     guard let box = pages[name] else { return false }
     return pid > 0 && box.page.pid == pid && box.page.state == .ready && Glibc.kill(pid, 0) == 0
@@ -261,6 +393,16 @@ final class DrilledSet {
       let maps = readText("/proc/\(pid)/maps"), !maps.isEmpty
     else { return nil }
     return (kilobytes * 1_024, entries("/proc/\(pid)/fd"), maps.utf8.lazy.filter { $0 == 10 }.count)
+  }
+
+  /// What all threads of a process have had of a processor, ns; nil of one that has ended.
+  static func processorTime(of pid: pid_t) -> UInt64? {
+    let folder = "/proc/\(pid)/task"
+    let threads = names(in: folder).compactMap { readText("\(folder)/\($0)/schedstat") }
+    guard pid > 0, !threads.isEmpty else { return nil }
+    return threads.reduce(0) {
+      $0 &+ ProcessSample(stat: [], schedstat: Array($1.utf8), cpuStat: [], instant: 0).processorTime
+    }
   }
 
   /// The process that runs the set.
@@ -281,6 +423,24 @@ final class DrilledSet {
       files += 1
     }
     return (bytes, files)
+  }
+
+  /// Where it is kept what a day of this process's drills comes to.
+  private static func keptDay(_ day: Int) -> String {
+    "\(SetDirectory.defaultRunDirectory)-drill-\(getpid()).day-\(day)"
+  }
+
+  /// Removes what was kept of days, also by drills that were killed.
+  static func forgetDays() {
+    let above = SetDirectory.defaultRunDirectory
+    guard let slash = above.lastIndex(of: "/") else { return }
+    let prefix = above[above.index(after: slash)...] + "-drill-"
+    for name in names(in: String(above[..<slash])) where name.hasPrefix(prefix) && name.contains(".day-") {
+      let pid = pid_t(name.dropFirst(prefix.count).prefix { $0 != "." }) ?? 0
+      if pid == getpid() || (pid > 0 && Glibc.kill(pid, 0) != 0 && errno == ESRCH) {
+        unlink("\(above[..<slash])/\(name)")
+      }
+    }
   }
 
   /// What sets of this process have left behind in shared memory.
@@ -309,13 +469,27 @@ final class DrilledSet {
 
   /// Waits for the end of the run and reads its result.
   func outcome() throws(DrillFailure) -> DrillRound.Outcome {
-    let code = run.waitForEnd(seconds: Self.timeoutSeconds + 60)
+    // Nothing that the supervisor tells meanwhile is to be overwritten.
+    let deadline = bulkhead_monotonic_nanoseconds() + (Self.timeoutSeconds + 60) * 1_000_000_000
+    var ended = run.endedWith()
+    while ended == nil, run.pid > 0, bulkhead_monotonic_nanoseconds() < deadline {
+      readEvents()
+      usleep(20_000)
+      ended = run.endedWith()
+    }
+    let code = ended ?? run.waitForEnd(seconds: 1)
+    readEvents()
     guard let line = readText(outputPath)?.split(separator: "\n").last(where: { $0.hasPrefix("{") }),
       let json = JSONValue(String(line)), let verdict = json["verdict"]?.string
     else { throw failure("the run ended with code \(code) and no result") }
     func number(_ key: String) -> UInt64 { json[key]?.unsigned ?? 0 }
     var outcome = DrillRound.Outcome()
+    outcome.frames = frames?.end()
+    outcome.identity = identity
     outcome.survivors = endSurvivors()
+    outcome.surprises = surprises
+    outcome.requests = number("retransmissionRequests")
+    outcome.continuedAt = json["continuedAt"]?.unsigned
     outcome.verdict = verdict
     outcome.reasons = json["reasons"]?.elements.compactMap(\.string) ?? []
     outcome.messagesSent = number("messagesSent")
@@ -339,6 +513,7 @@ final class DrilledSet {
     for (name, value) in json["restarts"]?.members ?? [] { outcome.restarts[name] = value.unsigned ?? 0 }
     outcome.tapeIsExact = tape?.isExact(instance: place.instance, messages: outcome.messagesSent)
     for line in json["lines"]?.elements ?? [] { outcome.kernelDrops += line["kernelDrops"]?.unsigned ?? 0 }
+    outcome.hops = hops(outcome, venue: json["venue"])
     return outcome
   }
 }

@@ -147,6 +147,7 @@
         let set = try DrilledSet(
           place: DrillPlace(round: number), round: number, options: options, drill: drill,
           arguments: Self.pace)
+        set.scripted = Set(set.everybody)
         if let first { try conclude(first, file, set, &round, triggered: 0) }
         // Each round in another order, so that what comes after what differs.
         var order = cases.filter { ![.begin, .end, .beyondTheRing].contains($0.way) }
@@ -171,7 +172,7 @@
             killed = set.pid("bookd")
           default: break
           }
-          if killed > 0 { kill(killed, SIGKILL) }
+          set.strike(killed)
           try conclude(each, file, set, &round, triggered: killed)
         }
         for each in cases where each.way == .end && (wanted[each] ?? 0) > 0 {
@@ -202,11 +203,12 @@
           settings: [
             "ring.merged.cells=\(Self.fewCells)", "tape.snapshot_interval=4s", "tape.retention_segments=0",
           ], arguments: Self.pace)
+        set.scripted = Set(set.everybody)
         while flows(set), !needsTheTape(set) { usleep(500) }
         let killed = set.pid("bookd")
         if flows(set), killed > 0 {
           file.arm(each.number, program: each.program, hits: 1)
-          kill(killed, SIGKILL)
+          set.strike(killed)
           try conclude(each, file, set, &round, triggered: killed)
         }
         round.outcome = try set.outcome()
@@ -231,8 +233,8 @@
 
     private func note(_ each: FailpointCase, _ measurement: KillMeasurement, _ round: inout DrillRound) {
       var measurement = measurement
-      // Who dies together with its supervisor is told of as the supervisor's successor finds it.
-      if measurement.cause.isEmpty { measurement.cause = "\(ExitCause.killed)" }
+      // Nobody writes down the supervisor's own death, nor those at the end of the set.
+      measurement.isCauseJudged = !measurement.cause.isEmpty
       round.kills.append(measurement)
       trail.append("\(each.number) \(each.program)")
       if let left = wanted[each], left > 0 { wanted[each] = left - 1 }
@@ -264,7 +266,7 @@
       while bulkhead_monotonic_nanoseconds() < deadline {
         set.readEvents()
         if let death = set.events.last(where: { $0.pid == pid && $0.event == .died }) {
-          return ExitCause(code: death.cause, number: death.code).map { "\($0)" } ?? "no cause"
+          return death.exitCause.map { "\($0)" } ?? "no cause"
         }
         if set.hasEnded { return "" }
         usleep(500)

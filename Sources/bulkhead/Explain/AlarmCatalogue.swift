@@ -88,12 +88,9 @@ enum AlarmCatalogue {
     return examples.map(\.runbook)
   }
 
+  /// One table says what codes mean; each of them but success has a runbook.
   private static var exitCodes: [String] {
-    [
-      ExitCode.failure, ExitCode.notRunning, ExitCode.cannotTell, ExitCode.usage, ExitCode.malformedInput,
-      ExitCode.noInput, ExitCode.unavailable, ExitCode.invariantBroken, ExitCode.inputOutput,
-      ExitCode.configuration,
-    ].map { "exit \($0)" }
+    Command.ExitMeaning.all.map(\.code).filter { $0 != ExitCode.success }.map { "exit \($0)" }
   }
 }
 

@@ -92,10 +92,7 @@ private func listRunbooks(_ runbooks: Runbooks, json: Bool) {
 }
 
 private func runbooksJSON(_ runbooks: [Runbook]) -> String {
-  var json = JSONText()
-  json.object { json in
-    json.field("schema", "bulkhead.runbooks")
-    json.field("version", 1)
+  JSONReport(schema: "runbooks").text { json in
     json.array("runbooks") { json in
       for runbook in runbooks {
         json.object { json in
@@ -111,5 +108,4 @@ private func runbooksJSON(_ runbooks: [Runbook]) -> String {
       }
     }
   }
-  return json.text
 }

@@ -22,6 +22,7 @@ struct HostReport {
   let options: HostOptions
   let preflight: HostPreflight
   let configuration: String
+  let instance: String
 
   init(_ options: HostOptions) throws(ToolUsageError) {
     let known = HostCheckName.allCases.map(\.rawValue)
@@ -33,6 +34,7 @@ struct HostReport {
     let topology = DaemonArguments.loadTopology(path: options.topologyPath, overrides: options.overrides)
     preflight = HostPreflight(topology, root: options.root)
     configuration = topology.hash
+    instance = topology.host.instance
   }
 
   private var verdict: HostVerdict {
@@ -40,18 +42,16 @@ struct HostReport {
     return HostVerdict(checks: preflight.verdict.checks.filter { options.names.contains($0.name.rawValue) })
   }
 
+  /// The particulars were called `host` once, which is the host's name everywhere else.
+  var head: JSONReport {
+    JSONReport(schema: "host", version: 2, instance: instance, configurationHash: configuration)
+  }
+
   private var exitCode: Int32 { verdict.failures.isEmpty ? ExitCode.success : ExitCode.failure }
 
   func check() -> Int32 {
     if options.json {
-      var json = JSONText()
-      json.object { json in
-        json.field("schema", "bulkhead.host")
-        json.field("version", 1)
-        json.field("configurationHash", configuration)
-        Self.write(verdict, to: &json)
-      }
-      print(json.text)
+      print(head.text { Self.write(verdict, to: &$0) })
     } else {
       for line in Self.table(verdict) { print(line) }
     }
@@ -60,17 +60,13 @@ struct HostReport {
 
   func report() -> Int32 {
     if options.json {
-      var json = JSONText()
-      json.object { json in
-        json.field("schema", "bulkhead.host")
-        json.field("version", 1)
-        json.field("configurationHash", configuration)
-        json.object("host") { json in
-          for (key, value) in Self.particulars(preflight.facts) { json.field(key, value) }
-        }
-        Self.write(verdict, to: &json)
-      }
-      print(json.text)
+      print(
+        head.text { json in
+          json.object("particulars") { json in
+            for (key, value) in Self.particulars(preflight.facts) { json.field(key, value) }
+          }
+          Self.write(verdict, to: &json)
+        })
     } else {
       for (key, value) in Self.particulars(preflight.facts) { print(column(key, 20) + value) }
       print("")

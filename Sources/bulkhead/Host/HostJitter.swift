@@ -120,10 +120,7 @@ func jitterHistogram(_ histogram: LatencyHistogram) -> [(from: UInt64, count: UI
 }
 
 private func printJSON(_ measured: [JitterMeasurement], _ options: HostOptions) {
-  var json = JSONText()
-  json.object { json in
-    json.field("schema", "bulkhead.jitter")
-    json.field("version", 1)
+  let text = JSONReport(schema: "jitter").text { json in
     json.field("thresholdNanoseconds", options.threshold)
     json.array("cores") { json in
       for core in measured {
@@ -150,5 +147,5 @@ private func printJSON(_ measured: [JitterMeasurement], _ options: HostOptions) 
       }
     }
   }
-  print(json.text)
+  print(text)
 }

@@ -39,14 +39,10 @@ extension Command {
   }
 
   /// What a command takes that asks watchdogd for something that ends nothing.
-  static let ofAsking: [Option] = [
-    .name, .runDirectory, .json,
-    Option(
-      "--epoch", .number("N", 0...UInt64.max),
-      "the incarnation that is meant, as `bulkhead ps` shows it; refused if it is another by then"),
-    Option("--reason", .text("TEXT"), "why; written down with who asked"),
-    Option("--dry-run", "say what would be done, and do nothing"),
-  ]
+  static let ofAsking: [Option] =
+    [
+      .name, .runDirectory, .json, epochThatIsMeant,
+    ] + ofRequests
 }
 
 /// Something that is asked of watchdogd and ends nothing: nobody has to confirm it.
@@ -54,9 +50,7 @@ struct AskingCommand {
   let verb: ControlVerb
   let component: String
   let options: SetOptions
-  let epoch: UInt64?
-  let reason: String
-  let isDryRun: Bool
+  let given: RequestArguments
   let argument: UInt64
   var say: (String) -> Void = narrate
 
@@ -66,9 +60,7 @@ struct AskingCommand {
     self.verb = verb
     self.component = component
     options = SetOptions(arguments)
-    epoch = arguments.number("--epoch")
-    reason = try SupervisorRequest.reason(arguments)
-    isDryRun = arguments.has("--dry-run")
+    given = try RequestArguments(arguments)
     self.argument = argument
   }
 
@@ -93,31 +85,23 @@ struct AskingCommand {
         line: "\"\(set.instance)\" has no component `\(component)`\(nearest) There are: "
           + names.joined(separator: ", "))
     }
-    var request = ControlRequest(
-      verb, component: component, epoch: epoch ?? target.epoch, reason: reason, argument: argument)
-    request.isDryRun = isDryRun
+    let request = given.request(verb, component: component, current: target.epoch, argument: argument)
     switch SupervisorRequest.send(request, directory: set.path) {
     case .failure(let failure):
       say("bulkhead \(verb.name): \(failure.line)")
       return failure.code
     case .success(let answer):
-      if let refusal = answer.refusal {
+      let goesOn = answer.refusal == nil && verb != .logLevel && !given.isDryRun
+      if options.json {
+        // Of what goes on, the end is told.
+        if !goesOn { print(AskedReport(set, verb, component: component, given).text(answer)) }
+      } else if let refusal = answer.refusal {
         say("bulkhead \(verb.name): \(refusal)")
-        return answer.exitCode
+      } else {
+        print(given.words(of: answer))
       }
-      if options.json, verb == .logLevel {
-        print(
-          JSONReport(schema: "asked").text { json in
-            json.field("instance", set.instance)
-            json.field("component", component)
-            json.field("verb", verb.name)
-            json.field("dryRun", isDryRun)
-            json.field("text", answer.text)
-          })
-      } else if !options.json {
-        print((isDryRun ? "would be done: " : "") + answer.text)
-      }
-      return isDryRun ? ExitCode.success : follow(set, target)
+      if answer.refusal != nil { return answer.exitCode }
+      return given.isDryRun ? ExitCode.success : follow(set, target)
     }
   }
 }

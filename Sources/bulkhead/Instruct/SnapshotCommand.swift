@@ -103,8 +103,7 @@ struct SnapshotCommand {
     let (through, bytes, digest) = (snapshot.through, snapshot.bytes, hexadecimal(snapshot.digest))
     if asking.options.json {
       print(
-        JSONReport(schema: "snapshot").text { json in
-          json.field("instance", set.instance)
+        JSONReport(schema: "snapshot", of: set).text { json in
           json.field("throughSequence", through)
           json.field("bookDigest", digest)
           json.field("bytes", bytes)

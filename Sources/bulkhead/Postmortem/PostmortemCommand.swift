@@ -81,11 +81,8 @@ struct PostmortemCommand {
     default: break
     }
     let sets = instance == nil ? all : all.filter { $0.instance == instance }
-    guard !sets.isEmpty else {
-      let directory = options.set.runDirectory
-      say(instance.map { "no set \"\($0)\" in \(directory)" } ?? "no set in \(directory)")
-      return ExitCode.notRunning
-    }
+    let meant = SetOptions(name: instance, runDirectory: options.set.runDirectory)
+    guard !sets.isEmpty else { return meant.absenceCode(say) }
     if component != nil, sets.count > 1 {
       say("bulkhead postmortem: several sets: name one before the component")
       return ExitCode.usage
@@ -95,7 +92,7 @@ struct PostmortemCommand {
       code = max(code, component.map { show($0, in: set) } ?? list(set))
     }
     output.flush()
-    return code
+    return meant.withUnreadable(code, say)
   }
 
   /// One component in full.
@@ -119,7 +116,7 @@ struct PostmortemCommand {
       return ExitCode.cannotTell
     }
     let report = PostmortemReport(
-      found, instance: set.instance, steps: options.steps, show: options.show, clockOffset: clockOffset)
+      found, of: set, steps: options.steps, show: options.show, clockOffset: clockOffset)
     if options.set.json {
       output.line(report.json)
     } else {
@@ -137,7 +134,7 @@ struct PostmortemCommand {
       guard let found = wanted else { continue }
       isAny = true
       let report = PostmortemReport(
-        found, instance: set.instance, steps: options.steps, show: options.show, clockOffset: clockOffset)
+        found, of: set, steps: options.steps, show: options.show, clockOffset: clockOffset)
       output.line(options.set.json ? report.json : report.summary)
     }
     if !isAny, !options.set.json { output.line("set \"\(set.instance)\": nobody has died") }

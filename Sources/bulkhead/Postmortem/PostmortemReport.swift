@@ -5,15 +5,15 @@ import Supervision
 /// A ``Postmortem`` in words, and as JSON.
 struct PostmortemReport {
   private let found: Postmortem
-  private let instance: String
+  private let set: SetDirectory
   private let steps: Int
   private let show: Presentation
   private let clockOffset: UInt64
 
   /// - Parameter clockOffset: adds to an instant of CLOCK_MONOTONIC for nanoseconds since 1970.
-  init(_ found: Postmortem, instance: String, steps: Int, show: Presentation, clockOffset: UInt64) {
+  init(_ found: Postmortem, of set: SetDirectory, steps: Int, show: Presentation, clockOffset: UInt64) {
     self.found = found
-    self.instance = instance
+    self.set = set
     self.steps = steps
     self.show = show
     self.clockOffset = clockOffset
@@ -29,7 +29,9 @@ struct PostmortemReport {
   }
 
   var lines: [String] {
-    var lines = ["\(found.component) of \"\(instance)\", \(epochText), process \(found.pid): \(found.cause)"]
+    var lines = [
+      "\(found.component) of \"\(set.instance)\", \(epochText), process \(found.pid): \(found.cause)"
+    ]
     func add(_ name: String, _ text: String?) {
       if let text { lines.append("  " + column(name, 10) + text) }
     }
@@ -162,9 +164,7 @@ struct PostmortemReport {
   }
 
   var json: String {
-    var json = JSONText()
-    json.object { json in
-      json.field("instance", instance)
+    JSONReport(schema: "postmortem", of: set).text { json in
       json.field("component", found.component)
       json.field("epoch", found.epoch)
       json.field("pid", Int(found.pid))
@@ -178,7 +178,6 @@ struct PostmortemReport {
       write(found.page, to: &json)
       if let flight = found.flight { write(flight, to: &json) }
     }
-    return json.text
   }
 
   private func write(_ page: DeathRecord?, to json: inout JSONText) {

@@ -98,10 +98,18 @@ struct ReliabilityParts {
     var series = [add("host", "host", "host")]
     var branches: [Structure] = []
     // Those beside the stream: nobody who reads it waits for them.
-    for stage in topology.stages where stage.program != "taped" && stage.program != "viewd" {
+    // A standby takes bookd's place, if bookd is replaced at all: it is beside it, not behind it.
+    let standby = topology.standbyStage.flatMap(topology.stage(named:)).flatMap { standby in
+      topology.stage(named: Topology.bookStage)?.restart == .halt ? nil : standby
+    }
+    for stage in topology.stages
+    where stage.program != "taped" && stage.program != "viewd" && stage.name != topology.standbyStage {
       let element = add(stage.name, "stage", stage.restart == .halt ? "halted" : "stage")
       if let line = stage.line {
         branches.append(.series([add("line@\(line)", "line", "line"), element]))
+      } else if stage.name == Topology.bookStage, let standby {
+        series.append(
+          .parallel([element, add(standby.name, "stage", standby.restart == .halt ? "halted" : "stage")]))
       } else {
         series.append(element)
       }

@@ -1,6 +1,7 @@
 import Reliability
 import SetInspection
 import StageRuntime
+import Topology
 
 /// What was computed, in words and as JSON.
 struct ReliabilityReport {
@@ -120,15 +121,15 @@ struct ReliabilityReport {
       "  watchdogd counts as there: its death stops nothing, and matters only when a stage dies before it is replaced",
       "  wrong data is not in it: that is prevented, not averaged",
     ]
+    if parts.contains(where: { $0.name == Topology.standbyStage }) {
+      lines.append(
+        "  a standby is in bookd's place at once when bookd dies: the moment of the take-over is not in it")
+    }
     return lines
   }
 
   var json: String {
-    var json = JSONText()
-    json.object { json in
-      json.field("schema", "bulkhead.reliability")
-      json.field("version", 1)
-      json.field("configurationHash", configuration)
+    JSONReport(schema: "reliability", configurationHash: configuration).text { json in
       json.raw("availability", "\(system.availability)")
       json.raw("unavailability", "\(system.unavailability)")
       json.raw("secondsAYear", "\(Self.year(system.unavailability))")
@@ -167,7 +168,6 @@ struct ReliabilityReport {
       }
       if let path = record.path { json.field("drillRecord", path) }
     }
-    return json.text
   }
 }
 

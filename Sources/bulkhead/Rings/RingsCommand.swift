@@ -103,12 +103,8 @@ struct RingsCommand {
       if options.interval != nil { output.line("") }
     }
     output.flush()
-    guard !reports.isEmpty else {
-      let directory = options.set.runDirectory
-      narrate(options.set.name.map { "no set \"\($0)\" in \(directory)" } ?? "no set in \(directory)")
-      return ExitCode.notRunning
-    }
+    guard !reports.isEmpty else { return options.set.absenceCode() }
     // 4, cannot tell, is worse than 1, a reader falls behind, is worse than 0.
-    return reports.map(\.verdict.exitCode).max() ?? ExitCode.success
+    return options.set.withUnreadable(reports.map(\.verdict.exitCode).max() ?? ExitCode.success)
   }
 }

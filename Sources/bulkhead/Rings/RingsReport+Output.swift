@@ -76,19 +76,15 @@ extension RingsReport {
 
   /// One sample of any number of sets: one object.
   static func json(_ reports: [RingsReport], realTime: UInt64) -> String {
-    var text = JSONText()
-    text.object { text in
-      text.field("schema", "bulkhead.rings")
-      text.field("version", 1)
-      text.field("timeNanoseconds", realTime)
+    JSONReport(schema: "rings", time: realTime).text { text in
       text.array("sets") { text in for report in reports { report.write(to: &text) } }
     }
-    return text.text
   }
 
   private func write(to json: inout JSONText) {
     json.object { json in
       json.field("instance", instance)
+      if let configurationHash { json.field("configurationHash", configurationHash) }
       json.field("verdict", verdict.rawValue)
       json.field("reason", reason)
       json.field("alive", isAlive)

@@ -107,7 +107,9 @@ struct TapCommand {
       return failure.code
     case .success(let path):
       do throws(RingError) {
-        var session = TapSession(ring: try RingObserver.attach(path: path), options: options, output: output)
+        var session = TapSession(
+          ring: try RingObserver.attach(path: path), of: Self.instance(path), options: options, output: output
+        )
         let failure = session.run(say)
         output.flush()
         if let failure { say(failure.line) }
@@ -120,14 +122,16 @@ struct TapCommand {
     }
   }
 
+  /// A ring lies in its set's directory, which has the set's name.
+  private static func instance(_ path: String) -> String? {
+    path.split(separator: "/").dropLast().last.map(String.init)
+  }
+
   private func findRing() -> Result<String, TapFailure> {
     if options.ring.contains("/") { return .success(options.ring) }
     let directory = options.set.runDirectory
     let sets = SetDirectory.discover(runDirectory: directory, name: options.set.name)
-    guard !sets.isEmpty else {
-      let line = options.set.name.map { "no set \"\($0)\" in \(directory)" } ?? "no set in \(directory)"
-      return .failure(TapFailure(code: ExitCode.notRunning, line: line))
-    }
+    guard !sets.isEmpty else { return .failure(options.set.absenceFailure) }
     let owners = sets.filter { $0.rings.contains(options.ring) }
     switch owners.count {
     case 1: return .success(owners[0].ringPath(options.ring))

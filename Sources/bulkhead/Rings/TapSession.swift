@@ -10,6 +10,7 @@ struct TapSession: ~Copyable {
   private let options: TapOptions
   private let output: LineOutput
   private let contents: RingContents
+  private let instance: String?
   private let buffer: UnsafeMutableRawPointer
   /// Records shown.
   private(set) var shown = 0
@@ -19,7 +20,8 @@ struct TapSession: ~Copyable {
   /// How long a follower sleeps when nothing came, ns; it must not wake the producer's readers, nor be woken.
   private static let idle: UInt64 = 1_000_000
 
-  init(ring: consuming RingObserver, options: TapOptions, output: LineOutput) {
+  init(ring: consuming RingObserver, of instance: String? = nil, options: TapOptions, output: LineOutput) {
+    self.instance = instance
     contents = RingContents(ring: ring.identity.name)
     buffer = UnsafeMutableRawPointer.allocate(byteCount: ring.bufferBytes, alignment: 64)
     buffer.initializeMemory(as: UInt8.self, repeating: 0, count: ring.bufferBytes)
@@ -159,13 +161,12 @@ struct TapSession: ~Copyable {
     let wantsBytes = options.hex || record.kind == "unknown"
     let payload = UnsafeRawBufferPointer(start: buffer, count: bytes)
     if options.set.json {
-      var json = JSONText()
-      json.object { json in
-        begin(&json, position: ring.recordPosition)
-        record.write(to: &json)
-        if wantsBytes { json.field("hex", hexadecimal(payload)) }
-      }
-      output.line(json.text)
+      output.line(
+        head.text { json in
+          begin(&json, position: ring.recordPosition)
+          record.write(to: &json)
+          if wantsBytes { json.field("hex", hexadecimal(payload)) }
+        })
     } else {
       output.line(
         "\(ring.recordPosition) \(record.text)" + (wantsBytes ? " hex=\(hexadecimal(payload))" : ""))
@@ -174,23 +175,25 @@ struct TapSession: ~Copyable {
 
   private func show(lapFrom from: UInt64, to: UInt64) {
     if options.set.json {
-      var json = JSONText()
-      json.object { json in
-        begin(&json, position: to)
-        json.field("kind", "lapped")
-        json.field("from", from)
-        json.field("to", to)
-        json.field("cells", to &- from)
-      }
-      output.line(json.text)
+      output.line(
+        head.text { json in
+          begin(&json, position: to)
+          json.field("kind", "lapped")
+          json.field("from", from)
+          json.field("to", to)
+          json.field("cells", to &- from)
+        })
     } else {
       output.line("\(to) lapped from=\(from) to=\(to) cells=\(to &- from)")
     }
   }
 
+  private var head: JSONReport {
+    JSONReport(
+      schema: "tap", instance: instance, configurationHash: hexadecimal(ring.identity.configurationHash))
+  }
+
   private func begin(_ json: inout JSONText, position: UInt64) {
-    json.field("schema", "bulkhead.tap")
-    json.field("version", 1)
     json.field("ring", printable(ring.identity.name.utf8))
     json.field("position", position)
   }

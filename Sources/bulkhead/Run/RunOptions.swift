@@ -32,6 +32,7 @@ struct RunOptions {
   var json = false
   var keep = false
   var verify = true
+  var expectedPath: String?
   var quiet = false
   var timeoutSeconds: UInt64 = 600
   var supervisorRestarts: UInt64 = 3
@@ -61,6 +62,7 @@ struct RunOptions {
     openLoop = arguments.has("--open-loop")
     json = arguments.has("--json")
     keep = arguments.has("--keep")
+    expectedPath = arguments.value("--expected")
     verify = !arguments.has("--no-verify")
     quiet = arguments.has("--quiet")
     timeoutSeconds = arguments.number("--timeout") ?? timeoutSeconds
@@ -124,6 +126,10 @@ extension Command {
       Option("--open-loop", "the venue sends at its rate whether anybody keeps up or not"),
       Option("--json", "one JSON object on the last line of standard output"),
       Option("--quiet", "no status lines"),
+      Option(
+        "--expected", .file("FILE"),
+        "keeps there, and in FILE.messages, a generated day without gaps and what it comes to, and takes both from there for the same day"
+      ),
       Option("--no-verify", "do not compute the expected result for comparison"),
       Option("--keep", "leave the set's files in /dev/shm"),
       Option("--timeout", .number("SECONDS", 1...86_400), "give up after that long (600)"),

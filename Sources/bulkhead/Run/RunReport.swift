@@ -308,16 +308,11 @@ struct RunReport {
   }
 
   private var jsonText: String {
-    var json = JSONText()
-    json.object { json in
-      json.field("schema", "bulkhead.run")
-      json.field("version", 1)
+    JSONReport(schema: "run", instance: instance, configurationHash: configuration).text { json in
       json.field("verdict", verdict.rawValue)
       json.array("reasons") { json in for reason in reasons { json.element(reason) } }
       json.field("exitReason", exitReason)
       json.field("exitCode", Int(exitCode))
-      json.field("instance", instance)
-      json.field("configurationHash", configuration)
       json.field("messagesSent", messagesSent)
       json.field("messagesApplied", messagesApplied)
       for (key, value) in counts { json.field(key, value) }
@@ -368,7 +363,6 @@ struct RunReport {
       json.field("messagesPerSecond", rate)
       json.raw("venue", venueJSON)
     }
-    return json.text
   }
 
   private func writeGaps(_ key: String, _ gaps: [DeclaredGap], _ json: inout JSONText) {

@@ -28,6 +28,8 @@ final class RunSession {
   private var firstEventAt: UInt64 = 0
   private var lastMovementAt: UInt64 = 0
   private var supervisorDeaths: UInt64 = 0
+  /// The file of the ring that is audited: another one in its place is of another set.
+  private let bookFile: UInt64
   private var screen: StatusScreen
   private(set) var exitReason = "end of session"
   private(set) var wasStopped = false
@@ -43,6 +45,7 @@ final class RunSession {
     var arguments: [String] = []
     if let path = options.topologyPath { arguments += ["--topology", path] }
     for override in options.overrides { arguments += ["--set", "\(override.keyPath)=\(override.value)"] }
+    Self.disownLeftovers(topology)
     let supervisor = ChildProcess(program: "watchdogd", arguments: arguments)
     self.supervisor = supervisor
     supervisor.start()
@@ -50,6 +53,7 @@ final class RunSession {
     do throws(RingError) { auditor = try Auditor.attach(topology) } catch {
       Self.abandon(supervisor, options, topology, "bulkhead run: \(error)", ExitCode.unavailable)
     }
+    bookFile = Self.bookFile(topology)
     screen = StatusScreen(quiet: options.quiet)
   }
 
@@ -61,6 +65,25 @@ final class RunSession {
     _ = supervisor.waitForEnd(seconds: 60)
     removeFiles(options, topology)
     fail(line, code: code)
+  }
+
+  /// A day of its own begins on rings of its own, also right behind one of which everybody was killed: a watchdogd would go on with
+  /// that.
+  private static func disownLeftovers(_ topology: Topology) {
+    let lock = open("\(topology.host.runDirectory)/\(topology.host.instance).lock", O_RDWR | O_CLOEXEC)
+    guard lock >= 0 else { return }
+    defer { close(lock) }
+    // Who holds it is another watchdogd, which says so itself.
+    guard flock(lock, LOCK_EX | LOCK_NB) == 0 else { return }
+    let directory = topology.host.directory
+    for name in topology.stages.map(\.name) {
+      if let page = try? ControlPage.attach(directory: directory, component: name, access: .readOnly),
+        page.isAlive
+      {
+        return
+      }
+    }
+    unlink(ControlPage.path(directory: directory, component: InstanceFiles.supervisor))
   }
 
   private static func removeFiles(_ options: RunOptions, _ topology: Topology) {
@@ -107,6 +130,8 @@ final class RunSession {
         fail("bulkhead run: \(error)", code: ExitCode.malformedInput)
       }
       arguments = ["--replay", path]
+    case .generate where keptResult(options, topology)?.hasMessages == true:
+      arguments = ["--replay", keptResult(options, topology)?.messagesPath ?? ""]
     case .generate(let messages):
       arguments = [
         "--generate", messages, "--seed", options.seed ?? "1", "--instruments", options.instruments ?? "1000",
@@ -214,6 +239,10 @@ final class RunSession {
     return finish()
   }
 
+  private static func bookFile(_ topology: Topology) -> UInt64 {
+    RingObserver.fileNumber("\(topology.host.directory)/book.ring")
+  }
+
   /// Why the run has to end before the end of the session; nil while it can go on.
   private func reasonToStop(_ now: UInt64, _ deadline: UInt64) -> String? {
     if bulkhead_stop_requested() {
@@ -222,9 +251,8 @@ final class RunSession {
     }
     if let status = supervisor.endedWith() {
       supervisorDeaths += 1
-      // Killed, with its stages running on: another takes them over. One that ended by itself meant to.
-      let stagesRun = view.stages().contains { $0.isAlive }
-      guard status > 128, stagesRun, supervisorDeaths <= options.supervisorRestarts else {
+      // Killed: another takes the stages over that run on, or the set of which nobody is alive. One that ended by itself meant to.
+      guard status > 128, supervisorDeaths <= options.supervisorRestarts else {
         return "watchdogd ended with code \(status)"
       }
       narrate("bulkhead run: watchdogd was killed (\(status - 128)); starting another")
@@ -238,6 +266,7 @@ final class RunSession {
     if now > deadline { return "timeout after \(options.timeoutSeconds) s" }
     if now > lastMovementAt, now - lastMovementAt > Self.stallNanoseconds, venueArguments != nil {
       if let venue, venue.pid == 0 { return "the venue has ended and nothing comes any more" }
+      if Self.bookFile(topology) != bookFile { return "everybody was killed, and the set was made anew" }
       if view.supervisorValue(.halted) > 0 {
         let down = view.stages().filter { !$0.isAlive }.map(\.name).joined(separator: ", ")
         return "\(down) left down, and nothing comes any more"
@@ -289,9 +318,19 @@ final class RunSession {
     return report.exitCode
   }
 
+  /// What a generated day without gaps comes to, as an earlier run left it; nil where nobody keeps it.
+  private static func keptResult(_ options: RunOptions, _ topology: Topology) -> KeptResult? {
+    guard let path = options.expectedPath, case .generate = options.source else { return nil }
+    return KeptResult(
+      path: path, day: "\(day(options))", rules: "\(topology.bookRules) \(topology.channel.number)")
+  }
+
   /// The same messages through the same libraries in this process; nil without a source or an end.
   private func expectedResult() -> ExpectedResult? {
     guard auditor.endOfSession != nil else { return nil }
+    let isUsual = auditor.gaps.isEmpty && auditor.recoveries.isEmpty && auditor.firstSequence == 1
+    let kept = isUsual ? Self.keptResult(options, topology) : nil
+    if let found = kept?.read() { return found }
     do {
       let store: MessageStore
       switch options.source {
@@ -300,9 +339,12 @@ final class RunSession {
       case .generate: store = try MessageStore(generating: DayGenerator(Self.day(options)))
       }
       guard let earlier = EarlierGaps.before(auditor.firstSequence, topology) else { return nil }
-      return ExpectedResult(
+      kept?.write(store)
+      let result = ExpectedResult(
         store: store, topology: topology, gaps: earlier + auditor.gaps,
         recoveries: auditor.recoveries, from: auditor.firstSequence)
+      kept?.write(result)
+      return result
     } catch {
       narrate("bulkhead run: cannot compute the expected result: \(error)")
       return nil

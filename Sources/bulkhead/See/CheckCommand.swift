@@ -10,7 +10,7 @@ extension Command {
         + "one is down, critical when both are. rings: the lag of the slowest reader, in percent of the retention (70, "
         + "95). gaps: open ones (1, 100); critical when something was lost or the lines disagreed. trust: critical "
         + "when books may be wrong. clients: evicted since pubd began (1, never).",
-      "Every set that is found is judged, or the one named; none at all is critical.",
+      "Every set that is found is judged, or the one named; none at all is critical, one that cannot be read unknown.",
     ],
     operands: [
       Operand(
@@ -91,12 +91,25 @@ struct SetCheck {
     }
   }
 
+  /// Of a set that cannot be looked into.
+  init(_ set: SetDirectory.Unreadable) {
+    instance = set.instance
+    area = .processes
+    level = .unknown
+    text = "cannot be read: \(set.text)"
+    value = 0
+  }
+
   private mutating func judgeProcesses(_ set: SetReading) {
     let dead = set.components.filter { !$0.isAlive }
     let unready = set.stages.filter { $0.isAlive && !$0.isReady }
     value = Double(set.components.count - dead.count)
     if !dead.isEmpty {
       (level, text) = (.critical, dead.map { "\($0.name) \($0.stateName)" }.joined(separator: ", "))
+    } else if !set.unreadable.isEmpty {
+      (level, text) = (
+        .unknown, "cannot be read: \(set.unreadable.map(\.text).joined(separator: ", "))"
+      )
     } else if !unready.isEmpty {
       (level, text) = (.warning, unready.map { "\($0.name) \($0.state.name)" }.joined(separator: ", "))
     } else {
@@ -194,9 +207,9 @@ struct CheckCommand {
 
   func run() -> Int32 {
     let sets = options.samples()
-    let checks = sets.flatMap { set in
-      areas.map { SetCheck($0, of: set, warn: warn, critical: critical) }
-    }
+    let checks =
+      sets.flatMap { set in areas.map { SetCheck($0, of: set, warn: warn, critical: critical) } }
+      + options.unreadable.map { SetCheck($0) }
     let level = checks.map(\.level).max() ?? .critical
     switch format {
     case "json": output.line(json(sets, checks, level))
@@ -242,6 +255,9 @@ struct CheckCommand {
         for check in checks {
           json.object { json in
             json.field("instance", check.instance)
+            if let status = sets.first(where: { $0.instance == check.instance })?.status {
+              json.field("configurationHash", status.configuration)
+            }
             json.field("area", check.area.rawValue)
             json.field("level", check.level.name)
             json.field("text", check.text)

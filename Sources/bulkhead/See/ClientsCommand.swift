@@ -14,7 +14,7 @@ extension Command {
     options: Option.ofSets + TableChoice.options(ClientsCommand.columns) + Option.ofNumbers,
     exitCodes: [
       .init(ExitCode.success, "shown"), .init(ExitCode.failure, "pubd of a set does not run, or it has none"),
-      .notRunning, .usage,
+      .notRunning, .unreadable, .usage,
     ],
     examples: [.init("clients", "who is connected, and who was thrown out")]
   ) { arguments throws(ToolUsageError) in
@@ -83,11 +83,10 @@ struct ClientsCommand {
       }
     }
     output.flush()
-    guard !sets.isEmpty else {
-      narrate(options.absence)
-      return ExitCode.notRunning
-    }
-    return sets.allSatisfy { $0.component("pubd")?.isAlive == true } ? ExitCode.success : ExitCode.failure
+    guard !sets.isEmpty else { return options.absenceCode() }
+    let areUp = sets.allSatisfy { $0.component("pubd")?.isAlive ?? !$0.unreadable.isEmpty }
+    let code = areUp ? ExitCode.success : ExitCode.failure
+    return options.withUnreadable(code, pagesOf: sets)
   }
 
   /// A line for each client, under headings; none without clients.

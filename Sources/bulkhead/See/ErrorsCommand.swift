@@ -15,7 +15,7 @@ extension Command {
     options: Option.ofSets + TableChoice.options(ErrorsCommand.columns) + Option.ofTimes,
     exitCodes: [
       .init(ExitCode.success, "nothing went wrong"), .init(ExitCode.failure, "something did"), .notRunning,
-      .usage,
+      .unreadable, .usage,
     ],
     examples: [.init("errors", "what went wrong, and how often")]
   ) { arguments throws(ToolUsageError) in
@@ -79,11 +79,9 @@ struct ErrorsCommand {
       for line in table.lines(choice) { output.line(line) }
     }
     output.flush()
-    guard !sets.isEmpty else {
-      narrate(options.absence)
-      return ExitCode.notRunning
-    }
-    return errors.allSatisfy { $0.1.isEmpty } ? ExitCode.success : ExitCode.failure
+    guard !sets.isEmpty else { return options.absenceCode() }
+    let code = errors.allSatisfy { $0.1.isEmpty } ? ExitCode.success : ExitCode.failure
+    return options.withUnreadable(code, pagesOf: sets)
   }
 
   /// The most frequent first, those of the supervisor before those that are only counted.
@@ -113,7 +111,7 @@ struct ErrorsCommand {
   private static func text(of record: SupervisionRecord) -> String? {
     switch record.event {
     case .died:
-      guard let cause = ExitCause(code: record.cause, number: record.code), cause != .requested else {
+      guard let cause = record.exitCause, cause != .requested else {
         return nil
       }
       return "died: \(cause)"

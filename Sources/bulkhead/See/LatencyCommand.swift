@@ -17,7 +17,7 @@ extension Command {
     ] + TableChoice.options(LatencyCommand.columns) + Option.ofNumbers,
     exitCodes: [
       .init(ExitCode.success, "shown"), .init(ExitCode.failure, "no set has such a stage"), .notRunning,
-      .usage,
+      .unreadable, .usage,
     ],
     examples: [
       .init("lat", "since the sets were made"),
@@ -58,10 +58,7 @@ struct LatencyCommand {
       pause(nanoseconds: interval)
       sets = options.samples()
     }
-    guard !sets.isEmpty else {
-      narrate(options.absence)
-      return ExitCode.notRunning
-    }
+    guard !sets.isEmpty else { return options.absenceCode() }
     let rows = sets.map { set in (set, latencies(set, earlier.first { $0.instance == set.instance })) }
     if let stage, rows.allSatisfy({ $0.1.isEmpty }) {
       let names = Set(sets.flatMap { $0.stages.map(\.name) }).sorted().joined(separator: ", ")
@@ -95,7 +92,7 @@ struct LatencyCommand {
       for line in table.lines(choice) { output.line(line) }
     }
     output.flush()
-    return ExitCode.success
+    return options.withUnreadable(ExitCode.success, pagesOf: sets)
   }
 
   private func latencies(_ set: SetReading, _ earlier: SetReading?) -> [(

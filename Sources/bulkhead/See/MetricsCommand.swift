@@ -7,7 +7,7 @@ extension Command {
     name: "metrics", group: .decide, summary: "print a set's metrics, as viewd does",
     description: [
       "The families of viewd's /metrics (docs/VIEW.md), from the set's files: without viewd, and of a dead set too. What only "
-        + "viewd knows, of its own connections and of the tape's disk, is left out. One set: the one that runs, or --name."
+        + "viewd knows, of its own connections, of the host's clock and cards and of the tape's disk, is left out. One set: the one that runs, or --name."
     ],
     options: [
       .from, .name, .runDirectory,

@@ -22,7 +22,7 @@ extension Command {
     ],
     exitCodes: [
       .init(ExitCode.success, "shown, even when there are none; removed"),
-      .init(ExitCode.failure, "with --clean: not removed"), .usage,
+      .init(ExitCode.failure, "with --clean: not removed"), .unreadable, .usage,
     ],
     examples: [
       .init("ps", "what runs here?"), .init("ps -o process,pid,log --no-headers --raw", "to be read by awk"),
@@ -63,7 +63,7 @@ struct ProcessesCommand {
       for line in lines(sets) { output.line(line) }
     }
     output.flush()
-    return ExitCode.success
+    return options.withUnreadable(ExitCode.success, pagesOf: sets)
   }
 
   func lines(_ sets: [SetReading]) -> [String] {
@@ -136,46 +136,75 @@ struct Cleaning {
     self.options = options
     isDryRun = arguments.has("--dry-run")
     isConfirmed = arguments.has("--yes")
-    if arguments.has("--json") { throw ToolUsageError(line: "--clean prints no JSON") }
     if arguments.isKept { throw ToolUsageError(line: "--clean removes nothing that --from leads to") }
   }
 
   func run() throws(ToolUsageError) -> Int32 {
-    let dead = options.samples().filter { !$0.isAlive && !$0.rings.isAlive }
-    if dead.isEmpty {
-      print("no dead set has left anything behind")
-      return ExitCode.success
-    }
-    var code = ExitCode.success
+    // Whose pages cannot all be read may live.
+    let all = options.samples()
+    let dead = all.filter { !$0.isAlive && !$0.rings.isAlive && $0.unreadable.isEmpty }
+    let isUnread = !options.unreadable.isEmpty || all.contains { !$0.unreadable.isEmpty }
+    var outcomes: [(set: SetReading, outcome: String, problem: String?)] = []
     for set in dead {
-      let epoch = set.supervisor?.epoch ?? 0
-      let what = "\(set.directory) (\(set.instance), watchdogd epoch \(epoch))"
+      let what = "\(set.directory) (\(set.instance), watchdogd epoch \(set.supervisor?.epoch ?? 0))"
       if isDryRun {
-        print("would be removed: \(what)")
+        outcomes.append((set, "would be removed", nil))
+        if !options.json { print("would be removed: \(what)") }
         continue
       }
-      if !isConfirmed {
-        guard let confirm = ActingCommand.terminalConfirmation else {
-          throw ToolUsageError(line: "--clean: --yes is wanted where nobody can be asked")
-        }
-        guard confirm("remove \(what)?") else {
-          code = ExitCode.failure
-          continue
-        }
+      guard try isAgreed(what) else {
+        outcomes.append((set, "kept", nil))
+        continue
       }
-      let problem = remove(set)
-      ProcessLog.audit(
-        instance: set.instance, verb: "ps --clean",
-        text: "\(set.directory): \(problem ?? "removed")", outcome: problem == nil ? "done" : "refused",
-        epoch: epoch)
+      let problem = removed(set)
+      outcomes.append((set, problem == nil ? "removed" : "failed", problem))
       if let problem {
         say("bulkhead ps: \(set.directory): \(problem)")
-        code = ExitCode.failure
-      } else {
+      } else if !options.json {
         print("removed \(set.directory)")
       }
     }
-    return code
+    if options.json {
+      print(report(outcomes))
+    } else if dead.isEmpty, !isUnread {
+      print("no dead set has left anything behind")
+    }
+    let isDone = outcomes.allSatisfy { $0.outcome == "removed" || $0.outcome == "would be removed" }
+    return options.withUnreadable(isDone ? ExitCode.success : ExitCode.failure, say, pagesOf: all)
+  }
+
+  private func isAgreed(_ what: String) throws(ToolUsageError) -> Bool {
+    if isConfirmed { return true }
+    guard let confirm = ActingCommand.terminalConfirmation else {
+      throw ToolUsageError(line: "--clean: --yes is wanted where nobody can be asked")
+    }
+    return confirm("remove \(what)?")
+  }
+
+  private func report(_ outcomes: [(set: SetReading, outcome: String, problem: String?)]) -> String {
+    JSONReport(schema: "clean").text { json in
+      json.array("sets") { json in
+        for entry in outcomes {
+          json.object { json in
+            json.field("instance", entry.set.instance)
+            if let status = entry.set.status { json.field("configurationHash", status.configuration) }
+            json.field("directory", entry.set.directory)
+            json.field("outcome", entry.outcome)
+            if let problem = entry.problem { json.field("problem", problem) }
+          }
+        }
+      }
+    }
+  }
+
+  /// Removes it, and writes that down; what went wrong.
+  private func removed(_ set: SetReading) -> String? {
+    let problem = remove(set)
+    ProcessLog.audit(
+      instance: set.instance, verb: "ps --clean",
+      text: "\(set.directory): \(problem ?? "removed")", outcome: problem == nil ? "done" : "refused",
+      epoch: set.supervisor?.epoch ?? 0)
+    return problem
   }
 
   /// What kept it from being removed. The lock is held meanwhile: a set of this name cannot start.

@@ -44,6 +44,8 @@ struct SetReading {
   /// Nil where there are no control pages, or none that can be read.
   let status: SetStatus?
   let rings: RingsReport
+  /// Control pages that there are and that cannot be read: whether those processes run cannot be told.
+  let unreadable: [SetDirectory.Unreadable]
   /// The stages in flow order, then watchdogd.
   private(set) var components: [Component]
   /// CLOCK_MONOTONIC and since 1970, ns.
@@ -57,6 +59,7 @@ struct SetReading {
     directory = set.path
     status = SetStatus(instance: set.instance, directory: set.path)
     rings = RingsReport(set)
+    unreadable = set.unreadablePages()
     self.monotonic = monotonic
     self.realTime = realTime
     let present = set.components().map(\.name)
@@ -116,10 +119,16 @@ struct SetReading {
   var stages: [Component] { components.filter { $0.name != InstanceFiles.supervisor } }
   var supervisor: Component? { component(InstanceFiles.supervisor) }
   var isAlive: Bool { components.contains { $0.isAlive } }
-  /// Every process of it runs.
-  var isLive: Bool { !stages.isEmpty && components.allSatisfy(\.isAlive) && supervisor != nil }
+  /// Every process of it runs; of those whose pages cannot be read nothing is known.
+  var isLive: Bool {
+    !stages.isEmpty && components.allSatisfy(\.isAlive) && supervisor != nil && unreadable.isEmpty
+  }
   /// Every process runs, every stage is READY, and the stream may be believed.
   var isReady: Bool { isLive && stages.allSatisfy(\.isReady) && status?.verdict != .stale }
+
+  /// Nothing is known against its being live, or READY, and not everything can be read.
+  var mayBeLive: Bool { !unreadable.isEmpty && components.allSatisfy(\.isAlive) }
+  var mayBeReady: Bool { mayBeLive && stages.allSatisfy(\.isReady) && status?.verdict != .stale }
 
   /// Why it is not READY; nil when it is.
   var whatIsMissing: String? {
@@ -130,6 +139,7 @@ struct SetReading {
         ? nil : "\(component.name) \(component.state.name)"
     }
     if !parts.isEmpty { return parts.joined(separator: ", ") }
+    if !unreadable.isEmpty { return "cannot be read: \(unreadable.map(\.text).joined(separator: ", "))" }
     return status?.reason ?? "no control page can be read"
   }
 
@@ -150,34 +160,55 @@ extension SetOptions {
     let candidates = running.isEmpty ? found : running
     switch candidates.count {
     case 1: return .success(candidates[0])
-    case 0: return .failure(TapFailure(code: ExitCode.notRunning, line: absence))
+    case 0: return .failure(absenceFailure)
     default:
       let names = candidates.map(\.instance).joined(separator: ", ")
       return .failure(TapFailure(code: ExitCode.usage, line: "several sets: name one with --name: \(names)"))
     }
   }
 
+  /// Sets that are meant, or may be, and cannot be looked into.
+  var unreadable: [SetDirectory.Unreadable] {
+    SetDirectory.unreadable(runDirectory: runDirectory, name: name)
+  }
+
+  /// Says what cannot be read of the sets that are meant, and makes `code`, of what can be, of it: nothing good is said of what is
+  /// not seen, and nothing bad is made better.
+  func withUnreadable(
+    _ code: Int32, _ say: (String) -> Void = narrate, pagesOf sets: [SetReading] = []
+  ) -> Int32 {
+    let texts = (unreadable + sets.flatMap(\.unreadable)).map(\.text)
+    guard !texts.isEmpty else { return code }
+    // The answer as a whole, in front of what is said beside it.
+    fflush(nil)
+    for text in texts { say("cannot be read: \(text)") }
+    return code == ExitCode.success || code == ExitCode.notRunning ? ExitCode.cannotTell : code
+  }
+
+  /// Why no set is found that can be read.
+  var absenceFailure: TapFailure {
+    let texts = unreadable.map(\.text)
+    return texts.isEmpty
+      ? TapFailure(code: ExitCode.notRunning, line: absence)
+      : TapFailure(code: ExitCode.cannotTell, line: "cannot be read: \(texts.joined(separator: ", "))")
+  }
+
+  /// Says so.
+  func absenceCode(_ say: (String) -> Void = narrate) -> Int32 {
+    let failure = absenceFailure
+    say(failure.line)
+    return failure.code
+  }
+
   /// What to say when there is no set.
   var absence: String { name.map { "no set \"\($0)\" in \(runDirectory)" } ?? "no set in \(runDirectory)" }
 }
 
-/// The head that every report in JSON begins with.
-struct JSONReport {
-  let schema: String
-  var time: UInt64 = SetClock.realTime
-  var host: String = hostName()
-
-  /// The report with the fields that `body` adds.
-  func text(_ body: (inout JSONText) -> Void) -> String {
-    var json = JSONText()
-    json.object { json in
-      json.field("schema", "bulkhead.\(schema)")
-      json.field("version", 1)
-      json.field("timeNanoseconds", time)
-      json.field("host", host)
-      body(&json)
-    }
-    return json.text
+extension JSONReport {
+  /// About one set.
+  init(schema: String, time: UInt64 = SetClock.realTime, of set: SetReading) {
+    self.init(
+      schema: schema, time: time, instance: set.instance, configurationHash: set.status?.configuration)
   }
 
   /// A report with one object for each set.
@@ -193,13 +224,5 @@ struct JSONReport {
         }
       }
     }
-  }
-}
-
-func hostName() -> String {
-  withUnsafeTemporaryAllocation(of: CChar.self, capacity: 256) { buffer in
-    guard let base = buffer.baseAddress, gethostname(base, 255) == 0 else { return "" }
-    buffer[255] = 0
-    return String(cString: base)
   }
 }

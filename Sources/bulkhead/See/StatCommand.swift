@@ -125,7 +125,7 @@ struct StatCommand {
       let now = SetReading(again)
       let rates = SetRates(now, since: earlier)
       if options.json {
-        output.line(JSONReport(schema: "stat", time: now.realTime).text { write(rates, now, to: &$0) })
+        output.line(JSONReport(schema: "stat", time: now.realTime, of: now).text { write(rates, to: &$0) })
       } else {
         if hasHeadings, printed % Self.linesAPage == 0 { output.line(Self.line(Self.headings)) }
         output.line(Self.line(cells(rates, at: now.realTime)))
@@ -145,7 +145,7 @@ struct StatCommand {
     let (before, end) = set.life
     let rates = SetRates(end, since: before)
     if options.json {
-      output.line(JSONReport(schema: "stat", time: end.realTime).text { write(rates, end, to: &$0) })
+      output.line(JSONReport(schema: "stat", time: end.realTime, of: end).text { write(rates, to: &$0) })
     } else {
       if hasHeadings { output.line(Self.line(Self.headings)) }
       output.line(Self.line(cells(rates, at: end.realTime)))
@@ -176,9 +176,7 @@ struct StatCommand {
       ]
   }
 
-  private func write(_ rates: SetRates, _ now: SetReading, to json: inout JSONText) {
-    json.field("instance", now.instance)
-    json.field("configurationHash", now.status?.configuration ?? "")
+  private func write(_ rates: SetRates, to json: inout JSONText) {
     json.field("packetsPerSecond", rates.packets)
     json.field("mergedPerSecond", rates.merged)
     json.field("eventsPerSecond", rates.events)

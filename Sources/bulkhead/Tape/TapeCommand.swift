@@ -188,15 +188,14 @@ struct TapeCommand {
 
   private func list(_ files: SystemTapeFiles, _ index: TapeIndex) -> Int32 {
     if options.json {
-      var json = JSONText()
-      json.object { json in
-        json.field("schema", "bulkhead.tape.ls")
-        json.field("version", 1)
-        json.field("directory", files.directory)
-        json.array("segments") { json in for segment in index.segments { Self.write(segment, to: &json) } }
-        Self.write(snapshots(files), to: &json)
-      }
-      output.line(json.text)
+      output.line(
+        JSONReport(schema: "tape.ls").text { json in
+          json.field("directory", files.directory)
+          json.array("segments") { json in
+            for segment in index.segments { Self.write(segment, to: &json) }
+          }
+          Self.write(snapshots(files), to: &json)
+        })
     } else {
       let widths = [8, 26, 12, 22, 12, 14, 14, 16]
       output.line(

@@ -40,8 +40,11 @@ extension TapeCommand {
   private func damageLine(_ damage: TapeDamage, isExport: Bool) -> String? {
     if isExport, options.format == .csv { return "damage,,,,,,,,,,,,,,\"\(damage)\"" }
     guard isExport || options.json else { return "damage \(damage)" }
+    guard isExport else {
+      return JSONReport(schema: "tape.cat").text { TapeCommand.write(damage, to: &$0) }
+    }
     var json = JSONText()
-    TapeCommand.write(damage, to: &json)
+    json.object { TapeCommand.write(damage, to: &$0) }
     return json.text
   }
 
@@ -50,17 +53,13 @@ extension TapeCommand {
     guard decoded.matches(options.kinds) else { return nil }
     let wantsBytes = options.hex || decoded.kind == "unknown"
     if options.json {
-      var json = JSONText()
-      json.object { json in
-        json.field("schema", "bulkhead.tape.cat")
-        json.field("version", 1)
+      return JSONReport(schema: "tape.cat").text { json in
         json.field("segment", record.place.ordinal)
         json.field("offset", record.place.offset)
         json.field("ringPosition", record.ringPosition)
         decoded.write(to: &json)
         if wantsBytes { json.field("hex", hexadecimal(record.payload)) }
       }
-      return json.text
     }
     return "\(record.place.ordinal):\(record.place.offset) \(decoded.text)"
       + (wantsBytes ? " hex=\(hexadecimal(record.payload))" : "")

@@ -127,10 +127,7 @@ extension TapeCommand {
   }
 
   private func json(_ verdict: TapeVerdict, _ files: SystemTapeFiles) -> String {
-    var json = JSONText()
-    json.object { json in
-      json.field("schema", "bulkhead.tape.verify")
-      json.field("version", 1)
+    JSONReport(schema: "tape.verify").text { json in
       json.field("directory", files.directory)
       json.field("whole", verdict.isWhole)
       json.field("records", verdict.records)
@@ -155,23 +152,23 @@ extension TapeCommand {
         }
       }
       Self.write(snapshots(files), to: &json)
-      json.array("damage") { json in for damage in verdict.damage { Self.write(damage, to: &json) } }
+      json.array("damage") { json in
+        for damage in verdict.damage { json.object { Self.write(damage, to: &$0) } }
+      }
       if let digests = verdict.digests {
         json.field("streamDigest", hexadecimal(digests.stream))
         json.field("bookDigest", hexadecimal(digests.book))
         json.field("events", digests.events)
       }
     }
-    return json.text
   }
 
+  /// The fields of its object.
   static func write(_ damage: TapeDamage, to json: inout JSONText) {
-    json.object { json in
-      json.field("kind", damage.name)
-      json.field("segment", damage.place.ordinal)
-      json.field("offset", damage.place.offset)
-      json.field("text", "\(damage)")
-    }
+    json.field("kind", damage.name)
+    json.field("segment", damage.place.ordinal)
+    json.field("offset", damage.place.offset)
+    json.field("text", "\(damage)")
   }
 }
 

@@ -7,32 +7,29 @@ import StageRuntime
 /// `bulkhead units`: the set as units of systemd.
 func unitsCommand(_ arguments: CommandArguments) throws(ToolUsageError) -> Int32 {
   let options = try UnitsOptions(arguments)
-  let (instance, files) = options.render()
+  let set = options.render()
   switch arguments.action {
-  case "verify": return verifyUnits(files, instance: instance, json: options.json)
-  case "diff": return diffUnits(files, instance: instance, options)
-  case "install": return UnitsInstallation(files: files, instance: instance, options: options).run()
-  default: return renderUnits(files, instance: instance, options)
+  case "verify": return verifyUnits(set, json: options.json)
+  case "diff": return diffUnits(set, options)
+  case "install": return UnitsInstallation(set: set, options: options).run()
+  default: return renderUnits(set, options)
   }
 }
 
 /// What was done or seen, as one object.
-private func printJSON(_ action: String, _ instance: String, _ body: (inout JSONText) -> Void) {
-  var json = JSONText()
-  json.object { json in
-    json.field("schema", "bulkhead.units")
-    json.field("version", 1)
-    json.field("action", action)
-    json.field("instance", instance)
-    body(&json)
-  }
-  print(json.text)
+func printUnits(_ action: String, _ set: RenderedSet, _ body: (inout JSONText) -> Void) {
+  print(
+    JSONReport(schema: "units", instance: set.instance, configurationHash: set.configurationHash).text {
+      $0.field("action", action)
+      body(&$0)
+    })
 }
 
-private func renderUnits(_ files: [RenderedFile], instance: String, _ options: UnitsOptions) -> Int32 {
+private func renderUnits(_ set: RenderedSet, _ options: UnitsOptions) -> Int32 {
+  let files = set.files
   guard let out = options.out else {
     if options.json {
-      printJSON("render", instance) { json in
+      printUnits("render", set) { json in
         json.array("files") { json in
           for file in files {
             json.object { json in
@@ -54,7 +51,7 @@ private func renderUnits(_ files: [RenderedFile], instance: String, _ options: U
     }
   }
   if options.json {
-    printJSON("render", instance) { json in
+    printUnits("render", set) { json in
       json.field("out", out)
       json.array("files") { json in
         for file in files { json.object { json in json.field("path", "/" + file.path) } }
@@ -67,7 +64,8 @@ private func renderUnits(_ files: [RenderedFile], instance: String, _ options: U
 }
 
 /// What systemd itself says of the units, without any of them installed.
-private func verifyUnits(_ files: [RenderedFile], instance: String, json isJSON: Bool) -> Int32 {
+private func verifyUnits(_ set: RenderedSet, json isJSON: Bool) -> Int32 {
+  let files = set.files
   let analyze = "/usr/bin/systemd-analyze"
   guard access(analyze, X_OK) == 0 else {
     narrate("bulkhead units: \(analyze) is missing (package systemd)")
@@ -113,7 +111,7 @@ private func verifyUnits(_ files: [RenderedFile], instance: String, json isJSON:
     if !isJSON { print("\(judged.code == 0 ? "good" : "BAD ") \(unit.name): \(text)") }
   }
   if isJSON {
-    printJSON("verify", instance) { json in
+    printUnits("verify", set) { json in
       json.field("good", isGood)
       json.field("warnings", verified.output)
       json.array("services") { json in
@@ -132,21 +130,12 @@ private func verifyUnits(_ files: [RenderedFile], instance: String, json isJSON:
   return isGood ? ExitCode.success : ExitCode.failure
 }
 
-private func diffUnits(_ files: [RenderedFile], instance: String, _ options: UnitsOptions) -> Int32 {
-  let root = options.root
-  let plan = UnitFiles.plan(files, instance: instance, root: root, overwritesEdits: true)
+private func diffUnits(_ set: RenderedSet, _ options: UnitsOptions) -> Int32 {
+  let (files, root) = (set.files, options.root)
+  let plan = UnitFiles.plan(files, instance: set.instance, root: root, overwritesEdits: true)
   if options.json {
-    printJSON("diff", instance) { json in
-      json.field("same", plan.changesNothing)
-      json.array("steps") { json in
-        for step in plan.steps {
-          json.object { json in
-            json.field("action", step.action.rawValue)
-            json.field("path", "/" + step.path)
-            if !step.reason.isEmpty { json.field("reason", step.reason) }
-          }
-        }
-      }
+    printUnits("diff", set) { json in
+      UnitFiles.write(plan, to: &json)
     }
     return plan.changesNothing ? ExitCode.success : ExitCode.failure
   }

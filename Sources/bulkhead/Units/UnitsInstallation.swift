@@ -1,46 +1,60 @@
 import Glibc
 import ServiceUnits
+import SetInspection
 import StageRuntime
 
 /// Puts the rendered files where they belong. Starts and reloads nothing: it says what does.
 struct UnitsInstallation {
-  let files: [RenderedFile]
-  let instance: String
+  let set: RenderedSet
   let options: UnitsOptions
 
   func run() -> Int32 {
     let plan = UnitFiles.plan(
-      files, instance: instance, root: options.root, overwritesEdits: options.overwritesEdits)
-    for step in plan.steps where step.action != .keep {
-      print("\(step.action.rawValue) /\(step.path)\(step.reason.isEmpty ? "" : ": \(step.reason)")")
+      set.files, instance: set.instance, root: options.root, overwritesEdits: options.overwritesEdits)
+    if !options.json {
+      for step in plan.steps where step.action != .keep {
+        print("\(step.action.rawValue) /\(step.path)\(step.reason.isEmpty ? "" : ": \(step.reason)")")
+      }
     }
     if plan.isRefused {
       narrate("bulkhead units: nothing was changed")
-      return ExitCode.failure
+      return tell(plan, "refused", ExitCode.failure)
     }
-    if plan.changesNothing {
-      print("\(files.count) files are in place")
-      return ExitCode.success
-    }
-    if options.isDryRun {
-      print("would run:\n\(nextSteps)")
-      return ExitCode.success
-    }
-    guard isAgreed() else { return ExitCode.failure }
+    if plan.changesNothing { return tell(plan, "same", ExitCode.success) }
+    if options.isDryRun { return tell(plan, "would be installed", ExitCode.success) }
+    guard isAgreed() else { return tell(plan, "not agreed", ExitCode.failure) }
     for step in plan.steps {
       let problem = perform(step)
       if step.action != .keep {
         ProcessLog.audit(
-          instance: instance, verb: "units install", text: "\(step.action.rawValue) /\(step.path)",
+          instance: set.instance, verb: "units install", text: "\(step.action.rawValue) /\(step.path)",
           outcome: problem ?? "done")
       }
       if let problem {
         narrate("bulkhead units: \(problem)")
-        return ExitCode.failure
+        return tell(plan, "failed", ExitCode.failure)
       }
     }
-    print("installed; now:\n\(nextSteps)")
-    return ExitCode.success
+    return tell(plan, "installed", ExitCode.success)
+  }
+
+  /// What came of the plan; returns the code.
+  private func tell(_ plan: InstallPlan, _ outcome: String, _ code: Int32) -> Int32 {
+    let hasToGoOn = outcome == "installed" || outcome == "would be installed"
+    if options.json {
+      printUnits("install", set) { json in
+        json.field("outcome", outcome)
+        UnitFiles.write(plan, to: &json)
+        json.array("next") { json in
+          if hasToGoOn { for line in nextSteps.split(separator: "\n") { json.element(String(line.trimmed)) } }
+        }
+      }
+    } else if outcome == "same" {
+      print("\(set.files.count) files are in place")
+    } else if hasToGoOn {
+      print("\(options.isDryRun ? "would run" : "installed; now"):\n\(nextSteps)")
+    }
+    return code
   }
 
   private func perform(_ step: InstallPlan.Step) -> String? {
@@ -48,7 +62,7 @@ struct UnitsInstallation {
     switch step.action {
     case .keep, .refuse: return nil
     case .create, .replace:
-      guard let file = files.first(where: { $0.path == step.path }) else { return nil }
+      guard let file = set.files.first(where: { $0.path == step.path }) else { return nil }
       return UnitFiles.write(file.text, to: place)
     case .remove:
       return unlink(place) == 0 ? nil : "cannot remove \(place): \(String(cString: strerror(errno)))"
@@ -61,13 +75,13 @@ struct UnitsInstallation {
       narrate("bulkhead units: not a terminal: say --yes")
       return false
     }
-    print("write these files? [y/N] ", terminator: "")
-    fflush(nil)
+    // A question is no answer: standard output is for those.
+    narrate("write these files? [y/N]")
     return readLine() == "y"
   }
 
   private var nextSteps: String {
-    let names = UnitNames(instance: instance)
+    let names = UnitNames(instance: set.instance)
     return """
         systemd-sysusers /etc/sysusers.d/\(names.prefix).conf
         systemd-tmpfiles --create /etc/tmpfiles.d/\(names.prefix).conf
@@ -80,6 +94,20 @@ struct UnitsInstallation {
 
 /// Files, and what the rendered ones meet.
 enum UnitFiles {
+  /// Whether anything is to be changed, and what.
+  static func write(_ plan: InstallPlan, to json: inout JSONText) {
+    json.field("same", plan.changesNothing)
+    json.array("steps") { json in
+      for step in plan.steps {
+        json.object { json in
+          json.field("action", step.action.rawValue)
+          json.field("path", "/" + step.path)
+          if !step.reason.isEmpty { json.field("reason", step.reason) }
+        }
+      }
+    }
+  }
+
   static func place(_ path: String, root: String) -> String {
     root.hasSuffix("/") ? root + path : "\(root)/\(path)"
   }
@@ -135,4 +163,8 @@ enum UnitFiles {
     let code = child.waitForEnd(seconds: 60)
     return (code, readText(outputPath) ?? "")
   }
+}
+
+extension Substring {
+  fileprivate var trimmed: Substring { drop { $0 == " " } }
 }

@@ -49,6 +49,13 @@ extension Command {
     .file("FILE"), "a topology; without it the embedded default", isOptional: true)
 }
 
+/// A set as units of systemd.
+struct RenderedSet {
+  let instance: String
+  let configurationHash: String
+  let files: [RenderedFile]
+}
+
 /// Where the set is to run, as the arguments say.
 struct UnitsOptions {
   let file: String?
@@ -71,7 +78,6 @@ struct UnitsOptions {
     overrides = try topologyOverrides(arguments.values("--set"))
     isDryRun = arguments.has("--dry-run")
     json = arguments.has("--json")
-    if json, arguments.action == "install" { throw ToolUsageError(line: "install prints no JSON; see diff") }
     isAgreed = arguments.has("--yes")
     overwritesEdits = arguments.has("--overwrite-edits")
     for path in [configuration, programs, file] where path?.contains("\n") == true {
@@ -80,17 +86,16 @@ struct UnitsOptions {
   }
 
   /// The set, rendered. Ends the process when the configuration is not accepted.
-  func render() -> (instance: String, files: [RenderedFile]) {
+  func render() -> RenderedSet {
     let topology = DaemonArguments.loadTopology(path: file, overrides: overrides)
     var places = UnitRenderer.Places(
       configuration: configuration ?? file.flatMap(Self.absolute)
         ?? "/etc/bulkhead/\(topology.host.instance).toml")
     places.overrides = overrides
     if let programs { places.programs = Self.absolute(programs) ?? programs }
-    return (
-      topology.host.instance,
-      UnitRenderer(topology: topology, places: places).files(catalogue: MessageCatalogue.text())
-    )
+    return RenderedSet(
+      instance: topology.host.instance, configurationHash: topology.hash,
+      files: UnitRenderer(topology: topology, places: places).files(catalogue: MessageCatalogue.text()))
   }
 
   private static func absolute(_ path: String) -> String? {

@@ -20,7 +20,8 @@ extension Command {
         + "whatever the build that it follows has said of its books.", writtenDown,
     ],
     operands: [Operand(.process, "bookd")],
-    options: [.json] + ofActing.filter { $0.name != "--timeout" } + [
+    options: [.json, .name, .runDirectory, epochThatIsMeant] + ofRequests + [
+      confirmed,
       Option("--programs", .directory("DIR"), "the folder of the new build's programs"),
       Option("--rollback", "go back to the build before"),
       Option("--comparisons", .number("N", 1...1_000_000_000), "equal books that are wanted (64)"),
@@ -52,10 +53,7 @@ struct UpgradeCommand {
   let comparisons: UInt64
   let takesSnapshot: Bool
   let options: SetOptions
-  let epoch: UInt64?
-  let reason: String
-  let isDryRun: Bool
-  let isConfirmed: Bool
+  let given: RequestArguments
   /// ns; 0: do not wait.
   let timeout: UInt64
   var say: (String) -> Void = narrate
@@ -69,10 +67,7 @@ struct UpgradeCommand {
     comparisons = arguments.number("--comparisons") ?? 64
     takesSnapshot = !arguments.has("--no-snapshot")
     options = SetOptions(arguments)
-    epoch = arguments.number("--epoch")
-    reason = try SupervisorRequest.reason(arguments)
-    isDryRun = arguments.has("--dry-run")
-    isConfirmed = arguments.has("--yes")
+    given = try RequestArguments(arguments)
     timeout = arguments.nanoseconds("--timeout") ?? 60_000_000_000
     guard component == Topology.bookStage else {
       throw ToolUsageError(
@@ -94,8 +89,7 @@ struct UpgradeCommand {
       return fail(TapFailure(code: ExitCode.notRunning, line: "\"\(set.instance)\" has no \(component)"))
     }
     let verb: ControlVerb = isRollback ? .rollBack : .upgrade
-    var request = ControlRequest(
-      verb, component: component, epoch: epoch ?? target.epoch, reason: reason)
+    var request = given.request(verb, component: component, current: target.epoch)
     request.count = comparisons
     if !isRollback {
       guard let folder = Self.resolved(programs) else {
@@ -107,13 +101,11 @@ struct UpgradeCommand {
       }
       request.folder = folder
     }
-    if !isDryRun, !isConfirmed {
-      let subject =
-        "\(component) of \(set.instance) (process \(target.isAlive ? String(target.pid) : "none"), epoch \(request.epoch))"
-      guard try SupervisorRequest.isAgreed("\(verb.name) \(subject)", confirm) else {
-        say("bulkhead upgrade: not done")
-        return ExitCode.failure
-      }
+    let subject =
+      "\(component) of \(set.instance) (process \(target.isAlive ? String(target.pid) : "none"), epoch \(request.epoch))"
+    guard try given.isAgreed("\(verb.name) \(subject)", confirm) else {
+      say("bulkhead upgrade: not done")
+      return ExitCode.failure
     }
     // What would be refused is refused before anything is written.
     var question = request
@@ -121,7 +113,7 @@ struct UpgradeCommand {
     switch ask(question, set) {
     case .failure(let failure): return fail(failure)
     case .success(let answer):
-      guard answer.outcome == .accepted, !isDryRun else { return tell(answer, set) }
+      guard answer.outcome == .accepted, !given.isDryRun else { return tell(answer, set) }
     }
     var snapshot: SnapshotCommand.Verified?
     if !isRollback, takesSnapshot {
@@ -204,7 +196,7 @@ struct UpgradeCommand {
     } else if let refusal = answer.refusal {
       say("bulkhead upgrade: \(refusal)")
     } else {
-      print((isDryRun ? "would be done: " : "") + answer.text)
+      print(given.words(of: answer))
     }
     return answer.exitCode
   }
@@ -268,11 +260,10 @@ struct UpgradeCommand {
     _ set: SetDirectory, outcome: String, text: String, _ state: ProgramUpgrade?,
     _ snapshot: SnapshotCommand.Verified?, took: UInt64?
   ) -> String {
-    JSONReport(schema: "upgrade").text { json in
-      json.field("instance", set.instance)
+    JSONReport(schema: "upgrade", of: set).text { json in
       json.field("component", component)
       json.field("verb", isRollback ? "rollback" : "upgrade")
-      json.field("dryRun", isDryRun)
+      json.field("dryRun", given.isDryRun)
       json.field("outcome", outcome)
       json.field("text", text)
       if let state {

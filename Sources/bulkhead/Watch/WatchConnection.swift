@@ -8,11 +8,23 @@ struct PublisherAddress: Equatable {
   var host = "127.0.0.1"
   var port: Int32 = 9443
   var path = PublishSchema.path
+  /// Over TLS.
+  var isSecure = false
+  /// A local socket, in place of host and port.
+  var socketPath: String?
 
-  /// Reads `ws://host[:port][/path]`; nil for anything else.
+  /// Reads `ws://host[:port][/path]`, `wss://` likewise, or `unix:PATH`; nil for anything else.
   init?(_ url: String) {
-    guard url.hasPrefix("ws://") else { return nil }
-    let rest = url.dropFirst(5)
+    if url.hasPrefix("unix:") {
+      let path = String(url.dropFirst(5))
+      // As many bytes as the address of a local socket has.
+      guard path.hasPrefix("/"), path.utf8.count < 108 else { return nil }
+      (host, socketPath) = ("localhost", path)
+      return
+    }
+    isSecure = url.hasPrefix("wss://")
+    guard isSecure || url.hasPrefix("ws://") else { return nil }
+    let rest = url.dropFirst(isSecure ? 6 : 5)
     let slash = rest.firstIndex(of: "/") ?? rest.endIndex
     let authority = rest[..<slash].split(separator: ":", omittingEmptySubsequences: false)
     guard (1...2).contains(authority.count), !authority[0].isEmpty else { return nil }
@@ -25,6 +37,31 @@ struct PublisherAddress: Equatable {
   }
 }
 
+/// By what a client is let in, and by what it knows the publisher.
+struct PublisherAccess: Equatable {
+  /// Visible ASCII characters; empty: none. A local socket asks for none and is told none.
+  var token = ""
+  /// A file (PEM) with the certificates by which the publisher's is verified; nil: the system's.
+  var certificates: String?
+
+  /// The first line of a file that is no comment; nil when the file cannot be read, or it is not a token.
+  static func token(file path: String) -> String? {
+    let file = Glibc.open(path, O_RDONLY | O_CLOEXEC)
+    guard file >= 0 else { return nil }
+    defer { close(file) }
+    let text = withUnsafeTemporaryAllocation(byteCount: 65_536, alignment: 1) { buffer in
+      let count = Glibc.read(file, buffer.baseAddress, buffer.count)
+      return String(decoding: UnsafeRawBufferPointer(rebasing: buffer.prefix(max(0, count))), as: UTF8.self)
+    }
+    let line = text.split { $0 == "\n" || $0 == "\r\n" }.first { !$0.hasPrefix("#") }
+    return line.flatMap { isToken($0) ? String($0) : nil }
+  }
+
+  static func isToken(_ text: some StringProtocol) -> Bool {
+    (1...512).contains(text.utf8.count) && text.utf8.allSatisfy { (0x21...0x7E).contains($0) }
+  }
+}
+
 /// One client connection to a publisher, at a time. Decodes every message and hands it on.
 final class WatchConnection {
   enum Message {
@@ -33,6 +70,8 @@ final class WatchConnection {
     case frame(DecodedFrame)
     /// The connection cannot be used any more.
     case ended(String)
+    /// It was refused for what another attempt would say again: no token, or one that is not in force.
+    case refused(String)
   }
 
   /// Called for each message during ``service(milliseconds:)``.
@@ -41,6 +80,7 @@ final class WatchConnection {
   private(set) var lastHeard: UInt64 = 0
 
   private let address: PublisherAddress
+  private let token: String
   private var context: OpaquePointer?
   private var connection: OpaquePointer?
   private let protocols: UnsafeMutablePointer<lws_protocols>
@@ -54,8 +94,9 @@ final class WatchConnection {
   private static let maximumMessage = 1 << 20
 
   /// Nil when the library cannot start (no memory, no descriptors).
-  init?(_ address: PublisherAddress) {
+  init?(_ address: PublisherAddress, _ access: PublisherAccess = PublisherAccess()) {
     self.address = address
+    token = address.socketPath == nil ? access.token : ""
     protocolName = strdup(PublishSchema.subprotocol)
     protocols = .allocate(capacity: 2)
     protocols.initialize(repeating: lws_protocols(), count: 2)
@@ -72,7 +113,17 @@ final class WatchConnection {
     info.uid = -1
     info.timeout_secs = 5
     info.user = Unmanaged.passUnretained(self).toOpaque()
-    context = lws_create_context(&info)
+    if address.isSecure { info.options |= UInt64(LWS_SERVER_OPTION_DO_SSL_GLOBAL_INIT) }
+    guard let file = access.certificates, address.isSecure else {
+      context = lws_create_context(&info)
+      if context == nil { return nil }
+      return
+    }
+    info.options |= UInt64(LWS_SERVER_OPTION_DISABLE_OS_CA_CERTS)
+    file.withCString { path in
+      info.client_ssl_ca_filepath = path
+      context = lws_create_context(&info)
+    }
     if context == nil { return nil }
   }
 
@@ -92,20 +143,21 @@ final class WatchConnection {
     received.removeAll(keepingCapacity: true)
     outgoing.removeAll()
     failure = nil
-    address.host.withCString { host in
-      address.path.withCString { path in
-        var info = lws_client_connect_info()
-        info.context = context
-        info.address = host
-        info.port = address.port
-        info.path = path
-        info.host = host
-        info.origin = host
-        info.protocol = UnsafePointer(protocolName)
-        info.local_protocol_name = UnsafePointer(protocolName)
-        info.ietf_version_or_minus_one = -1
-        connection = lws_client_connect_via_info(&info)
-      }
+    // What begins with a plus sign is a local socket.
+    let target = address.socketPath.map { "+\($0)" } ?? address.host
+    withCStrings(target, address.host, address.path, "http/1.1") { target, host, path, http in
+      var info = lws_client_connect_info()
+      info.context = context
+      info.address = target
+      info.port = address.port
+      info.path = path
+      info.host = host
+      info.alpn = http
+      if address.isSecure { info.ssl_connection = Int32(LCCSCF_USE_SSL.rawValue) }
+      info.protocol = UnsafePointer(protocolName)
+      info.local_protocol_name = UnsafePointer(protocolName)
+      info.ietf_version_or_minus_one = -1
+      connection = lws_client_connect_via_info(&info)
     }
     if connection == nil { onMessage(.ended(failure ?? "no answer")) }
   }
@@ -163,6 +215,29 @@ final class WatchConnection {
     return -1
   }
 
+  /// Adds to the handshake what says who this is.
+  /// - Parameter cursor: the library's own, behind what it has written.
+  fileprivate func authorize(
+    _ cursor: UnsafeMutablePointer<UnsafeMutablePointer<CChar>?>, room: Int
+  ) -> Int32 {
+    guard !token.isEmpty else { return 0 }
+    let header = Array("Authorization: Bearer \(token)\r\n".utf8)
+    guard let target = cursor.pointee, header.count <= room else { return -1 }
+    target.withMemoryRebound(to: UInt8.self, capacity: header.count) {
+      $0.update(from: header, count: header.count)
+    }
+    cursor.pointee = target + header.count
+    return 0
+  }
+
+  fileprivate func fail(_ source: OpaquePointer, _ reason: String) {
+    guard lws_http_client_http_response(source) == 401, connection == source else {
+      return end(source, reason)
+    }
+    connection = nil
+    onMessage(.refused(token.isEmpty ? "a token is asked for" : "the token is not in force"))
+  }
+
   fileprivate func write(_ target: OpaquePointer) -> Int32 {
     let count = outgoing.count - OutboundQueue.headroom
     guard count > 0 else { return 0 }
@@ -189,6 +264,18 @@ final class WatchConnection {
   }
 }
 
+/// Four texts as C strings, as long as the body runs.
+private func withCStrings(
+  _ first: String, _ second: String, _ third: String, _ fourth: String,
+  _ body: (UnsafePointer<CChar>, UnsafePointer<CChar>, UnsafePointer<CChar>, UnsafePointer<CChar>) -> Void
+) {
+  first.withCString { first in
+    second.withCString { second in
+      third.withCString { third in fourth.withCString { body(first, second, third, $0) } }
+    }
+  }
+}
+
 private func watchCallback(
   _ connection: OpaquePointer?, _ reason: lws_callback_reasons, _ user: UnsafeMutableRawPointer?,
   _ input: UnsafeMutableRawPointer?, _ length: Int
@@ -200,8 +287,12 @@ private func watchCallback(
   switch reason {
   case LWS_CALLBACK_CLIENT_RECEIVE: return watch.take(connection, bytes)
   case LWS_CALLBACK_CLIENT_WRITEABLE: return watch.write(connection)
+  case LWS_CALLBACK_CLIENT_APPEND_HANDSHAKE_HEADER:
+    guard let input else { return 0 }
+    return watch.authorize(
+      input.assumingMemoryBound(to: UnsafeMutablePointer<CChar>?.self), room: length)
   case LWS_CALLBACK_CLIENT_CONNECTION_ERROR:
-    watch.end(connection, bytes.isEmpty ? "no answer" : String(decoding: bytes, as: UTF8.self))
+    watch.fail(connection, bytes.isEmpty ? "no answer" : String(decoding: bytes, as: UTF8.self))
   case LWS_CALLBACK_WS_PEER_INITIATED_CLOSE: watch.end(connection, WatchConnection.closeText(bytes))
   case LWS_CALLBACK_CLIENT_CLOSED: watch.end(connection, "closed")
   default: return lws_callback_http_dummy(connection, reason, user, input, length)
