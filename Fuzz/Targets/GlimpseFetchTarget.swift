@@ -34,7 +34,7 @@ private func box(_ flags: UInt8) -> FetchBox {
 private func fetch(_ data: UnsafeRawBufferPointer, bytewise: Bool) -> Telling {
   var input = FuzzInput(data)
   let box = box(input.byte())
-  box.fetch.begin()
+  box.fetch.begin(from: 1)
   box.session.abandon()
   var wanted: [UInt8] = Array("SIM0      ".utf8)
   box.session.begin(

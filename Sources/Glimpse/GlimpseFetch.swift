@@ -6,8 +6,8 @@ public import SoupBinTCP
 /// to ask, and where, is the caller's affair.
 ///
 /// ```
-/// fetch.begin()                                          // and log in, requesting sequence 1
-/// each message of the lines meanwhile: fetch.note(sequence, message)
+/// each message that a line brings ahead of the stream, whether an image is on its way or not: fetch.note(sequence, message)
+/// fetch.begin(from: first)                               // and log in, requesting sequence 1
 /// each event of the session: switch fetch.take(event) { … }
 /// behind `.whole`, and what the lines carried until then: switch fetch.judge() { … }
 /// ```
@@ -38,10 +38,11 @@ public struct GlimpseFetch: ~Copyable {
   /// - Parameter configuration: must be valid; its memory is taken here
   public init(_ configuration: GlimpseConfiguration) { decoder = GlimpseDecoder(configuration) }
 
-  /// A new image; what there was of another one is void, and so is what the lines had carried until now.
-  public mutating func begin() {
+  /// A new image; what there was of another one is void.
+  /// - Parameter first: the first message that it is to stand for: what was noted from there on is its witness
+  public mutating func begin(from first: UInt64) {
     begun &+= 1
-    witnesses.removeAll()
+    witnesses.keep(from: first)
     end = nil
     decoder.begin()
   }
@@ -49,7 +50,10 @@ public struct GlimpseFetch: ~Copyable {
   /// As ``GlimpseDecoder/tidy()``; not before the image is judged.
   public mutating func tidy() { decoder.tidy() }
 
-  /// A message that a line has brought while the image is on its way.
+  /// Another session: its numbers and orders have nothing to do with what was noted.
+  public mutating func forgetSession() { witnesses.removeAll() }
+
+  /// A message that a line has brought ahead of the stream, before the image was asked for or since.
   public mutating func note(_ sequence: UInt64, _ message: UnsafeRawBufferPointer) {
     witnesses.note(sequence, message)
   }

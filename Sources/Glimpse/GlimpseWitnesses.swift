@@ -1,7 +1,8 @@
 import FeedWire
 
-/// The newest messages that the lines have brought while an image was on its way: what they do to orders shows whether
-/// the image is from where its number says.
+/// The newest messages that the lines have brought ahead of the stream: what they do to orders shows whether an image is
+/// from where its number says. They are kept from one image to the next: what an image falsely claims not to contain may
+/// have been on the lines before it was asked for.
 struct GlimpseWitnesses: ~Copyable {
   private struct Witness {
     var sequence: UInt64 = 0
@@ -13,6 +14,8 @@ struct GlimpseWitnesses: ~Copyable {
   static let capacity = 4_096
   private let entries: UnsafeMutablePointer<Witness>
   private var total = 0
+  /// What lies below is out, and no witness any more: a single damaged message does not speak against every image to come.
+  private var floor: UInt64 = 0
 
   init() {
     entries = .allocate(capacity: Self.capacity)
@@ -22,6 +25,9 @@ struct GlimpseWitnesses: ~Copyable {
   deinit { entries.deallocate() }
 
   mutating func removeAll() { total = 0 }
+
+  /// Those that an image for a range beginning at `first` is judged by: it and what lies behind it.
+  mutating func keep(from first: UInt64) { floor = first }
 
   mutating func note(_ sequence: UInt64, _ message: UnsafeRawBufferPointer) {
     guard let base = message.baseAddress, ITCH50.validate(message) == nil else { return }
@@ -45,6 +51,7 @@ struct GlimpseWitnesses: ~Copyable {
   func contradiction(next: UInt64, _ decoder: borrowing GlimpseDecoder) -> UInt64? {
     for index in 0..<min(total, Self.capacity) {
       let witness = entries[index]
+      if witness.sequence < floor { continue }
       if witness.sequence < next {
         if let removed = witness.removed, decoder.hasOrder(removed) { return witness.sequence }
       } else if let added = witness.added, decoder.hasOrder(added) {

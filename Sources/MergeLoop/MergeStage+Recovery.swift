@@ -29,13 +29,14 @@ extension MergeStage {
     control.flight.note(.imageWanted, arbiter.nextSequence, UInt64(wish.instruments.count))
     narrate(
       "merged: fetching an image for \(wish.instruments.count) instruments in quarantine", as: .imageWanted)
-    snapshot?.begin(session: Self.login(session), now: now)
+    snapshot?.begin(session: Self.login(session), from: arbiter.nextSequence, now: now)
     writeRecoveries()
   }
 
   /// A message that was put on the ring while an image is on its way.
   @inline(never)
-  mutating func note(_ sequence: UInt64, _ message: UnsafeRawBufferPointer) {
+  mutating func note(_ sequence: UInt64, _ message: UnsafeRawBufferPointer, stamp: UInt64) {
+    heard(stamp)
     if recovery.imageNext == nil { snapshot?.note(sequence, message) }
     recovery.note(sequence, message)
   }

@@ -10,8 +10,9 @@ import StageRuntime
 /// has taken its place they are read again from where they were read when it was asked for. The login comes after that
 /// instant, and the image is no older than the login: so nothing is missing between the two.
 extension MergeStage {
-  /// So many messages behind the number of an image the lines are to have brought before it is judged, or so long it is waited for them:
-  /// a number that is too low is contradicted by what lies behind it alone, and TCP may be ahead of the lines.
+  /// So many messages behind the number of an image the lines are to have brought before it is judged: a number that is too low is
+  /// contradicted by what lies behind it alone, and TCP may be ahead of the lines. Where there are not so many, a line is to have said
+  /// something so long after the image's end: what it sent before that has come or is lost.
   private static let witnessedBehind: UInt64 = 256
   private static let witnessNanoseconds: UInt64 = 20_000_000
   /// Messages of an image that are taken in one turn.
@@ -33,7 +34,7 @@ extension MergeStage {
     control.flight.note(.imageWanted, first, last)
     noteRingPositions()
     output.publishImageStart(first: first, last: last)
-    snapshot?.begin(session: Self.login(session), now: now)
+    snapshot?.begin(session: Self.login(session), from: first, now: now)
   }
 
   static func login(_ session: SessionIdentifier) -> SoupSession {
@@ -81,7 +82,7 @@ extension MergeStage {
   /// The next of the image. A whole one is judged when all is read that the lines had carried by its end, and all that it says it
   /// contains: TCP may be ahead of them. Nothing is believed that they never come to; the time for an image ends that wait.
   mutating func imageStep(_ now: UInt64) -> SnapshotClient.Step {
-    guard let since = judgedBehind?.since else {
+    guard let judgedBehind else {
       let step = snapshot?.step(now: now) ?? .idle
       if case .whole = step { judgeBehindLines(now) }
       return step
@@ -90,8 +91,11 @@ extension MergeStage {
     let reached = isNoting ? arbiter.nextSequence : arbiter.highestSequence
     guard areLinesRead, snapshot?.isAhead(of: reached) == false else { return .idle }
     let isWitnessed = snapshot?.isAhead(of: reached &- min(reached, Self.witnessedBehind)) == false
-    guard isWitnessed || now &- since >= Self.witnessNanoseconds else { return .idle }
-    judgedBehind = nil
+    let isOver =
+      lineSpokeAt >= judgedBehind.stamp &+ Self.witnessNanoseconds
+      || now &- judgedBehind.since >= witnessPatience
+    guard isWitnessed || isOver else { return .idle }
+    self.judgedBehind = nil
     return snapshot?.judge() ?? .idle
   }
 

@@ -39,9 +39,15 @@ public struct MergeStage: ~Copyable {
   /// Nil without a snapshot service.
   var snapshot: SnapshotClient?
   var isFetching = false
-  /// A whole image is judged once the lines are read up to here, and since when it waits for that (CLOCK_MONOTONIC, ns); nil when there
-  /// is none.
-  var judgedBehind: (a: UInt64, b: UInt64, since: UInt64)?
+  /// A whole image is judged once the lines are read up to here, and since when it waits for that, as CLOCK_MONOTONIC and as a receive
+  /// stamp (ns); nil when there is none.
+  var judgedBehind: (a: UInt64, b: UInt64, since: UInt64, stamp: UInt64)?
+  /// The newest receive stamp of what a line said ahead of the stream, or beside it: a heartbeat. Followed where images replace what is lost.
+  private(set) var lineSpokeAt: UInt64 = 0
+  /// Whether messages ahead of the stream are kept as witnesses of images.
+  private let keepsWitnesses: Bool
+  /// A line that says nothing for so long while an image waits to be judged is not waited for any longer.
+  let witnessPatience: UInt64
   /// Images that the lines contradicted.
   var contradictedImages: UInt64 = 0
   /// Where the lines' rings were read when the image was asked for.
@@ -117,6 +123,8 @@ public struct MergeStage: ~Copyable {
       fail("\(process.component): arbitration settings: \(problem)", code: ExitCode.configuration)
     }
     recoversInstruments = topology.recoversInstruments
+    keepsWitnesses = configuration.unrecoverable == .snapshot && topology.channel.snapshot != nil
+    witnessPatience = (topology.channel.snapshot?.timeoutNanoseconds ?? 0) / 2
     recovery = InstrumentRecovery(recoversInstruments ? topology.channel.snapshot : nil)
     failpoint(71)  // attached everywhere, before the own ring's end is looked for
     let resumed = output.resume()
@@ -229,7 +237,7 @@ public struct MergeStage: ~Copyable {
 
   /// A whole image is to be judged by all that the lines' rings hold at this moment.
   mutating func judgeBehindLines(_ now: UInt64) {
-    judgedBehind = (lineA.publishedPosition, lineB.publishedPosition, now)
+    judgedBehind = (lineA.publishedPosition, lineB.publishedPosition, now, bulkhead_realtime_nanoseconds())
   }
 
   /// Whether that is read.
@@ -254,13 +262,23 @@ public struct MergeStage: ~Copyable {
     arbiter.setReadingRetention(.lineB, true)
   }
 
-  /// What the datagram that was indexed last says while an image is on its way.
+  /// What the datagram that was indexed last says ahead of the stream.
   @inline(never)
-  private mutating func noteWitnesses(_ base: UnsafeRawPointer, _ first: UInt64) {
+  private mutating func noteWitnesses(_ base: UnsafeRawPointer, _ first: UInt64, stamp: UInt64) {
+    heard(stamp)
     for block in 0..<blocks.count {
       snapshot?.note(first &+ UInt64(block), blocks.message(block, of: base))
     }
   }
+
+  @inline(never)
+  private mutating func noteWitness(_ sequence: UInt64, _ message: UnsafeRawBufferPointer, stamp: UInt64) {
+    heard(stamp)
+    snapshot?.note(sequence, message)
+  }
+
+  /// A line has said something at that instant which an image that is waited for may have to be judged by.
+  mutating func heard(_ stamp: UInt64) { lineSpokeAt = max(lineSpokeAt, stamp) }
 
   /// A line's retention is read once its ring is read up to where it stood at the start, or when an image was used. What
   /// had to wait for that is looked at now, also when nothing else has come.
@@ -389,8 +407,8 @@ public struct MergeStage: ~Copyable {
     case .duplicate: arbiter.compare(source: source, sequence: first, bytes: message)
     case .examine:
       examine(first, message, stamp)
-      if isFetching, source != .retransmission { snapshot?.note(first, message) }
-    case .ignore(.beyondWindow): if isFetching { snapshot?.note(first, message) }
+      if keepsWitnesses, source != .retransmission { noteWitness(first, message, stamp: stamp) }
+    case .ignore(.beyondWindow): if keepsWitnesses { noteWitness(first, message, stamp: stamp) }
     case .ignore: break
     }
     return true
@@ -434,6 +452,7 @@ public struct MergeStage: ~Copyable {
       resolve(now)
       if isFetching { endFetching() }
       if isNoting { endRecovery("the session ends", now) }
+      snapshot?.forgetSession()
       output.publishEndOfSession(next: arbiter.nextSequence)
       control.flight.note(.sessionBegan, 1)
       output.publishSessionStart(identifier, first: 1)
@@ -442,8 +461,10 @@ public struct MergeStage: ~Copyable {
     switch packet.kind {
     case .heartbeat:
       heartbeats += 1
+      if source != .retransmission { heard(stamp) }
       arbiter.heartbeat(source: source, nextExpected: packet.sequence, now: now)
     case .endOfSession:
+      if source != .retransmission { heard(stamp) }
       arbiter.endOfSession(source: source, nextExpected: packet.sequence, now: now)
     case .data: _ = handleMessages(datagram, source, stamp: stamp, now)
     }
@@ -482,7 +503,7 @@ public struct MergeStage: ~Copyable {
         examine(first &+ UInt64(block), blocks.message(block, of: base), stamp)
         block &+= 1
       }
-      if isFetching, source != .retransmission { noteWitnesses(base, first) }
+      if keepsWitnesses, source != .retransmission { noteWitnesses(base, first, stamp: stamp) }
     case .duplicate:
       guard arbiter.keepsHistory else { return }
       while block < end {
@@ -491,7 +512,7 @@ public struct MergeStage: ~Copyable {
         block &+= 1
       }
     // The lines show where they are with what there is no room for, but not with what is not believed.
-    case .ignore(.beyondWindow): if isFetching { noteWitnesses(base, first) }
+    case .ignore(.beyondWindow): if keepsWitnesses { noteWitnesses(base, first, stamp: stamp) }
     case .ignore: break
     }
   }
@@ -499,7 +520,7 @@ public struct MergeStage: ~Copyable {
   @inline(__always)
   private mutating func put(_ sequence: UInt64, _ message: UnsafeRawBufferPointer, _ stamp: UInt64) {
     output.put(sequence: sequence, message: message, stamp: stamp)
-    if isNoting { note(sequence, message) }
+    if isNoting { note(sequence, message, stamp: stamp) }
     if output.openMessages >= Self.batchMessages { output.publishBatch() }
   }
 

@@ -45,9 +45,10 @@ struct SnapshotClient: ~Copyable {
   }
 
   /// Logs in for a new image of the session; what there was of another one is void.
-  mutating func begin(session: SoupSession, now: UInt64) {
+  /// - Parameter first: the first message that it is to stand for
+  mutating func begin(session: SoupSession, from first: UInt64, now: UInt64) {
     isActive = true
-    fetch.begin()
+    fetch.begin(from: first)
     connection.open(endpoint, session: session, sequence: 1, now: now)
   }
 
@@ -62,7 +63,10 @@ struct SnapshotClient: ~Copyable {
     connection.close()
   }
 
-  /// A message that a line has brought while the image is on its way.
+  /// What the lines brought in another session is no witness.
+  mutating func forgetSession() { fetch.forgetSession() }
+
+  /// A message that a line has brought ahead of the stream, while the image is on its way or before.
   mutating func note(_ sequence: UInt64, _ message: UnsafeRawBufferPointer) { fetch.note(sequence, message) }
 
   mutating func step(now: UInt64) -> Step {

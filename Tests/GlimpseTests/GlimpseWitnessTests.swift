@@ -59,6 +59,44 @@ final class GlimpseWitnessTests: XCTestCase {
       contradiction([(99, message("X", 5)), (100, message("E", 5)), (101, [])], orders: [5], next: 100))
   }
 
+  /// The venue's lines stood still between what an image falsely claims not to contain and the login: that was read before.
+  func testWhatWasReadBeforeTheImageWasAskedForCounts() {
+    for (floor, isContradicted) in [(UInt64(90), true), (99, true), (100, false)] {
+      var configuration = GlimpseConfiguration()
+      configuration.maximumOrders = 100
+      configuration.requiresDirectory = false
+      var fetch = GlimpseFetch(configuration)
+      message("A", 5).withUnsafeBytes { fetch.note(99, $0) }
+      fetch.begin(from: floor)
+      let end = Array(("G" + String(repeating: " ", count: 18) + "99").utf8)
+      for (index, bytes) in [message("A", 5), end].enumerated() {
+        bytes.withUnsafeBytes { _ = fetch.take(.sequenced(sequence: UInt64(index) + 1, message: $0)) }
+      }
+      guard case .failed(let failure) = fetch.judge() else {
+        XCTAssertFalse(isContradicted, "an image of everything below 99 has the order of message 99")
+        continue
+      }
+      XCTAssertTrue(isContradicted, "what is out was a witness")
+      XCTAssertEqual(failure, .contradicted(by: 99, number: 99))
+    }
+  }
+
+  func testWhatAnotherSessionBroughtDoesNotCount() {
+    var configuration = GlimpseConfiguration()
+    configuration.maximumOrders = 100
+    configuration.requiresDirectory = false
+    var fetch = GlimpseFetch(configuration)
+    message("A", 5).withUnsafeBytes { fetch.note(99, $0) }
+    fetch.forgetSession()
+    fetch.begin(from: 1)
+    let end = Array(("G" + String(repeating: " ", count: 18) + "99").utf8)
+    for (index, bytes) in [message("A", 5), end].enumerated() {
+      bytes.withUnsafeBytes { _ = fetch.take(.sequenced(sequence: UInt64(index) + 1, message: $0)) }
+    }
+    guard case .complete(let next) = fetch.judge() else { return XCTFail("it was refused") }
+    XCTAssertEqual(next, 99)
+  }
+
   func testTheNewestAreKept() {
     var lines = (0..<UInt64(GlimpseWitnesses.capacity)).map { ($0 + 1, message("D", 1_000)) }
     XCTAssertEqual(contradiction(lines, orders: [1_000], next: 2), 1)
@@ -74,7 +112,7 @@ final class GlimpseWitnessTests: XCTestCase {
       configuration.maximumOrders = 100
       configuration.requiresDirectory = false
       var fetch = GlimpseFetch(configuration)
-      fetch.begin()
+      fetch.begin(from: 90)
       guard case .nothing = fetch.judge() else { return XCTFail("judged before its end") }
       let end = Array(("G" + String(repeating: " ", count: 17) + "100").utf8)
       for (index, bytes) in [message("A", 5), end].enumerated() {

@@ -130,6 +130,7 @@ final class Oracle {
     asking.asked.removeAll()
     (imaging.isInFlight, imaging.attempts, imaging.last) = (false, 0, 0)
     imaging.stream = nil
+    imaging.witnesses = []
     held.removeAll(keepingCapacity: true)
     heldCount = 0
     firstSignAt = nil

@@ -13,7 +13,7 @@ struct Imaging {
   var openedAt: UInt64 = 0
   /// Messages of the image that are out.
   var messages = 0
-  /// What the lines brought since: number, removed and added order.
+  /// What the lines brought that was not out yet: number, removed and added order.
   var witnesses: [(number: UInt64, removed: [UInt8]?, added: [UInt8]?)] = []
   /// For the record of what was reached.
   var asked = 0
@@ -27,9 +27,10 @@ struct Imaging {
 }
 
 extension Oracle {
-  /// A packet of a line that is believed and lies ahead, or an answer, while an image is on its way.
+  /// A packet of a line that is believed and lies ahead.
   func witness(_ first: UInt64, _ messages: [[UInt8]]) {
-    guard imaging.stream != nil else { return }
+    guard rules.policy == .snapshot else { return }
+    if imaging.witnesses.count > 50_000 { imaging.witnesses.removeAll { $0.number < next } }
     for (index, message) in messages.enumerated() {
       let number = first + UInt64(index)
       switch (message.first.map { Character(UnicodeScalar($0)) }, message.count) {
@@ -98,7 +99,7 @@ extension Oracle {
     (imaging.first, imaging.last, imaging.isInFlight) = (first, through, true)
     imaging.asked += 1
     (imaging.messages, imaging.openedAt) = (0, now)
-    imaging.witnesses = []
+    imaging.witnesses.removeAll { $0.number < first }
     imaging.stream = OracleStream(session: session ?? [], rules: rules.image)
     expected = [.imageStart(first, last)]
     compare(produced, isCutShort)

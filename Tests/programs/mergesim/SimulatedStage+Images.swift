@@ -47,20 +47,22 @@ extension SimulatedStage {
     judge?.imageRequested(
       first, last, through: arbiter.openGap(0)?.last ?? 0, produced, isCutShort: isDead, now)
     guard !isDead else { return }
-    if fetch == nil {
-      var configuration = GlimpseConfiguration()
-      configuration.maximumOrders = rules.image.orders
-      configuration.convention = rules.image.endIsLast ? .lastContained : .firstNotContained
-      fetch = GlimpseFetch(configuration)
-      connection = SimulatedConnection(rules.image)
-    }
-    fetch?.begin()
+    if connection == nil { connection = SimulatedConnection(rules.image) }
+    fetch?.begin(from: first)
     connection?.close()
     connection?.isStanding = false
     connection?.connectBy = now + rules.image.loginTimeout
     connection?.wakeAt = now
     connection?.stream = host.images?.connect(now)
     wanted = session
+  }
+
+  static func fetch(_ rules: Rules) -> GlimpseFetch? {
+    guard rules.policy == .snapshot else { return nil }
+    var configuration = GlimpseConfiguration()
+    configuration.maximumOrders = rules.image.orders
+    configuration.convention = rules.image.endIsLast ? .lastContained : .firstNotContained
+    return GlimpseFetch(configuration)
   }
 
   func endFetching() {

@@ -101,7 +101,7 @@ final class SimulatedStage {
   var imageFirst: UInt64 = 0
   var imageMessages = 0
   var wanted: [UInt8] = []
-  /// Made when the first image is asked for.
+  /// Nil without images.
   var fetch: GlimpseFetch?
   var connection: SimulatedConnection?
   private var isReading = [true, true]
@@ -119,6 +119,7 @@ final class SimulatedStage {
     self.rules = rules
     self.host = host
     self.oracle = oracle
+    fetch = Self.fetch(rules)
     startedAt = now
     var next: UInt64 = 1
     isHalted = false
@@ -238,6 +239,7 @@ final class SimulatedStage {
       resolve(now)
       publishEnd()
       endFetching()
+      fetch?.forgetSession()
       begin(name, first: 1)
       arbiter.begin(session: identifier, firstSequence: 1)
     }
@@ -262,7 +264,7 @@ final class SimulatedStage {
     var blocks = packet.blocks
     var number = packet.sequence
     var isWitness = false
-    defer { if isWitness, isFetching, source != .retransmission { noteWitnesses(packet) } }
+    defer { if isWitness, source != .retransmission { noteWitnesses(packet) } }
     switch arbiter.receive(
       source: source, first: number, count: UInt16(count), now: now, stamp: stamp)
     {
