@@ -161,7 +161,8 @@ seeded-defects:
 pipeline-test: build
 	scripts/check-binaries $(BIN)
 	swift build --build-tests
-	$(MAKE) --no-print-directory -j2 --output-sync=target pipeline-half-1 pipeline-half-2 || { scripts/test-pipeline failures; exit 1; }
+	$(MAKE) --no-print-directory -k -j2 --output-sync=target pipeline-half-1 pipeline-half-2 || \
+	  BULKHEAD_BIN=$(CURDIR)/$(BIN) scripts/test-pipeline again
 
 # Most of their time is waiting, so that two halves at once take little more than one (scripts/test-pipeline).
 pipeline-half-1 pipeline-half-2: pipeline-half-%:

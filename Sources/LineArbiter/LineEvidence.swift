@@ -17,14 +17,18 @@ struct LineClaim {
 extension LineArbiter {
   /// How long a claim stands, in times of a line's silence: heartbeats may be all there is to support it.
   private static var claimSilences: UInt64 { 4 }
+  /// No evidence makes a jump of so many messages credible: at ten million a second they are twenty days. It bounds the loss that whoever
+  /// can send on a line declares while that line itself says nothing.
+  private static var incredibleJump: UInt64 { 1 << 44 }
 
-  /// A packet of a line starts further ahead than one packet is believed. True if another one supports it:
+  /// A packet of a line starts further ahead than one packet is believed (`first` is above ``known``). True if another one supports it:
   /// of the other line, within the bound; or of the same line, going on behind the first one. A copy of the same
   /// datagram supports nothing; the same announcement does after the hold time, when it cannot be a copy any more.
   @_noLocks
   mutating func isCorroborated(
     _ source: Source, first: UInt64, end: UInt64, isAnnouncement: Bool, now: UInt64
   ) -> Bool {
+    if first &- known >= Self.incredibleJump { return false }
     let own = claims + source.index
     let other = claims + (1 &- source.index)
     if stands(other, lines + (1 &- source.index), now),

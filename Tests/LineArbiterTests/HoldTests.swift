@@ -247,6 +247,27 @@ final class EvidenceTests: XCTestCase {
     XCTAssertEqual(stage.arbiter.nextEvent(), .jumpBelieved(from: 11, to: 503))
   }
 
+  /// As many packets as one likes, of both lines, announcements and messages: no day has such numbers.
+  func testAnIncredibleJumpIsNeverBelieved() {
+    let stage = started()
+    for now in [1_100, 9_000, 90_000] as [UInt64] {
+      for source in [Source.lineA, .lineB] {
+        stage.receive(source, 11 + 1 << 44, 5, now: now)
+        stage.receive(source, 16 + 1 << 44, 5, now: now + 10)
+        stage.receive(source, .max - 1, 0, now: now + 20)
+        stage.arbiter.endOfSession(source: source, nextExpected: .max - 1, now: now + 30)
+      }
+    }
+    XCTAssertEqual(stage.arbiter.highestSequence, 11)
+    XCTAssertEqual(stage.arbiter.counters.farAheadClaims, 0)
+    XCTAssertEqual(stage.arbiter.rejections(.farAhead), 24)
+    stage.receive(.lineA, 10 + 1 << 44, 5, now: 91_000)
+    stage.receive(.lineB, 10 + 1 << 44, 5, now: 91_000)
+    XCTAssertEqual(stage.arbiter.counters.jumps, 1, "one less is a matter of evidence")
+    stage.receive(.lineA, 11, 3, now: 92_000)
+    stage.assertOutput(1, 13)
+  }
+
   func testTheOtherLineFarAwaySupportsNothing() {
     let stage = started()
     stage.receive(.lineA, 500, 5, now: 1_100)

@@ -24,6 +24,7 @@ extension Oracle {
   /// A number within the bound is believed; one beyond it with a second packet.
   func isBelieved(_ line: Int, _ first: UInt64, _ behind: UInt64, _ isAnnouncement: Bool) -> Bool {
     if first <= known || first - known <= rules.farAhead { return true }
+    if first - known >= 1 << 44 { return false }
     if let other = stands(1 - line) {
       let distance = first > other.end ? first - other.end : other.end - first
       if distance <= rules.farAhead { return believe() }
