@@ -41,10 +41,12 @@ public struct BookBuilder: ~Copyable {
   /// - Parameters:
   ///   - policy: what becomes of an instrument about which something wrong was said
   ///   - takesImages: whether ``beginImage(_:first:last:count:)`` is used; takes 2 MB
+  ///   - touch: when the kernel clears the memory
   public init(
-    capacity: BookCapacity, channel: UInt8, policy: ErrorPolicy = .alarm, takesImages: Bool = false
+    capacity: BookCapacity, channel: UInt8, policy: ErrorPolicy = .alarm, takesImages: Bool = false,
+    touch: MemoryTouch = .atOnce
   ) {
-    books = OrderBooks(capacity: capacity)
+    books = OrderBooks(capacity: capacity, touch: touch)
     states = StateMemory(isOn: takesImages)
     self.channel = channel
     self.policy = policy
@@ -54,6 +56,9 @@ public struct BookBuilder: ~Copyable {
     scratch.deallocate()
     notes.deallocate()
   }
+
+  /// As ``OrderBooks/touchMemory()``.
+  public mutating func touchMemory() -> Bool { books.touchMemory() }
 
   /// Applies one venue message. `events` is cleared first and then holds what the message caused; it stays
   /// empty when the message has no bytes, or was rejected and its instrument was stale already.

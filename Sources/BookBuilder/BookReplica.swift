@@ -27,7 +27,12 @@ public struct BookReplica: ~Copyable {
   public internal(set) var lost: UInt64 = 0
 
   /// Maps and touches the books' memory; traps when it cannot be had (see ``OrderBooks/init(capacity:)``).
-  public init(capacity: BookCapacity) { books = OrderBooks(capacity: capacity) }
+  public init(capacity: BookCapacity, touch: MemoryTouch = .atOnce) {
+    books = OrderBooks(capacity: capacity, touch: touch)
+  }
+
+  /// As ``OrderBooks/touchMemory()``.
+  public mutating func touchMemory() -> Bool { books.touchMemory() }
 
   /// Applies one event: its kind and its header and body.
   ///

@@ -25,10 +25,11 @@ public struct BookRules: Sendable, Equatable {
 }
 
 extension BookBuilder {
-  /// As ``init(capacity:channel:policy:takesImages:)``.
-  public init(rules: BookRules, channel: UInt8) {
+  /// As ``init(capacity:channel:policy:takesImages:touch:)``.
+  public init(rules: BookRules, channel: UInt8, touch: MemoryTouch = .atOnce) {
     self.init(
-      capacity: rules.capacity, channel: channel, policy: rules.policy, takesImages: rules.takesImages)
+      capacity: rules.capacity, channel: channel, policy: rules.policy, takesImages: rules.takesImages,
+      touch: touch)
   }
 
   /// What decides, beside the stream, what the books become.

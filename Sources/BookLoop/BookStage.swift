@@ -57,6 +57,8 @@ public struct BookStage: ~Copyable {
   /// Events up to and including this message are on the ring already. 0 after the first start; of a standby, which leaves all
   /// of them to another, the largest number.
   var publishedThrough: UInt64
+  /// Memory that was left for when the stream flows again.
+  private var memoryPace = MemoryPace(isLater: false)
   /// The newest message that was replayed and has events.
   var silentThrough: UInt64 = 0
   /// Whom this process follows, and whose place it is to take; nil once it has, and for who is no standby.
@@ -135,7 +137,11 @@ public struct BookStage: ~Copyable {
       builder = stored.intoBuilder()
     } else {
       tape = nil
-      builder = BookBuilder(rules: rules, channel: topology.channel.number)
+      // Locked memory is there when it is mapped.
+      let isAwaited = known > 0 && !isStandby && !topology.host.lockMemory
+      builder = BookBuilder(
+        rules: rules, channel: topology.channel.number, touch: isAwaited ? .asNeeded : .atOnce)
+      memoryPace = MemoryPace(isLater: isAwaited)
     }
     recordRoom = (input.maximumRecordBytes + 127) / 64 * 64
     let bytes = recordRoom * Self.batchRecords
@@ -181,7 +187,9 @@ public struct BookStage: ~Copyable {
   private mutating func run(_ strategy: some RingWait) {
     var wait = strategy
     while true {
-      if turn() {
+      let isBusy = turn()
+      if !memoryPace.isOver, hasCaughtUp { takeMemory() }
+      if isBusy {
         wait.reset()
         continue
       }
@@ -264,6 +272,12 @@ public struct BookStage: ~Copyable {
     guard patrol.isDue(bulkhead_monotonic_nanoseconds()) else { return }
     input.patrol(component: "bookd")
     output.patrol()
+  }
+
+  @inline(never)
+  private mutating func takeMemory() {
+    let now = bulkhead_monotonic_nanoseconds()
+    if memoryPace.isDue(now) { memoryPace.took(hasMore: builder.touchMemory(), now) }
   }
 
   private mutating func finishTurn(_ count: Int) {

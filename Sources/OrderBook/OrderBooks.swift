@@ -14,20 +14,24 @@
 public struct OrderBooks: ~Copyable {
   /// What these books were made for.
   public let capacity: BookCapacity
-  private let memory: FixedMemory
+  private var memory: FixedMemory
   @usableFromInline var orders: OrderTable
   @usableFromInline var levels: LevelStore
 
-  /// Maps and touches all memory (``BookCapacity/memoryBytes``). Traps when `capacity` has a
+  /// Maps all memory (``BookCapacity/memoryBytes``), and touches it as `touch` says. Traps when `capacity` has a
   /// ``BookCapacity/problem`` or the kernel refuses the memory: call it once, at start.
-  public init(capacity: BookCapacity) {
+  public init(capacity: BookCapacity, touch: MemoryTouch = .atOnce) {
     if let problem = capacity.problem { preconditionFailure(problem) }
     self.capacity = capacity
-    memory = FixedMemory(bytes: capacity.memoryBytes)
+    memory = FixedMemory(bytes: capacity.memoryBytes, touch: touch)
     var pieces = MemoryPieces(memory, bytes: capacity.memoryBytes)
     orders = OrderTable(orders: capacity.orders, &pieces)
     levels = LevelStore(levels: capacity.levels, instruments: capacity.instruments, &pieces)
   }
+
+  /// With ``MemoryTouch/asNeeded``: takes the next piece of what was not needed yet, in some tenths of a millisecond.
+  /// - Returns: false when all the memory is there.
+  public mutating func touchMemory() -> Bool { memory.touchMore() }
 
   /// Adds an order at the tail of its level.
   ///

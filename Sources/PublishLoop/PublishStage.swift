@@ -37,6 +37,8 @@ public final class PublishStage {
   var input: RingConsumer
   let server: PublishServer
   let source: ReplicaSnapshotSource
+  /// Memory that was left for when clients are served.
+  private var memoryPace: MemoryPace
   /// Where the tape lies that has what the ring's stream goes on from; nil without one.
   let rules: BookRules
   let tapeDirectory: String?
@@ -91,7 +93,10 @@ public final class PublishStage {
     tapeDirectory = topology.tapeDirectory
     hasSnapshots = topology.tape?.shadow == true && topology.tapeDirectory != nil
     recorder = topology.tapeStage.flatMap { PageBox(directory: process.directory, component: $0) }
-    source = ReplicaSnapshotSource(capacity: rules.capacity)
+    // Locked memory is there when it is mapped.
+    let isAwaited = control.epoch > 1 && !topology.host.lockMemory
+    source = ReplicaSnapshotSource(capacity: rules.capacity, touch: isAwaited ? .asNeeded : .atOnce)
+    memoryPace = MemoryPace(isLater: isAwaited)
     buffer = UnsafeMutableRawPointer.allocate(byteCount: input.maximumRecordBytes + 64, alignment: 64)
     buffer.initializeMemory(as: UInt8.self, repeating: 0, count: input.maximumRecordBytes + 64)
     idleStrategy = process.idleStrategy
@@ -197,6 +202,7 @@ public final class PublishStage {
     failpoint(94)  // READY, nobody served
     while true {
       let events = turn()
+      if !memoryPace.isOver { takeMemory() }
       control.flight.doing(.servingClients)
       tellInputState()
       server.service(timeoutMilliseconds: 0, inputWaits: events >= Self.eventsPerTurn)
@@ -219,6 +225,11 @@ public final class PublishStage {
     server.shutdown()
     nextReport = 0
     report()
+  }
+
+  private func takeMemory() {
+    let now = bulkhead_monotonic_nanoseconds()
+    if memoryPace.isDue(now) { memoryPace.took(hasMore: source.touchMemory(), now) }
   }
 
   /// Reads up to a turn's worth of events, and on to the end of a venue message. Returns how many there were.

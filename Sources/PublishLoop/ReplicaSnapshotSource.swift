@@ -23,8 +23,8 @@ final class ReplicaSnapshotSource: SnapshotSource {
   private var limit: UInt32 = 1
 
   /// Maps the books' memory; traps when it cannot be had (see BookReplica).
-  init(capacity: BookCapacity) {
-    replica = BookReplica(capacity: capacity)
+  init(capacity: BookCapacity, touch: MemoryTouch = .atOnce) {
+    replica = BookReplica(capacity: capacity, touch: touch)
     definitions = .allocate(byteCount: self.capacity * 24, alignment: 8)
     definitions.initializeMemory(as: UInt8.self, repeating: 0, count: self.capacity * 24)
     tradingStates = .allocate(byteCount: self.capacity * 8, alignment: 8)
@@ -58,6 +58,9 @@ final class ReplicaSnapshotSource: SnapshotSource {
     }
     return outcome
   }
+
+  /// Takes the next piece of memory that was not needed yet. False when all is there.
+  func touchMemory() -> Bool { replica.touchMemory() }
 
   /// Drops the books, whose memory is needed for others: see ``restore(from:at:)``.
   func giveUpBooks() {

@@ -1,4 +1,4 @@
-import Glibc
+import Foundation
 import OrderBook
 import XCTest
 
@@ -19,6 +19,44 @@ final class OrderBooksTests: XCTestCase {
     XCTAssertTrue(books.delete(instrument: 0, reference: 2).isDone)
     XCTAssertTrue(books.add(instrument: 0, side: .ask, reference: 4, price: 11, quantity: 5).isDone)
     XCTAssertNil(books.checkInvariants())
+  }
+
+  /// A successor's memory: hardly any at first, all of it in the end, and what is in it stays.
+  func testMemoryThatIsTakenAsNeeded() {
+    let capacity = BookCapacity(orders: 1 << 20, levels: 1 << 16, instruments: 64)
+    let before = Self.residentBytes()
+    var books = OrderBooks(capacity: capacity, touch: .asNeeded)
+    XCTAssertLessThan(Self.residentBytes() - before, capacity.memoryBytes / 4, "it was all taken at once")
+    for reference in 1...500 as ClosedRange<UInt64> {
+      XCTAssertTrue(
+        books.add(
+          instrument: UInt32(reference % 64), side: .bid, reference: reference &* 0x9E37_79B9_7F4A_7C15,
+          price: Int64(reference % 7), quantity: reference
+        ).isDone)
+    }
+    var steps = 1
+    while books.touchMemory() { steps += 1 }
+    let pieces = (capacity.memoryBytes + (2 << 20) - 1) / (2 << 20)
+    XCTAssertEqual(steps, pieces - 1, "the first was taken at once")
+    XCTAssertFalse(books.touchMemory())
+    XCTAssertGreaterThan(Self.residentBytes() - before, capacity.memoryBytes * 9 / 10)
+    for reference in 1...500 as ClosedRange<UInt64> {
+      XCTAssertEqual(books.order(reference: reference &* 0x9E37_79B9_7F4A_7C15)?.quantity, reference)
+    }
+    XCTAssertNil(books.checkInvariants())
+  }
+
+  func testMemoryThatIsTakenAtOnce() {
+    let capacity = BookCapacity(orders: 1 << 20, levels: 1 << 16, instruments: 64)
+    let before = Self.residentBytes()
+    var books = OrderBooks(capacity: capacity)
+    XCTAssertGreaterThan(Self.residentBytes() - before, capacity.memoryBytes * 9 / 10)
+    XCTAssertFalse(books.touchMemory())
+  }
+
+  private static func residentBytes() -> Int {
+    let words = (try? String(contentsOfFile: "/proc/self/statm", encoding: .utf8))?.split(separator: " ")
+    return Int(words?[1] ?? "").map { $0 * 4096 } ?? 0
   }
 
   func testFullLevelsRefuseAndChangeNothing() {

@@ -385,9 +385,11 @@ struct DrillRunner {
     if drill.leavesMarkToPublisher {
       measurement.set(
         .stale, from: measurement.killedAt, to: set.toldStale(since: measurement.killedAt) ?? 0)
+    } else if set.wasMarkedStale(at: measurement.killedAt) {
+      // Of the death before: nobody has taken the mark back, so nothing is to be marked.
+      measurement.set(.stale, from: measurement.killedAt, to: measurement.killedAt)
     } else if let stale = set.events[index...].first(where: {
-      $0.event == .action && $0.component == victim.name && $0.remark == SafetyAction.markStale.name
-        && $0.tier == ActionResult.done.rawValue
+      DrilledSet.marksStale($0) && $0.component == victim.name
     }) {
       measurement.set(
         .stale, from: measurement.killedAt, to: stale.instant &+ UInt64(clamping: stale.code))

@@ -141,6 +141,18 @@ final class DrilledSet {
   /// instant when it knew before; nil when it has not been told.
   func toldStale(since instant: UInt64) -> UInt64? { frames?.toldStale(since: instant) }
 
+  /// Whether the supervisor's record says that the stream was stale at that instant and stayed so until it was marked again, if it was.
+  func wasMarkedStale(at instant: UInt64) -> Bool {
+    let words = events.filter { $0.event == .trusted || Self.marksStale($0) }
+    guard let last = words.lastIndex(where: { $0.instant <= instant }) else { return false }
+    return words[last].event == .action && (last + 1 == words.count || words[last + 1].event == .action)
+  }
+
+  static func marksStale(_ record: SupervisionRecord) -> Bool {
+    record.event == .action && record.remark == SafetyAction.markStale.name
+      && record.tier == ActionResult.done.rawValue
+  }
+
   /// Waits until what is published is read, for a while; where nobody reads, not at all.
   func awaitReader() {
     if let frames, !hasEnded { frames.awaitSubscription(milliseconds: 2_000) }
