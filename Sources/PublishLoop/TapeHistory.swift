@@ -158,15 +158,13 @@ private final class TapeWorker: @unchecked Sendable {
   private let monitor = Monitor()
   // Under the monitor.
   private var job: TapeFeed?
-  private var hasBegun = false
   /// Whether there is a thread. Without one, nobody gets the past from the tape.
   private(set) var isRunning = false
 
   /// Lives as long as the process: so does the thread.
   init() {
-    guard StageThread.start({ [self] in main() }) == 0 else { return }
-    isRunning = true
-    monitor.locked { while !hasBegun { monitor.wait() } }
+    // Behind what must keep up with the venue; further behind, a loaded machine would leave it standing.
+    isRunning = StageThread.start(niceness: 5, { [self] in main() }) == 0
   }
 
   /// What is to be made next. One that waits and has not been begun is forgotten: nobody takes from it any more.
@@ -178,14 +176,6 @@ private final class TapeWorker: @unchecked Sendable {
   }
 
   private func main() -> Never {
-    // Capabilities are a thread's own: those of this one do not go with the others'.
-    Sandbox.dropCapabilities()
-    // Behind what must keep up with the venue; further behind, a loaded machine would leave it standing.
-    _ = setpriority(__priority_which_t(PRIO_PROCESS.rawValue), 0, 5)
-    monitor.locked {
-      hasBegun = true
-      monitor.signal()
-    }
     while true {
       let next = monitor.locked { () -> TapeFeed? in
         while job == nil { monitor.wait() }

@@ -13,7 +13,6 @@ final class TapeReach: @unchecked Sendable {
   // Under the monitor.
   private var found: UInt64?
   private var knows = false
-  private var hasBegun = false
   private var isAsked = false
   private var looks: UInt64 = 0
   private var lookedAt: UInt64 = 0
@@ -27,10 +26,9 @@ final class TapeReach: @unchecked Sendable {
   init(files: SystemTapeFiles, run: @escaping @Sendable () -> UInt64) {
     self.files = files
     self.run = run
-    guard StageThread.start({ [self] in main() }) == 0 else { return }
+    guard StageThread.start(niceness: 5, { [self] in main() }) == 0 else { return }
     let limit = bulkhead_monotonic_nanoseconds() &+ Self.firstLookNanoseconds
     monitor.locked {
-      while !hasBegun { monitor.wait() }
       while looks == 0, bulkhead_monotonic_nanoseconds() < limit { monitor.wait(until: limit) }
     }
   }
@@ -51,13 +49,6 @@ final class TapeReach: @unchecked Sendable {
   var isKnown: Bool { monitor.locked { knows } }
 
   private func main() -> Never {
-    // Capabilities are a thread's own: those of this one do not go with the others'.
-    Sandbox.dropCapabilities()
-    _ = setpriority(__priority_which_t(PRIO_PROCESS.rawValue), 0, 5)
-    monitor.locked {
-      hasBegun = true
-      monitor.signal()
-    }
     while true {
       let finding = look()
       let now = bulkhead_monotonic_nanoseconds()

@@ -47,16 +47,23 @@ public enum StageThread {
   private final class Body {
     let run: @Sendable () -> Void
     let cores: [Int32]
+    let niceness: Int32?
     private let monitor = Monitor()
     private var hasBegun = false
 
-    init(_ cores: [Int32], _ run: @escaping @Sendable () -> Void) {
+    init(_ cores: [Int32], _ niceness: Int32?, _ run: @escaping @Sendable () -> Void) {
       self.cores = cores
+      self.niceness = niceness
       self.run = run
     }
 
     func begin() {
       if !cores.isEmpty { _ = bulkhead_pin_to_cores(cores, Int32(cores.count)) }
+      if let niceness {
+        // Capabilities are a thread's own: those of this one do not go with the others'.
+        Sandbox.dropCapabilities()
+        _ = bulkhead_lower_thread_priority(niceness)
+      }
       monitor.locked {
         hasBegun = true
         monitor.signal()
@@ -68,9 +75,13 @@ public enum StageThread {
 
   /// Starts it, and returns once it runs: the first calls of a thread are none that a sandbox allows, and one that the sandbox of
   /// its process overtakes dies of them. Signals go to the threads that were there before.
-  /// - Parameter cores: where it runs; empty: where the caller does.
+  /// - Parameters:
+  ///   - cores: where it runs; empty: where the caller does.
+  ///   - niceness: 0...19, of one that works in the background, and without capabilities: the sandbox allows to give up neither later.
   /// - Returns: 0, or the error.
-  public static func start(cores: [Int32] = [], _ run: @escaping @Sendable () -> Void) -> Int32 {
+  public static func start(
+    cores: [Int32] = [], niceness: Int32? = nil, _ run: @escaping @Sendable () -> Void
+  ) -> Int32 {
     var everything = sigset_t()
     var before = sigset_t()
     sigfillset(&everything)
@@ -78,7 +89,7 @@ public enum StageThread {
     sigdelset(&everything, SIGSYS)
     pthread_sigmask(SIG_SETMASK, &everything, &before)
     defer { pthread_sigmask(SIG_SETMASK, &before, nil) }
-    let begun = Body(cores, run)
+    let begun = Body(cores, niceness, run)
     let body = Unmanaged.passRetained(begun)
     var thread = pthread_t()
     let result = pthread_create(
